@@ -1,0 +1,44 @@
+# Each target does its own set-up. ARGS go to the command behind it: make test ARGS="-k journal -x"
+PYTHON ?= python3
+ARGS ?=
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check format bench soak lock clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+setup: ## make or refresh .venv from requirements.lock (TBOT_PLAIN=1: without uv; TBOT_PYTHON=...: which Python)
+	@$(PYTHON) bootstrap.py
+
+run: setup ## run the whole fleet against the simulators; nothing to configure
+	@$(BIN)/tbot demo $(ARGS)
+
+test: check ## everything in check, then every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup ## lint, formatting, types, import rules
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: setup ## fix what ruff can fix, and format
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+bench: setup ## benchmarks beside their peers
+	@$(BIN)/python -m bench $(ARGS)
+
+soak: setup ## the long-running tests, which `make test` leaves out
+	@$(BIN)/python -m pytest -m soak $(ARGS)
+
+lock: setup ## resolve the dependencies anew and rewrite both lock files (ARGS="--upgrade" or "--upgrade-package NAME")
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group build -o requirements-build.lock $(ARGS)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		pyproject.toml client/pyproject.toml --all-extras --group dev -c requirements-build.lock -o requirements.lock $(ARGS)
+
+clean: ## remove .venv, .tools and caches; never env/, logs/, run/ or state/
+	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +

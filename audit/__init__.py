@@ -1,0 +1,1 @@
+"""Folds over journals: what the records of a surface add up to."""

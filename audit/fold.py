@@ -1,0 +1,191 @@
+"""The state of one surface as the fold of its own journals.
+
+Surface and resolver run the same fold over the same records, live and after a restart, so both always agree on what
+is open, pending, cooling down or suspended. Records of the four logs may arrive in any interleaving that keeps each
+log's own order.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from domain.decision import Decision
+from domain.ledger.bankroll import Bankroll
+from domain.ledger.position import Lot, Position
+from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.order import TERMINAL, OrderEvent, OrderIntent
+from domain.resolution import Resolution
+from domain.signal import SignalClose, SignalOpen
+from domain.vocabulary import Action, Kind, Leg, OrderState, Side, State
+from journal import decode
+
+Record = Mapping[str, Any]
+
+
+class SurfaceFold:
+    """Everything a surface must know about its own past.
+
+    Args:
+        initial: the bankroll set aside, in ``currency``.
+    """
+
+    def __init__(self, initial: Decimal, currency: str) -> None:
+        self.bankroll = Bankroll(initial, currency)
+        self.state = StateChange(state=State.RUN, reason="start")
+        self.day: DayStart | None = None
+        self.cooldowns: dict[str, Cooldown] = {}
+        self.cooled_signals: set[str] = set()
+        self.suspensions: dict[str, Suspension] = {}
+        self.recent: dict[tuple[str, Side, str], datetime] = {}
+        self.decisions: dict[str, Decision] = {}
+        self.intents: dict[str, OrderIntent] = {}
+        self.intended_at: dict[str, datetime] = {}
+        self.events: dict[str, list[OrderEvent]] = {}
+        self._orders_of: dict[str, list[str]] = {}
+        self.published: dict[str, SignalOpen] = {}
+        self.closed: dict[str, SignalClose] = {}
+        self.resolutions: dict[str, Resolution] = {}
+        self._handlers: dict[str, Callable[[Record], None]] = {
+            Kind.DECISION: self._decision,
+            Kind.STATE: self._state,
+            Kind.DAY: self._day,
+            Kind.COOLDOWN: self._cooldown,
+            Kind.SUSPENSION: self._suspension,
+            Kind.ORDER_INTENT: self._intent,
+            Kind.ORDER_EVENT: self._event,
+            Kind.SIGNAL: self._signal,
+            Kind.RESOLUTION: self._resolution,
+        }
+
+    def apply(self, record: Record) -> None:
+        """Take in one journal record; kinds that say nothing about state are passed over."""
+        handler = self._handlers.get(record["kind"])
+        if handler is not None:
+            handler(record)
+
+    def positions(self) -> list[Position]:
+        """Return what is open now, oldest first."""
+        found = (self.position(signal_id) for signal_id in self.decisions)
+        return [position for position in found if position is not None and position.quantity > 0]
+
+    def position(self, signal_id: str) -> Position | None:
+        """Return the position a signal opened, with its exits, or None while nothing has filled."""
+        decision = self.decisions.get(signal_id)
+        entries = self._fills(signal_id, Leg.ENTRY)
+        if decision is None or not entries:
+            return None
+        position = Position(
+            signal_id=signal_id,
+            decision=decision,
+            broker_trade_id=next((event.broker_trade_id for event in entries if event.broker_trade_id), None),
+            entries=tuple(lot_of(event) for event in entries),
+        )
+        for event in self._fills(signal_id, Leg.EXIT):
+            position = position.with_exit(lot_of(event))
+        return position
+
+    def order_state(self, client_order_id: str) -> OrderState:
+        """Return the state of an order; INTENDED when nothing was heard of it after its intent."""
+        events = self.events.get(client_order_id)
+        return events[-1].state if events else OrderState.INTENDED
+
+    def unfinished(self) -> list[OrderIntent]:
+        """Return the orders whose last known state is not final, oldest first."""
+        return [intent for key, intent in self.intents.items() if self.order_state(key) not in TERMINAL]
+
+    def unpublished(self) -> list[Position]:
+        """Return open positions whose signal never reached the journal: a crash between fill and publication."""
+        return [position for position in self.positions() if position.signal_id not in self.published]
+
+    def attempts(self, signal_id: str, leg: Leg) -> int:
+        """Return how many orders were intended for this leg."""
+        return sum(self.intents[key].leg is leg for key in self._orders_of.get(signal_id, ()) if key in self.intents)
+
+    def _fills(self, signal_id: str, leg: Leg) -> list[OrderEvent]:
+        return [
+            event
+            for key in self._orders_of.get(signal_id, ())
+            for event in self.events.get(key, ())
+            if event.leg is leg and event.quantity > 0
+        ]
+
+    def _decision(self, record: Record) -> None:
+        if not record["admitted"]:
+            return
+        decision = decode(record, Decision)
+        if decision.signal_id is None:
+            raise ValueError(f"admitted decision {decision.id} names no signal")
+        if decision.signal_id not in self.resolutions:
+            self.decisions[decision.signal_id] = decision
+        self.recent[decision.candidate.key] = decision.candidate.found_at
+
+    def _state(self, record: Record) -> None:
+        self.state = decode(record, StateChange)
+
+    def _day(self, record: Record) -> None:
+        self.day = decode(record, DayStart)
+
+    def _cooldown(self, record: Record) -> None:
+        cooldown = decode(record, Cooldown)
+        known = self.cooldowns.get(cooldown.market)
+        if known is None or cooldown.until > known.until:
+            self.cooldowns[cooldown.market] = cooldown
+        self.cooled_signals.add(cooldown.signal_id)
+
+    def _suspension(self, record: Record) -> None:
+        suspension = decode(record, Suspension)
+        self.suspensions[suspension.name] = suspension
+
+    def _intent(self, record: Record) -> None:
+        intent = decode(record, OrderIntent)
+        self.intents[intent.client_order_id] = intent
+        self._belongs(intent.signal_id, intent.client_order_id)
+        self.intended_at[intent.client_order_id] = datetime.fromisoformat(record["ts"])
+
+    def _event(self, record: Record) -> None:
+        event = decode(record, OrderEvent)
+        self._belongs(event.signal_id, event.client_order_id)
+        known = self.events.setdefault(event.client_order_id, [])
+        # A broker may report the same execution twice (reply and transaction stream): the transaction id decides.
+        if event.transaction_id is None or all(event.transaction_id != old.transaction_id for old in known):
+            known.append(event)
+        elif known[-1].state is not event.state:
+            known.append(replace(event, quantity=Decimal(0)))
+
+    def _signal(self, record: Record) -> None:
+        if record["action"] == Action.OPEN:
+            self.published[record["signal_id"]] = decode(record, SignalOpen)
+        elif record["action"] == Action.CLOSE:
+            self.closed[record["signal_id"]] = decode(record, SignalClose)
+
+    def _resolution(self, record: Record) -> None:
+        resolution = decode(record, Resolution)
+        if resolution.signal_id not in self.resolutions:
+            self.resolutions[resolution.signal_id] = resolution
+            self.bankroll.book(resolution.resolved_at, resolution.realised)
+            self.decisions.pop(resolution.signal_id, None)
+
+    def _belongs(self, signal_id: str, client_order_id: str) -> None:
+        keys = self._orders_of.setdefault(signal_id, [])
+        if client_order_id not in keys:
+            keys.append(client_order_id)
+
+
+def lot_of(event: OrderEvent) -> Lot:
+    """Return the fill an order event reports.
+
+    Raises:
+        ValueError: the event fills something but names no price.
+    """
+    if event.price is None:
+        raise ValueError(f"fill {event.transaction_id} of {event.client_order_id} has no price")
+    return Lot(
+        transaction_id=event.transaction_id or event.client_order_id,
+        quantity=event.quantity,
+        price=event.price,
+        at=event.happened_at,
+        realised=event.realised,
+        fee=event.fee,
+    )

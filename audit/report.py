@@ -1,0 +1,156 @@
+"""The report on a surface: outcomes by source, the gate funnel with its nearest misses, and how good the ETAs were."""
+
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from audit.tally import is_synthetic
+from domain.vocabulary import Gate, Kind
+
+Record = Mapping[str, Any]
+
+
+@dataclass(slots=True)
+class Outcomes:
+    """The trades of one mode and source; money in ``currency``."""
+
+    mode: str
+    source: str
+    currency: str
+    trades: int = 0
+    wins: int = 0
+    realised: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    best: Decimal | None = None
+    worst: Decimal | None = None
+    eta_ratios: list[float] = field(default_factory=list)
+    late: int = 0
+
+    @property
+    def is_synthetic(self) -> bool:
+        return is_synthetic(self.source)
+
+    def add(self, record: Record) -> None:
+        """Take in one resolution."""
+        amount = Decimal(record["realised"])
+        self.trades += 1
+        self.wins += amount > 0
+        self.realised += amount
+        self.fees += Decimal(record["fees"])
+        self.best = amount if self.best is None else max(self.best, amount)
+        self.worst = amount if self.worst is None else min(self.worst, amount)
+        self.late += record["late"]
+        eta = float(record["eta_hours"])
+        if eta > 0:
+            self.eta_ratios.append(float(record["actual_hours"]) / eta)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "mode": self.mode,
+            "resolution_source": self.source,
+            "synthetic": self.is_synthetic,
+            "trades": self.trades,
+            "wins": self.wins,
+            "realised": str(self.realised),
+            "fees": str(self.fees),
+            "currency": self.currency,
+            "best": None if self.best is None else str(self.best),
+            "worst": None if self.worst is None else str(self.worst),
+            "late": self.late,
+            "late_rate": round(self.late / self.trades, 4) if self.trades else None,
+            "actual_over_eta_median": round(statistics.median(self.eta_ratios), 4) if self.eta_ratios else None,
+        }
+
+
+@dataclass(slots=True)
+class Miss:
+    """The refusal of one gate that came nearest to passing; ``margin`` is the gap as a share of the limit."""
+
+    decision_id: str
+    market: str
+    value: str
+    limit: str
+    unit: str
+    margin: Decimal
+
+
+class SurfaceReport:
+    """A fold over a surface's decisions and resolutions."""
+
+    def __init__(self, surface: str) -> None:
+        self.surface = surface
+        self.candidates = 0
+        self.admitted = 0
+        self.refused: dict[str, int] = defaultdict(int)
+        self.nearest: dict[str, Miss] = {}
+        self.outcomes: dict[tuple[str, str, str], Outcomes] = {}
+        self.first: datetime | None = None
+        self.last: datetime | None = None
+
+    def add(self, records: Iterable[Record]) -> "SurfaceReport":
+        """Take in records of the surface's logs, in any order."""
+        for record in records:
+            if record["kind"] == Kind.DECISION:
+                self._decision(record)
+            elif record["kind"] == Kind.RESOLUTION:
+                key = (record["mode"], record["resolution_source"], record["currency"])
+                self.outcomes.setdefault(key, Outcomes(*key)).add(record)
+        return self
+
+    def funnel(self) -> list[tuple[str, int, int]]:
+        """Return (gate, candidates that reached it, candidates it refused first), in gate order."""
+        left, rows = self.candidates, []
+        for gate in Gate:
+            refused = self.refused.get(gate, 0)
+            rows.append((str(gate), left, refused))
+            left -= refused
+        return rows
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "surface": self.surface,
+            "first": self.first.isoformat() if self.first else None,
+            "last": self.last.isoformat() if self.last else None,
+            "candidates": self.candidates,
+            "admitted": self.admitted,
+            "funnel": [{"gate": g, "reached": n, "refused": r} for g, n, r in self.funnel()],
+            "nearest_misses": {gate: _miss_dict(miss) for gate, miss in self.nearest.items()},
+            "outcomes": [outcomes.as_dict() for _, outcomes in sorted(self.outcomes.items())],
+        }
+
+    def _decision(self, record: Record) -> None:
+        moment = datetime.fromisoformat(record["ts"])
+        self.first = min(moment, self.first or moment)
+        self.last = max(moment, self.last or moment)
+        self.candidates += 1
+        if record["admitted"]:
+            self.admitted += 1
+            return
+        first = next(v for v in record["verdicts"] if v["passed"] is False)
+        self.refused[first["gate"]] += 1
+        self._remember_nearest(record, first)
+
+    def _remember_nearest(self, record: Record, verdict: Record) -> None:
+        value, limit = Decimal(verdict["value"]), Decimal(verdict["limit"])
+        margin = abs(value - limit) / abs(limit) if limit else abs(value - limit)
+        known = self.nearest.get(verdict["gate"])
+        if known is None or margin < known.margin:
+            market = record["candidate"]["market"]
+            miss = Miss(record["id"], market, verdict["value"], verdict["limit"], verdict["unit"], margin)
+            self.nearest[verdict["gate"]] = miss
+
+
+def _miss_dict(miss: Miss) -> dict[str, str]:
+    margin = str(miss.margin.quantize(Decimal("0.0001")))
+    return {
+        "decision": miss.decision_id,
+        "market": miss.market,
+        "value": miss.value,
+        "limit": miss.limit,
+        "unit": miss.unit,
+        "margin": margin,
+    }

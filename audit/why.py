@@ -1,0 +1,99 @@
+"""The answer to "why": everything the journals say about one candidate, order, signal or resolution."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from audit.logs import journals
+from domain.errors import Refuse
+from domain.ids import signal_of_order
+from domain.vocabulary import Kind
+from journal import read
+
+Record = Mapping[str, Any]
+
+
+def history(logs: Path, wanted: str) -> list[Record]:
+    """Return every record about ``wanted`` (a decision, candidate, signal, order or resolution id), by time.
+
+    Raises:
+        Refuse: no journal mentions the id.
+    """
+    needle = _signal_behind(wanted).encode()
+    found = [e.record for directory in journals(logs) for e in read(directory) if needle in e.raw]
+    signals = {r["signal_id"] for r in found if r.get("signal_id")}
+    if not found:
+        raise Refuse("an id that some journal mentions", repr(wanted), f"look for it in {logs} or give a longer period")
+    if len(signals) == 1 and needle.decode() not in signals:
+        return history(logs, signals.pop())
+    return sorted(found, key=lambda record: record["ts"])
+
+
+def sentence(record: Record) -> str:
+    """Say in one line what a record tells."""
+    describe = _SENTENCES.get(record["kind"])
+    return describe(record) if describe else str(record["kind"])
+
+
+def _signal_behind(wanted: str) -> str:
+    parsed = signal_of_order(wanted)
+    return parsed[1] if parsed else wanted
+
+
+def _decision(record: Record) -> str:
+    candidate = record["candidate"]
+    what = f"{candidate['side']} {candidate['market']} ({candidate['sub_strategy']})"
+    if record["admitted"]:
+        return f"{what} admitted by all ten gates, size {record['size']['quantity']}"
+    verdicts = record["verdicts"]
+    first = next(v for v in verdicts if v["passed"] is False)
+    passed = sum(v["passed"] is True for v in verdicts)
+    also = [v["code"] for v in verdicts if v["passed"] is False][1:]
+    more = f"; also {', '.join(also)}" if also else ""
+    numbers = f"{first['value']} against {first['limit']} {first['unit']}".strip()
+    return (
+        f"{what} refused: {first['code']} at gate {first['gate']} ({numbers}), passed {passed} of {len(verdicts)}{more}"
+    )
+
+
+def _intent(record: Record) -> str:
+    return f"order {record['client_order_id']} intended: {record['side']} {record['quantity']} {record['market']}"
+
+
+def _event(record: Record) -> str:
+    fill = f" {record['quantity']} at {record['price']}" if record["price"] is not None else ""
+    reason = f" ({record['reason']})" if record["reason"] else ""
+    return f"order {record['client_order_id']} {record['state']}{fill}{reason}"
+
+
+def _signal(record: Record) -> str:
+    if record["action"] == "open":
+        what = f"{record['side']} {record['market']} at {record['reference_price']}"
+        return f"published {what}, until {record['expires_at']}"
+    if record["action"] == "close":
+        return f"published close at {record['exit_price']} ({record['reason']})"
+    return f"published new levels: stop {record['stop_loss']}, target {record['take_profit']}"
+
+
+def _resolution(record: Record) -> str:
+    late = "later" if record["late"] else "sooner"
+    return (
+        f"resolved by {record['reason']} ({record['resolution_source']}): {record['realised']} {record['currency']}, "
+        f"{record['actual_hours']} h, {late} than the {record['eta_hours']} h expected"
+    )
+
+
+def _callback(record: Record) -> str:
+    return (
+        f"a subscriber reported {record['stage']} {record.get('decision') or ''} {record.get('reason') or ''}".rstrip()
+    )
+
+
+_SENTENCES = {
+    Kind.DECISION: _decision,
+    Kind.ORDER_INTENT: _intent,
+    Kind.ORDER_EVENT: _event,
+    Kind.SIGNAL: _signal,
+    Kind.RESOLUTION: _resolution,
+    Kind.CALLBACK: _callback,
+}

@@ -1,0 +1,1 @@
+"""Adapters: a vendor's SDK goes in, domain values come out."""

@@ -1,0 +1,30 @@
+"""The choice of broker and executor that a mode stands for."""
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from brokers.port import Executor, MarketData
+from domain.clock import Clock
+from domain.vocabulary import Mode
+
+if TYPE_CHECKING:
+    from brokers.oanda.config import OandaConfig
+
+
+def connect_oanda(
+    mode: Mode, config: "OandaConfig", clock: Clock, *, balance: Decimal, currency: str
+) -> tuple[MarketData, Executor]:
+    """Return prices from OANDA and an executor: none with a socket in a dry run, OANDA's otherwise.
+
+    Args:
+        balance: what a dry run's account starts with, in ``currency``.
+    """
+    from brokers.oanda.client import connect  # noqa: PLC0415  the SDK costs 30 MiB: only who trades FX pays it
+
+    data, executor = connect(config, clock)
+    if mode is not Mode.DRY_RUN:
+        return data, executor
+    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  not needed beside a real executor
+
+    executor.close()
+    return data, DryRunExecutor(data, clock, balance=balance, currency=currency)

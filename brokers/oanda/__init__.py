@@ -1,0 +1,1 @@
+"""OANDA v20, for practice and live accounts."""

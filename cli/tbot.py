@@ -1,0 +1,118 @@
+"""The ``tbot`` command: run a demo, look at the fleet, manage subscribers.
+
+Nothing heavy is imported before a command needs it: ``tbot --help`` must answer at once.
+"""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli.errors import run
+
+app = typer.Typer(
+    name="tbot",
+    help="T BOT: a fleet of isolated trading processes with a signal feed. Start with: tbot demo",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+subscribers = typer.Typer(help="Make, list and revoke the tokens of subscribers.", no_args_is_help=True)
+app.add_typer(subscribers, name="subscribers")
+
+Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, logs/, run/ and state/.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+HERE = Path()
+
+
+@app.command()
+def demo(
+    home: Home = HERE,
+    for_: Annotated[
+        str, typer.Option("--for", metavar="SPAN", help="Stop after this long, such as 60s or 5m; default: Ctrl-C.")
+    ] = "",
+    as_json: Json = False,
+) -> None:
+    """Run the whole fleet against a simulated venue that replays recorded quotes.
+
+    Nothing needs to be configured. The journals stay in logs/ and can be read with the audit command, jq or DuckDB.
+    With --json nothing is shown while it runs; at the end one object tells what every process did, and the exit code
+    is 0 only if every surface traded, the subscriber followed, and every journal verifies.
+    """
+    from cli.spans import parse_span
+    from fleet.demo import run_demo
+
+    seconds = parse_span(for_) if for_ else None
+    raise typer.Exit(run_demo(home, seconds=seconds, as_json=as_json))
+
+
+@app.command()
+def status(home: Home = HERE, as_json: Json = False) -> None:
+    """Show what runs and what each surface did. Exit code 3 when something that should run does not."""
+    from fleet.status import as_dict, collect_once
+    from fleet.view import plain
+
+    facts = collect_once(home.resolve())
+    print(json.dumps(as_dict(facts)) if as_json else plain(facts))
+    raise typer.Exit(0 if facts.all_running else 3)
+
+
+@subscribers.command("add")
+def subscribers_add(
+    label: Annotated[
+        str, typer.Argument(help="A name for your own list; subscribers are told apart by token id only.")
+    ],
+    surface: Annotated[
+        list[str] | None, typer.Option(help="A surface the token sees; repeatable. Default: fx.")
+    ] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="feed:read or cb:write; repeatable. Default: both.")] = None,
+    expires: Annotated[str, typer.Option(help="Last moment of the token: an ISO date or date-time.")] = "",
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Make a token and print it. It is shown once: only its hash is kept."""
+    from cli.subscribers import add
+
+    token, subscriber = add(home.resolve(), label, surface or ["fx"], scope or ["feed:read", "cb:write"], expires)
+    if as_json:
+        print(json.dumps({"id": subscriber.id, "token": token, "label": label}))
+        return
+    print(f"{subscriber.id} made for {label}; hand over this token, it is not shown again:", file=sys.stderr)
+    print(token)
+
+
+@subscribers.command("list")
+def subscribers_list(home: Home = HERE, as_json: Json = False) -> None:
+    """List the tokens that were made."""
+    from cli.subscribers import rows
+
+    table = rows(home.resolve())
+    if as_json:
+        print(json.dumps(table))
+        return
+    if not table:
+        print("no subscribers yet; make one with: tbot subscribers add LABEL", file=sys.stderr)
+    for row in table:
+        print(
+            f"{row['id']}  {row['state']:8}  {','.join(row['surfaces']):10}  {','.join(row['scopes'])}  {row['label']}"
+        )
+
+
+@subscribers.command("revoke")
+def subscribers_revoke(
+    token_id: Annotated[str, typer.Argument(help="The id, the eight characters after tbs_.")], home: Home = HERE
+) -> None:
+    """End a token for good; a waiting client is sent away within a second."""
+    from cli.subscribers import revoke
+
+    revoke(home.resolve(), token_id)
+    print(f"{token_id} revoked")
+
+
+def main() -> None:
+    """Run the command line."""
+    os.environ.setdefault("PYTHONUNBUFFERED", "1")
+    run(app)

@@ -1,0 +1,1 @@
+"""Brokers: a vendor SDK goes in, the values of `port` come out."""

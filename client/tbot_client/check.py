@@ -1,0 +1,92 @@
+"""A look at everything a run depends on, one line each, before any money is at stake."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+
+import msgspec
+
+from tbot_client import errors
+from tbot_client.brokers.port import Broker, Instrument
+from tbot_client.clock import Clock
+from tbot_client.config import Config
+from tbot_client.errors import ClientError, Unreachable
+from tbot_client.feed import FeedClient
+from tbot_client.reports import plain
+
+CLOCK_WARN_S, CLOCK_FAIL_S = 2.0, 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at; ``code`` is 0 when it is well."""
+
+    name: str
+    code: int
+    text: str
+
+
+class _Head(msgspec.Struct):
+    server_time: datetime
+    logs: dict[str, msgspec.Raw] = {}
+
+
+def findings(config: Config, clock: Clock, broker: Callable[[], Broker]) -> Iterator[Finding]:
+    """Yield what was found, feed first; a failure does not keep the rest from being looked at."""
+    yield Finding("config", errors.OK, "read, private, no unknown keys")
+    yield from _guarded("feed", lambda: _feed(config, clock))
+    yield from _guarded("broker", lambda: _broker(config, broker()))
+
+
+def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
+    try:
+        return look()
+    except Unreachable as error:
+        return [Finding(name, error.exit_code, str(error))]
+    except errors.Retry as error:
+        return [Finding(name, errors.UNREACHABLE, str(error))]
+    except ClientError as error:
+        return [Finding(name, error.exit_code, str(error))]
+
+
+def _feed(config: Config, clock: Clock) -> list[Finding]:
+    feed = FeedClient(config)
+    try:
+        head = msgspec.json.decode(feed.head(), type=_Head)
+    except msgspec.MsgspecError:
+        return [Finding("feed", errors.FAILURE, f"{config.feed.url} answers, but not as a signal feed does")]
+    finally:
+        feed.close()
+    logs = ", ".join(head.logs) or "none yet"
+    return [Finding("feed", errors.OK, f"reached, token accepted, logs: {logs}"), _clock(head.server_time, clock)]
+
+
+def _clock(server_time: datetime, clock: Clock) -> Finding:
+    now = datetime.now(UTC) if clock.is_real else clock.now()
+    offset = (server_time - now).total_seconds()
+    code = errors.OK if abs(offset) < CLOCK_WARN_S or not clock.is_real else errors.DEGRADED
+    if abs(offset) > CLOCK_FAIL_S:
+        code = errors.FAILURE
+    return Finding("clock", code, f"the feed's clock is {offset:+.2f} s from ours; a run corrects for it")
+
+
+def _broker(config: Config, broker: Broker) -> list[Finding]:
+    account = broker.account()
+    found = [Finding("broker", errors.OK, f"reached, {plain(account.equity)} {account.currency}")]
+    return found + [_lot(config, name, broker.instrument(name)) for name in config.filters.instruments]
+
+
+def _lot(config: Config, name: str, instrument: Instrument | None) -> Finding:
+    if instrument is None:
+        return Finding(name, errors.DEGRADED, "this account can't trade it: its signals will be skipped")
+    most = min(config.size.max_units, config.size.units or Decimal(config.size.max_units))
+    text = f"smallest order {plain(instrument.minimum)}, yours at most {plain(most)}"
+    return Finding(name, errors.OK if most >= instrument.minimum else errors.DEGRADED, text)
+
+
+def worst(found: list[Finding]) -> int:
+    """Return the exit code of a list of findings: the first failure that is not a mere warning, else the warning."""
+    codes = [finding.code for finding in found if finding.code]
+    grave = [code for code in codes if code != errors.DEGRADED]
+    return (grave or codes or [errors.OK])[0]

@@ -1,0 +1,250 @@
+"""The settings of one home: what `config.toml` may say, and how each word of it is checked.
+
+An unknown key is an error, because a misspelt limit is no limit. Secrets are kept out of every printed form.
+"""
+
+import tomllib
+import types
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit
+
+from tbot_client.clock import parse_clock
+from tbot_client.errors import Misconfigured, did_you_mean
+
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+Section = TypeVar("Section")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """Where signals come from; ``surfaces`` empty means all the token may see."""
+
+    url: str
+    token: str = field(default="", repr=False)
+    token_file: str = ""
+    surfaces: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Broker:
+    """Where trades go; ``balance`` and ``currency`` belong to kind ``paper`` alone."""
+
+    kind: str
+    account_id: str = field(default="", repr=False)
+    token: str = field(default="", repr=False)
+    token_file: str = ""
+    api_url: str = "https://api-fxpractice.oanda.com"
+    stream_url: str = "https://stream-fxpractice.oanda.com"
+    balance: Decimal = Decimal(10_000)
+    currency: str = "USD"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Size:
+    """How large an entry is: ``units`` for rule ``fixed``, ``fraction`` of equity for ``fraction`` and ``risk``."""
+
+    rule: str
+    units: Decimal | None = None
+    fraction: Decimal | None = None
+    max_units: Decimal
+    max_open: int = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which signals are wanted; an empty list means any."""
+
+    instruments: tuple[str, ...] = ()
+    sides: tuple[str, ...] = ()
+    sub_strategies: tuple[str, ...] = ()
+    min_confidence: Decimal | None = None
+    min_edge_bp: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """When not to enter; ``daily_loss`` is in the account's currency, per UTC day."""
+
+    max_drift_bp: Decimal = Decimal(10)
+    max_age_s: int = 600
+    daily_loss: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockSpec:
+    spec: str = "real"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """Schedules, all in real seconds."""
+
+    wait_s: int = 25
+    limit: int = 100
+    broker_s: float = 5.0
+    retry_s: float = 1.0
+    retry_max_s: float = 60.0
+    settle_s: float = 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    home: Path
+    feed: Feed
+    broker: Broker
+    size: Size
+    filters: Filters = Filters()
+    limits: Limits = Limits()
+    clock: ClockSpec = ClockSpec()
+    poll: Poll = Poll()
+
+
+_SECTIONS: dict[str, type[Any]] = {
+    "feed": Feed,
+    "broker": Broker,
+    "size": Size,
+    "filters": Filters,
+    "limits": Limits,
+    "clock": ClockSpec,
+    "poll": Poll,
+}
+
+
+def parse(text: str, home: Path) -> Config:
+    """Read and check the text of a config file.
+
+    Raises:
+        Misconfigured: not TOML, or a key or value that is unknown, missing or wrong.
+    """
+    try:
+        tables = tomllib.loads(text, parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise Misconfigured("a TOML file", str(error), "correct config.toml at that place") from error
+    _known(tables, _SECTIONS, "a section")
+    parts = {name: _section(kind, tables.get(name, {}), name) for name, kind in _SECTIONS.items()}
+    config = Config(home=home, **parts)
+    _check(config)
+    return config
+
+
+def _section(kind: type[Section], table: object, where: str) -> Section:
+    if not isinstance(table, dict):
+        raise _wrong(f"[{where}] as a section", table)
+    hints = get_type_hints(kind)
+    _known(table, hints, f"a key of [{where}]")
+    missing = [f.name for f in fields(kind) if f.name not in table and _required(f)]  # type: ignore[arg-type]
+    if missing:
+        raise Misconfigured(f"{missing[0]!r} in [{where}]", "nothing", "add it to config.toml")
+    return kind(**{name: _value(hints[name], value, f"[{where}] {name}") for name, value in table.items()})
+
+
+def _required(entry: Any) -> bool:
+    return type(entry.default).__name__ == "_MISSING_TYPE"
+
+
+def _known(table: dict[str, Any], known: dict[str, Any], what: str) -> None:
+    for name in table:
+        if name not in known:
+            hint = did_you_mean(name, known) or f"use one of {', '.join(known)}"
+            raise Misconfigured(what, repr(name), hint)
+
+
+def _value(hint: Any, value: Any, where: str) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        hint = next(kind for kind in get_args(hint) if kind is not type(None))
+    reader = _READERS["list" if get_origin(hint) is tuple else hint.__name__]
+    try:
+        return reader(value)
+    except (ValueError, TypeError, InvalidOperation) as error:
+        raise _wrong(f"{where} as {getattr(hint, '__name__', 'list')}", value) from error
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError
+    return tuple(_text(each) for each in value)
+
+
+def _decimal(value: object) -> Decimal:
+    if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
+        raise TypeError
+    number = Decimal(value)
+    if not number.is_finite() or number < 0:
+        raise ValueError
+    return number
+
+
+def _integer(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise TypeError
+    return value
+
+
+def _seconds(value: object) -> float:
+    return float(_decimal(value))
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "str": _text,
+    "list": _texts,
+    "Decimal": _decimal,
+    "int": _integer,
+    "float": _seconds,
+}
+
+
+def _check(config: Config) -> None:
+    _one_of("[broker] kind", config.broker.kind, ("oanda", "paper"))
+    _one_of("[size] rule", config.size.rule, ("fixed", "fraction", "risk"))
+    for side in config.filters.sides:
+        _one_of("[filters] sides", side, ("buy", "sell"))
+    _check_size(config.size)
+    if not 0 <= config.poll.wait_s <= 55 or not 1 <= config.poll.limit <= 500:
+        raise _wrong("[poll] wait_s within 0..55 and limit within 1..500", (config.poll.wait_s, config.poll.limit))
+    if min(config.poll.broker_s, config.poll.retry_s) < 0.05:
+        raise _wrong("[poll] broker_s and retry_s of at least 0.05", (config.poll.broker_s, config.poll.retry_s))
+    if config.broker.kind == "oanda" and not config.broker.account_id:
+        raise Misconfigured("account_id in [broker]", "nothing", "add the account number your broker shows")
+    for name, url in (("[feed] url", config.feed.url), ("[broker] api_url", config.broker.api_url)):
+        safe_url(name, url)
+    parse_clock(config.clock.spec)
+
+
+def _check_size(size: Size) -> None:
+    wanted = "units" if size.rule == "fixed" else "fraction"
+    value = size.units if size.rule == "fixed" else size.fraction
+    if not value:
+        raise Misconfigured(f"{wanted!r} above 0 in [size] for rule {size.rule!r}", str(value), "add it to config.toml")
+    if size.rule == "risk" and value >= 1:
+        raise _wrong("[size] fraction below 1: the part of equity lost at the stop", value)
+    if size.max_units <= 0:
+        raise _wrong("[size] max_units above 0", size.max_units)
+
+
+def safe_url(name: str, url: str) -> None:
+    """Refuse an address that would send a token in clear over a network."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+        raise _wrong(f"{name} as https://host[:port]", url)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise Misconfigured(f"{name} with https", url, "only 127.0.0.1 may be plain http: a token would be readable")
+
+
+def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
+    if value not in allowed:
+        hint = did_you_mean(value, allowed) or "correct config.toml"
+        raise Misconfigured(f"{name} as one of {', '.join(allowed)}", repr(value), hint)
+
+
+def _wrong(expected: str, found: object) -> Misconfigured:
+    return Misconfigured(expected, repr(found), "correct config.toml")

@@ -1,0 +1,151 @@
+"""The feed over HTTP: pages, snapshot and reports, with every answer turned into a page or an error to act on."""
+
+from typing import NoReturn, TypeAlias
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from tbot_client import __version__
+from tbot_client.config import LOOPBACK, Config
+from tbot_client.errors import ClientError, Resync, Retry, Unreachable
+from tbot_client.wire import Page, parse_page
+
+Query: TypeAlias = list[tuple[str, str | int | float | bool | None]]
+LINE_BYTES = 64 * 1024
+CONNECT_S = 5.0
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What the feed said to a report; ``text`` is the start of its body."""
+
+    status: int
+    text: str
+    do_not_execute: bool = False
+
+
+class _Verdict(msgspec.Struct):
+    do_not_execute: bool = False
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+    detail: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class FeedClient:
+    """One keep-alive connection to the feed; not shared between threads."""
+
+    def __init__(self, config: Config) -> None:
+        self._surfaces = config.feed.surfaces
+        self._limit = config.poll.limit
+        url = config.feed.url.rstrip("/")
+        self._http = httpx.Client(
+            base_url=url,
+            headers={"Authorization": f"Bearer {config.feed.token}", "User-Agent": f"tbot-client/{__version__}"},
+            trust_env=urlsplit(url).hostname not in LOOPBACK,
+        )
+
+    def close(self) -> None:
+        self._http.close()
+
+    def page(self, cursor: str, wait_s: int) -> Page:
+        """Return what follows ``cursor``, waiting up to ``wait_s`` for news."""
+        return self._poll({"cursor": cursor}, wait_s)
+
+    def begin(self, start: str, wait_s: int) -> Page:
+        """Return the first page from ``head``, ``oldest`` or an ISO moment."""
+        return self._poll({"start": start}, wait_s)
+
+    def _poll(self, place: dict[str, str], wait_s: int) -> Page:
+        query: Query = [*place.items(), ("wait", str(wait_s)), ("limit", str(self._limit))]
+        query += [("surface", surface) for surface in self._surfaces]
+        # The server adds up to a sixteenth to the wait; a socket that gave up earlier would throw the answer away.
+        return parse_page(self._get("/api/signals/feed", query, wait_s + wait_s / 16 + 10))
+
+    def snapshot(self) -> Page:
+        """Return all signals open now, and the cursor that follows them."""
+        return parse_page(self._get("/api/signals/open", [], 15))
+
+    def head(self) -> bytes:
+        """Return the raw heads, for a check of address and token."""
+        return self._get("/api/head", [], 10)
+
+    def _get(self, path: str, query: Query, read_s: float) -> bytes:
+        timeout = httpx.Timeout(CONNECT_S, read=read_s)
+        most = self._limit * LINE_BYTES + (1 << 20)
+        try:
+            with self._http.stream("GET", path, params=query, timeout=timeout) as response:
+                body = _read(response, most)
+        except httpx.HTTPError as error:
+            raise Retry("an answer of the feed", type(error).__name__) from error
+        if response.status_code != 200:
+            _refuse(response, body)
+        return body
+
+    def report(self, signal_id: str, stage: str, body: str, timeout_s: float = 10.0) -> Answer:
+        """Send one report and return the feed's answer, whatever its status below 500.
+
+        Raises:
+            Retry: no answer, or one that says later.
+            Unreachable: the token is not accepted.
+        """
+        try:
+            response = self._http.post(
+                f"/api/signals/{signal_id}/{stage}",
+                content=body.encode(),
+                headers={"Content-Type": "application/json"},
+                timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
+            )
+        except httpx.HTTPError as error:
+            raise Retry("an answer of the feed", type(error).__name__) from error
+        if response.status_code in (401, 403, 408, 429) or response.status_code >= 500:
+            _refuse(response, response.content)
+        return Answer(response.status_code, response.text[:300], _do_not_execute(response.content))
+
+
+def _read(response: httpx.Response, most: int) -> bytes:
+    chunks, size = [], 0
+    for chunk in response.iter_bytes():
+        chunks.append(chunk)
+        size += len(chunk)
+        if size > most:
+            raise Retry(f"at most {most} bytes", "more", "the rest was not read")
+    return b"".join(chunks)
+
+
+def _refuse(response: httpx.Response, body: bytes) -> NoReturn:
+    status, code = response.status_code, _code(body)
+    found = f"{status} {code}".strip()
+    if status in (401, 403):
+        scope = "it lacks a permission" if status == 403 else "it is wrong, expired or revoked"
+        raise Unreachable("the feed to accept the token", found, f"{scope}: ask the publisher for a new one")
+    if status == 404:
+        raise Unreachable("a signal feed at [feed] url", found, "correct the address in config.toml")
+    if status == 410 or code in ("cursor_invalid", "cursor_filter"):
+        raise Resync("the feed to know our cursor", found, "starting again from the snapshot")
+    if status in (408, 429) or status >= 500:
+        raise Retry("the feed to be ready", found, after_s=_retry_after(response))
+    raise ClientError(
+        "the feed to understand the request", found, "check [feed] in config.toml, and for a newer client"
+    )
+
+
+def _code(body: bytes) -> str:
+    try:
+        problem = msgspec.json.decode(body, type=_Problem)
+        return problem.code or msgspec.json.decode(problem.detail, type=_Problem).code
+    except msgspec.MsgspecError:
+        return ""
+
+
+def _do_not_execute(body: bytes) -> bool:
+    try:
+        return msgspec.json.decode(body, type=_Verdict).do_not_execute
+    except msgspec.MsgspecError:
+        return False
+
+
+def _retry_after(response: httpx.Response) -> float | None:
+    text = response.headers.get("Retry-After", "")
+    return min(float(text), 300.0) if text.isdigit() else None

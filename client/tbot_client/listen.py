@@ -1,0 +1,104 @@
+"""Signals as they come, printed or passed on to a program on this machine; nothing is traded or remembered."""
+
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+import httpx
+import msgspec
+
+from tbot_client.backoff import Backoff
+from tbot_client.book import say
+from tbot_client.config import LOOPBACK, Config
+from tbot_client.errors import ClientError, Resync, Retry, did_you_mean
+from tbot_client.feed import FeedClient
+from tbot_client.history import History
+from tbot_client.wire import BadLine, Item, Page, parse_item
+
+EVENTS = ("open", "amend", "close", "resolution")
+
+
+class Usage(ClientError):
+    exit_code = 2
+
+
+class Listener:
+    """Follows the feed from a start and hands every wanted line on."""
+
+    def __init__(self, config: Config, events: frozenset[str], *, as_json: bool, forward_to: str) -> None:
+        for name in events - set(EVENTS):
+            raise Usage(f"--events among {', '.join(EVENTS)}", repr(name), did_you_mean(name, EVENTS) or "correct it")
+        if forward_to and urlsplit(forward_to).hostname not in LOOPBACK:
+            raise Usage("--forward-to on this machine (127.0.0.1)", forward_to, "signals are for you alone")
+        self._config = config
+        self._events = events or frozenset(EVENTS)
+        self._as_json = as_json
+        self._forward_to = forward_to
+        self._history = History()
+        self._feed = FeedClient(config)
+        self._http = httpx.Client(trust_env=False, timeout=5.0)
+
+    def close(self) -> None:
+        self._feed.close()
+        self._http.close()
+
+    def run(self, start: str, is_over: Callable[[], bool]) -> None:
+        """Print until told to stop; a cursor that can't be served goes on from now, and says so."""
+        wait, cursor = self._config.poll.wait_s, ""
+        backoff = Backoff(self._config.poll.retry_s, self._config.poll.retry_max_s)
+        while not is_over():
+            try:
+                page = self._feed.page(cursor, wait) if cursor else self._feed.begin(start, 0)
+            except Resync as error:
+                say(f"{error}: lines may be missing")
+                cursor, start = "", "head"
+            except Retry as error:
+                say(str(error))
+                time.sleep(backoff.next(error.after_s))
+            else:
+                backoff.reset()
+                self._take(page)
+                cursor = page.after
+
+    def _take(self, page: Page) -> None:
+        self._history.check_heads(page.logs)
+        for raw in page.items:
+            try:
+                item = parse_item(bytes(raw))
+            except BadLine as error:
+                say(f"a line was left out: {error}")
+                continue
+            self._history.check_line(bytes(raw), item)
+            if name_of(item) in self._events:
+                self._hand_on(bytes(raw), item, item.signal_id in page.expired)
+
+    def _hand_on(self, raw: bytes, item: Item, expired: bool) -> None:
+        sys.stdout.write(raw.decode() + "\n" if self._as_json else arrow(item, expired) + "\n")
+        sys.stdout.flush()
+        if self._forward_to:
+            self._forward(raw, expired)
+
+    def _forward(self, raw: bytes, expired: bool) -> None:
+        body = msgspec.json.encode({"expired": expired, "item": msgspec.Raw(raw)})
+        try:
+            answer = self._http.post(self._forward_to, content=body, headers={"Content-Type": "application/json"})
+            say(f"  {answer.status_code} from {self._forward_to}")
+        except httpx.HTTPError as error:
+            say(f"  {type(error).__name__} from {self._forward_to}: not repeated")
+
+
+def name_of(item: Item) -> str:
+    return item.action if item.kind == "signal" else item.kind
+
+
+def arrow(item: Item, expired: bool) -> str:
+    """Write one line for a person: time, what, where, levels."""
+    at = (item.published_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S")
+    levels = f" at {item.reference_price} stop {item.stop_loss} target {item.take_profit}" if item.stop_loss else ""
+    end = f" {item.reason}" if item.reason else ""
+    late = " (expired)" if expired else ""
+    return f"{at} --> {name_of(item)} {item.side} {item.market}{levels}{end}{late} [{item.signal_id}]".replace(
+        "  ", " "
+    )

@@ -1,0 +1,207 @@
+"""The running client: start from the snapshot, then pages, broker and reports in turn until told to stop."""
+
+import json
+import os
+import signal
+from types import FrameType
+
+from tbot_client import errors
+from tbot_client.backoff import Backoff
+from tbot_client.book import Book, say
+from tbot_client.booking import Booking
+from tbot_client.brokers.port import Broker
+from tbot_client.clock import Clock, iso
+from tbot_client.config import Config
+from tbot_client.errors import Ask, Refused, Resync, Retry, Unreachable
+from tbot_client.feed import FeedClient
+from tbot_client.home import Home
+from tbot_client.intake import Intake
+from tbot_client.outbox import Outbox
+from tbot_client.poller import Poller
+from tbot_client.trade import Phase
+from tbot_client.trader import Trader
+from tbot_client.wire import Page
+
+TICK_S = 0.25
+ONCE_LIMIT_S = 30.0
+
+
+class Loop:
+    """One client on one home; it owns the journal, and its thread is the only one that writes or trades."""
+
+    def __init__(self, config: Config, home: Home, clock: Clock, book: Book, broker: Broker, *, is_dry: bool) -> None:
+        poll = config.poll
+        self._config, self._home, self._clock, self._book, self._broker = config, home, clock, book, broker
+        self._feed = FeedClient(config)
+        self._waiting = FeedClient(config)
+        self._intake = Intake(book, config.feed.surfaces)
+        self._booking = Booking(book, broker, clock, config)
+        outward = None if is_dry else self._feed
+        self._outbox = Outbox(book, outward, clock, Backoff(poll.retry_s, poll.retry_max_s))
+        self._trader = Trader(config, home, clock, book, broker, self._booking, self._outbox)
+        self._poller = self._new_poller()
+        self._backoff = Backoff(poll.retry_s, poll.retry_max_s)
+        self._broker_backoff = Backoff(max(poll.broker_s, poll.retry_s), poll.retry_max_s)
+        self._broker_due = 0.0
+        self._was_interrupted = False
+        self._is_stopping = False
+
+    def _new_poller(self) -> Poller:
+        poll = self._config.poll
+        return Poller(self._waiting, poll.wait_s, Backoff(poll.retry_s, poll.retry_max_s), say)
+
+    def run(self, *, once: bool, for_s: float | None) -> int:
+        """Work until told to stop; return the exit code."""
+        self._listen_to_signals()
+        limit = ONCE_LIMIT_S if once else for_s
+        deadline = None if limit is None else self._clock.monotonic() + limit
+        try:
+            if self._startup(once, deadline):
+                self._drain(deadline) if once else self._main_loop(deadline)
+        finally:
+            self._shutdown()
+        return self._exit_code(once)
+
+    def _listen_to_signals(self) -> None:
+        def stop(number: int, frame: FrameType | None) -> None:
+            self._was_interrupted = number == signal.SIGINT
+            self._is_stopping = True
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, stop)
+
+    def _startup(self, once: bool, deadline: float | None) -> bool:
+        """Compare journal, broker and snapshot; try until they can be reached, or fail at once when run once."""
+        while not self._is_over(deadline):
+            try:
+                self._synchronise()
+            except (Retry, Ask) as error:
+                if once:
+                    raise Unreachable(error.expected, error.found, "check the network and config.toml") from error
+                say(str(error))
+                self._pause(self._backoff.next(getattr(error, "after_s", None)), deadline)
+            else:
+                self._backoff.reset()
+                return True
+        return False
+
+    def _synchronise(self, *, lost_place: bool = False) -> None:
+        adopted = self._booking.reconcile()
+        page = self._feed.snapshot()
+        named = self._note(page)
+        state = self._book.state
+        for trade in list(state.trades.values()):
+            # With a cursor of our own the feed will tell of every end; without one the snapshot is all there is.
+            is_ours_to_judge = trade.signal_id in adopted or lost_place or not state.cursor
+            served = not trade.surface or any(log.startswith(f"{trade.surface}/") for log in page.logs)
+            if is_ours_to_judge and served and trade.signal_id not in named and not trade.end_reason:
+                self._booking.end(trade, "closed")
+        self._trader.work()
+        self._intake.keep(page.cursor if lost_place or not state.cursor else state.cursor)
+
+    def _note(self, page: Page) -> set[str]:
+        self._clock.correct(page.server_time)
+        named = self._intake.take(page)
+        contact = {"at": iso(self._clock.now()), "offset_s": round(self._clock.offset_s, 3), "pid": os.getpid()}
+        partial = self._home.contact.with_suffix(".new")
+        partial.write_text(json.dumps(contact))
+        partial.replace(self._home.contact)
+        return named
+
+    def _act(self, page: Page) -> None:
+        """Write a page down, act on it, and only then remember the place after it."""
+        self._note(page)
+        self._trader.work()
+        self._intake.keep(page.after)
+
+    def _main_loop(self, deadline: float | None) -> None:
+        self._poller.start(self._book.state.cursor)
+        while not self._is_over(deadline) and not self._on_tick():
+            pass
+
+    def _on_tick(self) -> bool:
+        """Do what is due; return whether to stop."""
+        try:
+            page = self._poller.next(TICK_S)
+            if page is not None:
+                self._act(page)
+        except Resync as error:
+            self._resync(error)
+        self._ask_broker()
+        self._trader.work()
+        self._outbox.flush()
+        return bool(self._book.state.distrust) and not self._book.state.trades
+
+    def _resync(self, error: Resync) -> None:
+        say(str(error))
+        self._poller.stop()
+        try:
+            self._synchronise(lost_place=True)
+        except (Retry, Ask) as problem:
+            say(str(problem))
+            self._pause(self._backoff.next(getattr(problem, "after_s", None)), None)
+        self._poller = self._new_poller()
+        self._poller.start(self._book.state.cursor)
+
+    def _ask_broker(self) -> None:
+        """Read the broker's transactions on a steady schedule: our own stops fill without any signal."""
+        if self._clock.monotonic() < self._broker_due:
+            return
+        try:
+            self._booking.catch_up()
+            self._broker_backoff.reset()
+            pause = self._config.poll.broker_s
+        except (Retry, Ask, Refused, Unreachable) as error:
+            say(f"broker: {error}")
+            pause = self._broker_backoff.next(getattr(error, "after_s", None))
+        self._broker_due = self._clock.monotonic() + pause
+
+    def _drain(self, deadline: float | None) -> None:
+        """Act on all there is now, then end: no waiting for news, only for answers still owed."""
+        has_more = True
+        while has_more and not self._is_over(deadline):
+            try:
+                page = self._feed.page(self._book.state.cursor, 0)
+            except Resync as error:
+                say(str(error))
+                self._synchronise(lost_place=True)
+                continue
+            except Retry as error:
+                raise Unreachable(error.expected, error.found, "check the network and config.toml") from error
+            self._act(page)
+            has_more = page.has_more
+        while not self._is_over(deadline):
+            self._ask_broker()
+            self._trader.work()
+            self._outbox.flush()
+            if not self._is_owing():
+                return
+            self._pause(TICK_S, deadline)
+
+    def _is_owing(self) -> bool:
+        state = self._book.state
+        undecided = any(trade.phase is not Phase.OPEN or trade.end_reason for trade in state.trades.values())
+        return undecided or bool(state.outbox)
+
+    def _is_over(self, deadline: float | None) -> bool:
+        return self._is_stopping or (deadline is not None and self._clock.monotonic() >= deadline)
+
+    def _pause(self, seconds: float, deadline: float | None) -> None:
+        end = self._clock.monotonic() + seconds
+        while self._clock.monotonic() < end and not self._is_over(deadline):
+            self._clock.sleep(min(TICK_S, max(0.0, end - self._clock.monotonic())))
+
+    def _shutdown(self) -> None:
+        self._poller.stop()
+        self._feed.close()
+
+    def _exit_code(self, once: bool) -> int:
+        state = self._book.state
+        if self._was_interrupted:
+            return errors.INTERRUPTED
+        if state.distrust:
+            say(f"HistoryChanged: {state.distrust}")
+            return errors.FAILURE
+        if once and self._home.is_stopped():
+            return errors.STOPPED
+        return errors.DEGRADED if once and (state.disputed or self._is_owing()) else errors.OK

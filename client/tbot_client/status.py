@@ -1,0 +1,146 @@
+"""How a home stands, read from its journal alone: nothing is asked of feed or broker, and nothing is locked."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from tbot_client import errors
+from tbot_client.brokers.port import Levels
+from tbot_client.clock import Clock, parse_iso
+from tbot_client.home import Home
+from tbot_client.journal import read
+from tbot_client.reports import plain
+from tbot_client.state import State
+from tbot_client.trade import Phase, Trade
+
+SILENT_S = 180.0
+
+
+def summary(home: Home, clock: Clock) -> dict[str, Any]:
+    """Return the home's state as plain values."""
+    state = State(read(home.journal))
+    contact = _contact(home)
+    day = clock.now().date().isoformat()
+    counts = state.counts
+    return {
+        "running": _is_running(home),
+        "stopped": home.is_stopped(),
+        "entries": _entries(state, home, clock),
+        "contact": contact,
+        "positions": [_position(t) for t in state.trades.values() if t.phase is Phase.OPEN],
+        "undecided": [t.signal_id for t in state.trades.values() if t.phase is Phase.PENDING],
+        "unknown_orders": [t.signal_id for t in state.trades.values() if t.phase is Phase.INTENDED],
+        "today": {currency: plain(amount) for currency, amount in state.days.get(day, {}).items()},
+        "outbox": len(state.outbox),
+        "counts": {name: counts[name] for name in ("received", "accepted", "executed", "resolved", "reported")},
+        "skipped": _reasons(state, "skipped:"),
+        "failed": _reasons(state, "failed:"),
+        "disputed": state.disputed,
+        "malformed": counts["malformed"],
+        "adopted": counts["adopted"],
+        "protect_refused": counts["protect_refused"],
+        "distrust": state.distrust,
+    }
+
+
+def problems(found: dict[str, Any]) -> list[str]:
+    """Return what a person should look at; empty when all is well."""
+    checks = (
+        (not found["running"], "no client is running on this home"),
+        (found["stopped"], "the STOP file is present: no entries"),
+        (found["distrust"], f"the publisher's history changed: {found['distrust']}"),
+        (found["unknown_orders"], f"orders of unknown outcome: {len(found['unknown_orders'])}"),
+        (found["disputed"], f"reports the feed did not accept: {len(found['disputed'])}"),
+        (found["failed"].get("lost"), "positions that vanished at the broker"),
+        ((found["contact"] or {}).get("age_s", 0.0) > SILENT_S, "no word from the feed for more than three minutes"),
+    )
+    return [text for is_so, text in checks if is_so]
+
+
+def exit_code(found: dict[str, Any]) -> int:
+    return errors.DEGRADED if problems(found) else errors.OK
+
+
+def as_text(found: dict[str, Any]) -> str:
+    """Write a summary for a person."""
+    contact = found["contact"]
+    heard = "never reached" if contact is None else f"{contact['age_s']:.0f} s ago"
+    lines = [
+        f"running   {'yes' if found['running'] else 'no'}    entries {found['entries']}",
+        f"feed      {heard}, outbox {found['outbox']}",
+        f"today     {_pairs(found['today']) or 'no closed trades'}",
+        f"signals   {_pairs(found['counts'])}",
+        f"skipped   {_pairs(found['skipped']) or 'none'}",
+    ]
+    if found["failed"]:
+        lines.append(f"failed    {_pairs(found['failed'])}")
+    lines += [_position_line(position) for position in found["positions"]]
+    return "\n".join(lines + [f"! {text}" for text in problems(found)])
+
+
+def _position_line(position: dict[str, Any]) -> str:
+    levels = position["resting"] or {}
+    trailing = f" trailing {levels['trailing']}" if levels.get("trailing") else ""
+    return (
+        f"position  {position['side']} {position['units']} {position['market']} at {position['price']}, "
+        f"stop {levels.get('stop')} target {levels.get('target')}{trailing}  [{position['signal_id']}]"
+    )
+
+
+def _pairs(values: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())
+
+
+def _entries(state: State, home: Home, clock: Clock) -> str:
+    if state.distrust:
+        return "off: history"
+    if home.is_stopped():
+        return "off: STOP file"
+    return "off: daily loss" if state.is_over(clock.now()) else "on"
+
+
+def _position(trade: Trade) -> dict[str, Any]:
+    return {
+        "signal_id": trade.signal_id,
+        "market": trade.market,
+        "side": trade.side,
+        "units": plain(trade.filled - trade.closed_units),
+        "price": plain(trade.price),
+        "resting": _levels(trade.resting),
+        "wanted": _levels(trade.levels),
+        "closing": trade.end_reason,
+    }
+
+
+def _levels(levels: Levels | None) -> dict[str, str | None] | None:
+    if levels is None:
+        return None
+    trailing = None if levels.trailing is None else plain(levels.trailing)
+    return {"stop": plain(levels.stop), "target": plain(levels.target), "trailing": trailing}
+
+
+def _reasons(state: State, prefix: str) -> dict[str, int]:
+    return {name.removeprefix(prefix): n for name, n in sorted(state.counts.items()) if name.startswith(prefix)}
+
+
+def _contact(home: Home) -> dict[str, Any] | None:
+    """Return when the feed last answered; the age is in real seconds, from the file's own time."""
+    try:
+        contact: dict[str, Any] = json.loads(home.contact.read_text())
+        parse_iso(contact["at"])
+        age = datetime.now(UTC).timestamp() - home.contact.stat().st_mtime
+    except (OSError, ValueError, KeyError):
+        return None
+    return contact | {"age_s": round(age, 1)}
+
+
+def _is_running(home: Home) -> bool:
+    if not home.lock.exists():
+        return False
+    try:
+        with FileLock(home.lock, timeout=0, mode=0o600):
+            return False
+    except Timeout:
+        return True

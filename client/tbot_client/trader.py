@@ -1,0 +1,185 @@
+"""What is done about each signal: decide, order, protect, close, and above all ask before doing anything twice."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from tbot_client import reports
+from tbot_client.book import Book, say
+from tbot_client.booking import Booking
+from tbot_client.brokers.port import Broker, Order
+from tbot_client.clock import Clock
+from tbot_client.config import Config
+from tbot_client.decide import Situation, priced, refusal
+from tbot_client.errors import Ask, Refused, Retry, Unreachable
+from tbot_client.home import Home
+from tbot_client.outbox import Outbox
+from tbot_client.trade import Phase, Trade
+
+
+class Trader:
+    """Brings every live trade one step nearer to what is wanted; called again and again, it needs no memory."""
+
+    def __init__(
+        self, config: Config, home: Home, clock: Clock, book: Book, broker: Broker, booking: Booking, outbox: Outbox
+    ) -> None:
+        self._config = config
+        self._home = home
+        self._clock = clock
+        self._book = book
+        self._broker = broker
+        self._booking = booking
+        self._outbox = outbox
+        # Orders this process has written down but not sent. After a restart it is empty, so that whatever is intended
+        # counts as possibly sent.
+        self._unsent: set[str] = set()
+        self._absent_since: dict[str, float] = {}
+        self._pause_until: dict[str, float] = {}
+        self._steps: dict[Phase, Callable[[Trade], None]] = {
+            Phase.PENDING: self._consider,
+            Phase.INTENDED: self._settle,
+            Phase.OPEN: self._tend,
+        }
+
+    def work(self) -> None:
+        """Take one step with every trade that is not waiting."""
+        for signal_id, trade in list(self._book.state.trades.items()):
+            if self._clock.monotonic() >= self._pause_until.get(signal_id, 0.0):
+                self._step(trade)
+        for memory in (self._absent_since, self._pause_until):
+            for signal_id in memory.keys() - self._book.state.trades.keys():
+                del memory[signal_id]
+
+    def _step(self, trade: Trade) -> None:
+        try:
+            self._steps[trade.phase](trade)
+        except (Retry, Ask, Unreachable) as error:
+            say(f"{trade.signal_id} {trade.market}: {error}")
+            self._pause(trade, max(getattr(error, "after_s", None) or 0.0, self._config.poll.retry_s))
+
+    def _pause(self, trade: Trade, seconds: float) -> None:
+        self._pause_until[trade.signal_id] = self._clock.monotonic() + seconds
+
+    def _consider(self, trade: Trade) -> None:
+        """Decide on an open; the decision, its report and the intent to order are one line of the journal."""
+        reason, units = self._judge(trade)
+        report = reports.ack(trade.signal_id, self._clock.now(), reason)
+        if reason:
+            say(f"{trade.signal_id} {trade.market}: skipped ({reason})")
+            self._book.write({"kind": "skipped", "signal_id": trade.signal_id, "reason": reason, "report": report})
+            return
+        self._unsent.add(trade.signal_id)
+        self._book.write({"kind": "intended", "signal_id": trade.signal_id, "units": str(units), "report": report})
+        if self._outbox.first(trade.signal_id):
+            return self._give_up(trade, "expired")
+        self._send(trade)
+
+    def _judge(self, trade: Trade) -> tuple[str, Decimal]:
+        reason = refusal(trade, self._config, self._situation(trade))
+        if reason:
+            return reason, Decimal(0)
+        instrument = self._broker.instrument(trade.market)
+        quote = None if instrument is None else self._broker.quote(trade.market, trade.reference)
+        is_fixed = self._config.size.rule == "fixed"
+        equity = Decimal(0) if is_fixed else self._broker.account().equity
+        return priced(trade, self._config, instrument, quote, equity)
+
+    def _situation(self, trade: Trade) -> Situation:
+        state, now = self._book.state, self._clock.now()
+        return Situation(
+            now=now,
+            is_stopped=self._home.is_stopped(),
+            is_distrusted=bool(state.distrust),
+            is_day_over=state.is_over(now),
+            open_count=state.open_count(without=trade.signal_id),
+        )
+
+    def _send(self, trade: Trade) -> None:
+        """Send the order; the STOP file is looked at last, right before the socket."""
+        if self._home.is_stopped():
+            return self._give_up(trade, "stopped")
+        order = Order(
+            client_id=trade.client_id,
+            instrument=trade.market,
+            side=trade.side,
+            units=trade.units,
+            levels=trade.resting or trade.levels,
+            reference=trade.reference,
+        )
+        self._unsent.discard(trade.signal_id)
+        try:
+            self._booking.take(self._broker.place(order))
+        except Retry:
+            self._unsent.add(trade.signal_id)
+            raise
+        except Refused as error:
+            self._booking.catch_up()
+            if self._is_intended(trade):
+                self._booking.fail(trade, f"broker:{error.reason}")
+
+    def _give_up(self, trade: Trade, reason: str) -> None:
+        self._unsent.discard(trade.signal_id)
+        self._booking.fail(trade, reason)
+
+    def _is_intended(self, trade: Trade) -> bool:
+        return self._book.state.trades.get(trade.signal_id) is trade and trade.phase is Phase.INTENDED
+
+    def _settle(self, trade: Trade) -> None:
+        """Find out what became of an order; only one that was never sent, or is proven absent, may be sent."""
+        if trade.signal_id not in self._unsent:
+            for ask in (self._booking.catch_up, lambda: self._booking.from_position(trade), lambda: self._find(trade)):
+                ask()
+                if not self._is_intended(trade):
+                    return
+            if not self._is_absent(trade):
+                return
+        reason, _ = self._judge(trade)
+        if reason:
+            return self._give_up(trade, reason)
+        self._send(trade)
+
+    def _find(self, trade: Trade) -> None:
+        self._booking.take(self._broker.find(trade.client_id))
+
+    def _is_absent(self, trade: Trade) -> bool:
+        """Believe that the broker does not have something only when it says so twice, some time apart."""
+        now = self._clock.monotonic()
+        since = self._absent_since.setdefault(trade.signal_id, now)
+        if now - since >= self._config.poll.settle_s:
+            del self._absent_since[trade.signal_id]
+            return True
+        self._pause(trade, self._config.poll.settle_s)
+        return False
+
+    def _tend(self, trade: Trade) -> None:
+        if trade.end_reason:
+            self._close(trade)
+        elif trade.levels not in (trade.resting, trade.refused):
+            self._protect(trade)
+
+    def _close(self, trade: Trade) -> None:
+        """Close a position; that it is gone already is as good, and its outcome is in the transactions."""
+        try:
+            self._booking.take(self._broker.close(trade.trade_id, trade.end_price))
+        except Refused as error:
+            say(f"{trade.signal_id} {trade.market}: {error}")
+        if trade.signal_id not in self._book.state.trades:
+            return
+        self._pause(trade, self._config.poll.retry_s)
+        self._booking.catch_up()
+        if trade.signal_id in self._book.state.trades and not self._is_held(trade) and self._is_absent(trade):
+            self._booking.lose(trade)
+
+    def _is_held(self, trade: Trade) -> bool:
+        return any(position.trade_id == trade.trade_id for position in self._broker.positions())
+
+    def _protect(self, trade: Trade) -> None:
+        levels = trade.levels
+        refused = ""
+        try:
+            self._broker.protect(trade.trade_id, trade.market, levels)
+        except Refused as error:
+            say(f"{trade.signal_id} {trade.market}: new levels refused, the old ones stay ({error.reason})")
+            refused = error.reason
+        record = {"kind": "resting", "signal_id": trade.signal_id, "stop": str(levels.stop), "refused": refused}
+        record |= {"target": str(levels.target)}
+        self._book.write(record | {"trailing": None if levels.trailing is None else str(levels.trailing)})

@@ -1,0 +1,96 @@
+"""Fixtures: a fake feed, a fake broker, and a client wired to both."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from tbot_client.book import Book
+from tbot_client.clock import Clock
+from tbot_client.config import parse
+from tbot_client.home import Home
+from tbot_client.loop import Loop
+
+# Importlib mode puts no test folder on the path, and these two are used by most tests here.
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+from fake_broker import FakeBroker  # noqa: E402 - after the path
+from fake_feed import TOKEN, FakeFeed  # noqa: E402
+
+CONFIG = """
+[feed]
+url = "{url}"
+token = "{token}"
+[broker]
+kind = "paper"
+[size]
+rule = "fixed"
+units = 1000
+max_units = 5000
+[poll]
+wait_s = 1
+broker_s = 0.05
+retry_s = 0.05
+retry_max_s = 0.2
+settle_s = 0.1
+"""
+
+
+class Client:
+    """One home with a client that can be run, stopped and run again, all within the test's process."""
+
+    def __init__(self, path, feed, broker):
+        self.home = Home(path)
+        self.feed = feed
+        self.broker = broker
+        self.clock = Clock()
+        self.text = CONFIG.format(url=feed.url, token=TOKEN)
+        self.changes = {}
+
+    def with_(self, **sections):
+        """Change settings: section -> dict of its fields."""
+        self.changes |= sections
+        return self
+
+    @property
+    def config(self):
+        config = parse(self.text, self.home.path)
+        for section, fields in self.changes.items():
+            config = replace(config, **{section: replace(getattr(config, section), **fields)})
+        return config
+
+    def write_config(self, text=None):
+        self.home.path.mkdir(parents=True, exist_ok=True)
+        self.home.config.write_text(text or self.text)
+        self.home.config.chmod(0o600)
+        return self.home.path
+
+    def run_once(self):
+        """Run like `run --once` on a fresh fold of the journal; return the exit code."""
+        book = Book(self.home.journal, self.clock)
+        loop = Loop(self.config, self.home, self.clock, book, self.broker, is_dry=False)
+        loop._listen_to_signals = lambda: None
+        try:
+            return loop.run(once=True, for_s=None)
+        finally:
+            self.state = book.state
+            book.close()
+
+    def skipped(self):
+        return {name: n for name, n in self.state.counts.items() if name.startswith("skipped:")}
+
+
+@pytest.fixture
+def feed():
+    server = FakeFeed()
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def broker():
+    return FakeBroker()
+
+
+@pytest.fixture
+def client(tmp_path, feed, broker):
+    return Client(tmp_path / "home", feed, broker)

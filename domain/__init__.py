@@ -1,0 +1,1 @@
+"""Values and rules of the trading domain, without any input or output."""

@@ -1,0 +1,81 @@
+"""A possible trade and what is estimated about it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+
+from domain.clock import require_utc
+from domain.quotes import Quote
+from domain.vocabulary import Side, Surface
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """A market and a side worth looking at.
+
+    ``group`` is the event or underlying whose exposure is capped together; ``thesis`` names the reason, so that the
+    same bet is not made twice; ``decision_price`` is what the rule saw, against which slippage is measured.
+    """
+
+    id: str
+    surface: Surface
+    market: str
+    group: str
+    category: str
+    strategy: str
+    sub_strategy: str
+    side: Side
+    thesis: str
+    quote: Quote
+    decision_price: Decimal
+    stop_loss: Decimal
+    take_profit: Decimal
+    trailing_distance: Decimal | None
+    atr: Decimal
+    found_at: datetime
+
+    def __post_init__(self) -> None:
+        require_utc(self.found_at, "Candidate.found_at")
+        if (self.take_profit - self.stop_loss) * self.side.sign <= 0:
+            raise ValueError(
+                f"a {self.side} needs its target beyond its stop, found {self.take_profit}/{self.stop_loss}"
+            )
+
+    @property
+    def key(self) -> tuple[str, Side, str]:
+        """Market, side and thesis: what the dedup gate compares."""
+        return self.market, self.side, self.thesis
+
+    @property
+    def stop_distance(self) -> Decimal:
+        """Return the price distance from the entry the quote offers to the stop; negative if already through it."""
+        return (self.quote.entry_price(self.side) - self.stop_loss) * self.side.sign
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Vote:
+    """One model's opinion: a probability in [0, 1], its weight, and what asking it cost."""
+
+    model: str
+    probability: Decimal
+    weight: Decimal
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """What is believed about a candidate.
+
+    Edges are in basis points of the decision price: ``edge_bp`` is net of ``cost_bp`` (spread and fees).
+    ``probability`` and ``confidence`` lie in [0, 1]; ``disagreement`` is the spread between models in the same unit.
+    """
+
+    probability: Decimal
+    gross_edge_bp: Decimal
+    cost_bp: Decimal
+    edge_bp: Decimal
+    confidence: Decimal
+    eta_hours: Decimal
+    disagreement: Decimal = Decimal(0)
+    votes: tuple[Vote, ...] = ()
+    cost_usd: Decimal = Decimal(0)

@@ -1,0 +1,1 @@
+"""Positions, profit and bankroll: what is owned, what it made, and what may be risked."""

@@ -1,0 +1,60 @@
+"""Settings that a surface and its resolver read from the same env file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from domain.errors import Misconfigured
+from domain.vocabulary import Mode, Surface
+
+MAJORS = ("EUR_USD", "GBP_USD", "USD_JPY", "USD_CHF", "AUD_USD", "USD_CAD", "NZD_USD", "EUR_GBP")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurfaceSettings:
+    """How one surface runs; ``FX_`` is the prefix of the FX surface.
+
+    Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
+    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs. ``live`` and
+    ``live_account`` are two of the three keys that real money needs; the third is the file ``state/<surface>.armed``.
+    """
+
+    mode: Mode = Mode.DRY_RUN
+    markets: tuple[str, ...] = MAJORS
+    loop_s: float = 1.0
+    signal_ttl_s: int = 600
+    max_slip_bp: Decimal = Decimal("3")
+    max_holding_hours: Decimal = Decimal("24")
+    reconcile_s: float = 300.0
+    unknown_query_s: float = 5.0
+    flatten_on_breaker: bool = False
+    storm_pause_s: int = 3600
+    record_quotes: bool = True
+    live: bool = False
+    live_account: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.markets:
+            raise ValueError("markets must name at least one market")
+        if self.loop_s <= 0 or self.signal_ttl_s <= 0 or self.max_holding_hours <= 0 or self.reconcile_s <= 0:
+            raise ValueError("loop_s, signal_ttl_s, max_holding_hours and reconcile_s must be above zero")
+
+
+def require_armed(
+    settings: SurfaceSettings, surface: Surface, *, account_id: str, arm_text: str | None, prefix: str
+) -> None:
+    """Raise Misconfigured unless all three keys for real money agree; other modes need none.
+
+    Args:
+        arm_text: contents of the arm file, None when there is none.
+    """
+    if settings.mode is not Mode.LIVE:
+        return
+    problems: Mapping[str, bool] = {
+        f"{prefix}LIVE=true": settings.live,
+        f"{prefix}LIVE_ACCOUNT={account_id}": settings.live_account == account_id,
+        f"state/{surface}.armed holding {account_id}": arm_text is not None and arm_text.strip() == account_id,
+    }
+    missing = [name for name, given in problems.items() if not given]
+    if missing:
+        raise Misconfigured("three keys for live trading", f"missing {'; '.join(missing)}", "set them, or use paper")

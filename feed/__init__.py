@@ -1,0 +1,1 @@
+"""The signal feed: the only process subscribers reach."""

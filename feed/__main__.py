@@ -1,0 +1,24 @@
+"""Entry point: ``python -m feed``, configured by the environment alone."""
+
+import os
+import sys
+
+from domain.errors import TBotError
+from feed import config
+from feed.server import run
+from feed.service import Service
+
+
+def main() -> int:
+    """Run the feed; a setting that is wrong ends in 78, an unsafe start in 70, each with one line that says why."""
+    try:
+        service = Service(*config.load(os.environ))
+        service.open()
+    except TBotError as error:
+        print(f"feed: {error}", file=sys.stderr)
+        return error.exit_code
+    return run(service)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

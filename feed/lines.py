@@ -1,0 +1,59 @@
+"""Public lines: the journal's own bytes, with the few facts the feed itself needs from them."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from domain.vocabulary import Action, Kind
+from journal import Entry, Position
+
+PUBLIC = frozenset((Kind.SIGNAL.value, Kind.RESOLUTION.value))
+
+
+class Facts(msgspec.Struct):
+    """What the feed reads out of a public record; every other field passes through unseen."""
+
+    ts: str
+    surface: str
+    mode: str
+    signal_id: str = ""
+    action: str | None = None
+    side: str | None = None
+    reference_price: Decimal | None = None
+    published_at: datetime | None = None
+    expires_at: datetime | None = None
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One public record: ``raw`` is its line in the journal without the newline, ``after`` the place behind it."""
+
+    log: str
+    seq: int
+    kind: str
+    raw: bytes
+    facts: Facts
+    after: Position
+
+    @property
+    def is_open(self) -> bool:
+        return self.kind == Kind.SIGNAL and self.facts.action == Action.OPEN
+
+    @property
+    def is_amend(self) -> bool:
+        return self.kind == Kind.SIGNAL and self.facts.action == Action.AMEND
+
+    @property
+    def order(self) -> tuple[str, str, int]:
+        """Where it belongs among the lines of several logs; within one log this is the order of ``seq``."""
+        return self.facts.ts, self.log, self.seq
+
+
+_decode = msgspec.json.Decoder(Facts, strict=False).decode
+
+
+def public(log: str, entry: Entry) -> Line | None:
+    """Return the line to serve, or None for a record that is none of the subscribers' business."""
+    if entry.kind not in PUBLIC:
+        return None
+    return Line(log, entry.seq, entry.kind, entry.raw, _decode(entry.raw), entry.position)

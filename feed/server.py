@@ -1,0 +1,82 @@
+"""The running feed: uvicorn with our limits, our shutdown, and our exit code."""
+
+import asyncio
+import contextlib
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+
+import uvicorn
+
+from feed.app import build
+from feed.deadlines import bounded
+from feed.service import Service, log
+
+_GRACE_S = 5
+_BACKLOG = 2048
+
+
+class Server(uvicorn.Server):
+    """Starts the service with the first listener and drains it before the last one closes."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        super().__init__(_config(service))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.start()
+        await super().startup(sockets)
+        log.info("listening", port=self.port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._service.drain()
+        await super().shutdown(sockets)
+        await self._service.stop()
+        log.info("ended")
+
+    @property
+    def port(self) -> int:
+        """The port listened on, also when any free one was asked for."""
+        return int(self.servers[0].sockets[0].getsockname()[1])
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """End on SIGTERM and SIGINT without raising them again afterwards: an orderly end exits with 0."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def run(service: Service) -> int:
+    """Serve until told to end; return the exit code."""
+    server = Server(service)
+    with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
+        runner.run(server.serve())
+    return 0 if server.started else 1
+
+
+def _config(service: Service) -> uvicorn.Config:
+    config = service.config
+    return uvicorn.Config(
+        build(service),
+        host=config.host,
+        port=config.port,
+        loop="uvloop",
+        http=bounded(config.header_deadline_s, config.body_deadline_s, config.write_deadline_s),
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=_BACKLOG,
+        timeout_keep_alive=config.keep_alive_s,
+        timeout_graceful_shutdown=_GRACE_S,
+    )

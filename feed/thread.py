@@ -1,0 +1,113 @@
+"""What one subscriber has reported about one signal: the fold that says what may come next.
+
+Pure: the same records in the same order give the same thread, whether they come from a socket or from the journal.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from domain.vocabulary import Stage
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True):
+    """One stored report as the journal holds it: ``domain.callback.Callback`` and what an order adds to it."""
+
+    id: str
+    subscriber: str
+    signal_id: str
+    surface: str
+    mode: str
+    stage: Stage
+    rev: int
+    body_sha256: str
+    received_at: datetime
+    reported_at: datetime
+    decision: str | None = None
+    reason: str = ""
+    fill_id: str | None = None
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    ordered_quantity: Decimal | None = None
+    fee: Decimal | None = None
+    realised: Decimal | None = None
+    currency: str | None = None
+    late: bool = False
+    parked: bool = False
+    skew_s: Decimal | None = None
+    implied: tuple[Stage, ...] = ()
+
+    @property
+    def chain(self) -> "Chain":
+        """What its corrections have in common with it."""
+        return self.stage, self.fill_id or ""
+
+
+Chain = tuple[Stage, str]
+Pair = tuple[str, str]  # subscriber, signal
+
+SKIP = "skip"
+
+
+@dataclass(slots=True)
+class Thread:
+    """Chains of reports, each with its corrections in order of ``rev``."""
+
+    chains: dict[Chain, list[Record]] = field(default_factory=dict)
+
+    def take(self, record: Record) -> None:
+        self.chains.setdefault(record.chain, []).append(record)
+
+    def known(self, chain: Chain, rev: int) -> Record | None:
+        """Return the report that has this place already."""
+        revisions = self.chains.get(chain, [])
+        return revisions[rev] if rev < len(revisions) else None
+
+    def next_rev(self, chain: Chain) -> int:
+        return len(self.chains.get(chain, []))
+
+    def latest(self, chain: Chain) -> Record | None:
+        revisions = self.chains.get(chain)
+        return revisions[-1] if revisions else None
+
+    @property
+    def fills(self) -> list[Record]:
+        """The latest version of each fill."""
+        return [revisions[-1] for (stage, _), revisions in self.chains.items() if stage is Stage.EXECUTED]
+
+    @property
+    def resolved(self) -> Record | None:
+        return self.latest((Stage.RESOLVED, ""))
+
+    @property
+    def is_acked(self) -> bool:
+        return (Stage.ACK, "") in self.chains
+
+    @property
+    def is_skipped(self) -> bool:
+        ack = self.latest((Stage.ACK, ""))
+        return ack is not None and ack.decision == SKIP
+
+    def filled(self, *, without: Chain | None = None) -> Decimal:
+        """Return the quantity of all fills but one."""
+        return sum((one.quantity or Decimal(0) for one in self.fills if one.chain != without), Decimal(0))
+
+    def covers(self, quantity: Decimal | None) -> bool:
+        """Tell whether enough fills are known for a resolution of this quantity to hold."""
+        return bool(self.fills) and self.filled() >= (quantity or Decimal(0))
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the resolution holds: one that came before its fills does not yet."""
+        return self.resolved is not None and self.covers(self.resolved.quantity)
+
+
+def gather(records: Iterable[Record]) -> dict[Pair, Thread]:
+    """Fold reports, in the order in which they were stored, into threads."""
+    threads: dict[Pair, Thread] = {}
+    for record in records:
+        threads.setdefault((record.subscriber, record.signal_id), Thread()).take(record)
+    return threads

@@ -1,0 +1,1 @@
+"""The fleet: launching, watching and showing the processes."""

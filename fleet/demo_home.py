@@ -1,0 +1,177 @@
+"""The home of a demo: env files, accounts, a subscriber's token and configuration, made afresh for each run."""
+
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from domain.errors import Halt, Refuse
+from domain.house import House
+from domain.vocabulary import Surface
+from feed.token_store import TokenStore
+from feed.tokens import Scope
+from fleet.envfile import write_env_file
+from fleet.programs import FLEET
+from fleet.supervision import write_config
+
+# Recorded quotes: see docs/demo.md for how start and speed were chosen.
+START = "2014-05-02T12:20:00Z"
+SPEED = 120
+MARKER = "DEMO"
+KEEP_RUNS = 5
+OPERATOR_ACCOUNT = "101-001-1000001-001"
+SUBSCRIBER_ACCOUNT = "101-001-2000002-001"
+BALANCE = "100000"
+DEMO_FX = {
+    "FX_MODE": "paper",
+    "FX_LOOP_S": "12",
+    "RISK_BANKROLL": "10000",
+    "STRATEGY_PERIOD_S": "60",
+}
+DEMO_SUBSCRIBER = {
+    "size-rule": "risk",
+    "size-value": "0.002",
+    "max-units": "50000",
+    "daily-loss": "500",
+    "broker-s": "0.5",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demo:
+    """A demo that is ready to be started."""
+
+    house: House
+    config: Path
+    feed_url: str
+    venue_url: str
+    subscriber_home: Path
+
+
+def prepare(home: Path) -> Demo:
+    """Make everything the demo fleet needs under ``home``.
+
+    Raises:
+        Refuse: ``home`` holds journals or env files that no demo made.
+    """
+    home = home.resolve()
+    _require_free(home)
+    _archive_last_run(home)
+    for name in ("env", "logs", "run", "state"):
+        (home / name).mkdir(parents=True, exist_ok=True)
+    (home / "logs" / MARKER).write_text(
+        "Journals of a demo: simulated venue, recorded prices. Replaced by the next demo.\n"
+    )
+    clock = f"sim:{START}@{SPEED},anchor={time.time():.6f}"
+    house = House(home=home, clock=clock)
+    venue_url, feed_url = (f"http://127.0.0.1:{port}" for port in _free_ports(2))
+    tokens = {OPERATOR_ACCOUNT: secrets.token_hex(16), SUBSCRIBER_ACCOUNT: secrets.token_hex(16)}
+    _write_venue(home, venue_url, tokens)
+    _write_surface(home, venue_url, tokens[OPERATOR_ACCOUNT])
+    _write_feed(home, feed_url)
+    subscriber_home = _write_subscriber(house, feed_url, venue_url, tokens[SUBSCRIBER_ACCOUNT])
+    (home / "env" / MARKER).write_text("Settings of a demo. Replaced by the next demo.\n")
+    config = write_config(home, [item for item in FLEET if item.demo_only], clock=clock)
+    return Demo(house=house, config=config, feed_url=feed_url, venue_url=venue_url, subscriber_home=subscriber_home)
+
+
+def _require_free(home: Path) -> None:
+    """Refuse a home that somebody trades from: a demo writes env files and journals."""
+    logs, env = home / "logs", home / "env"
+    foreign_logs = any(logs.glob("*/*/[0-9]*.jsonl")) and not (logs / MARKER).exists()
+    foreign_env = any(env.glob("*.env")) and not (env / MARKER).exists()
+    if foreign_logs or foreign_env:
+        raise Refuse("a home that only demos have used", f"journals or env files in {home}", "give another --home")
+
+
+def _archive_last_run(home: Path) -> None:
+    """Move what the last demo left into ``demo-runs/``: its clock and accounts would not fit the new ones."""
+    if not (home / "logs" / MARKER).exists():
+        return
+    runs = home / "demo-runs"
+    target = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    target.mkdir(parents=True)
+    for name in ("logs", "state", "env"):
+        if (home / name).exists():
+            _move_made(home / name, target / name)
+    for old in sorted(runs.iterdir())[:-KEEP_RUNS]:
+        shutil.rmtree(old)
+
+
+def _move_made(source: Path, target: Path) -> None:
+    """Move everything a demo made; files that belong to the repository (examples, .gitkeep) stay."""
+    target.mkdir()
+    for item in source.iterdir():
+        if item.name != ".gitkeep" and item.suffix != ".example":
+            item.rename(target / item.name)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return ports that are free now; all are held at once so that they differ."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [int(item.getsockname()[1]) for item in sockets]
+    for item in sockets:
+        item.close()
+    return ports
+
+
+def _write_venue(home: Path, url: str, tokens: dict[str, str]) -> None:
+    accounts = [{"id": key, "token": token, "currency": "USD", "balance": BALANCE} for key, token in tokens.items()]
+    path = home / "env" / "simulator-oanda.json"
+    path.touch(mode=0o600)
+    path.write_text(json.dumps(accounts))
+    write_env_file(home / "env" / "simulator-oanda.env", {})
+
+
+def _write_surface(home: Path, venue_url: str, token: str) -> None:
+    values = {
+        "OANDA_ACCOUNT_ID": OPERATOR_ACCOUNT,
+        "OANDA_TOKEN": token,
+        "OANDA_API_URL": venue_url,
+        "OANDA_STREAM_URL": venue_url,
+    }
+    write_env_file(home / "env" / "fx.env", DEMO_FX | values)
+
+
+def _write_feed(home: Path, url: str) -> None:
+    values = {
+        "FEED_PORT": url.rpartition(":")[2],
+        "FEED_CURSOR_SECRET": secrets.token_hex(32),
+        # One subscriber is all a demo has; a real feed hides cohorts below five.
+        "FEED_COHORT_MIN": "1",
+        "FEED_RATE_PER_MIN": "1200",
+        "FEED_BURST": "200",
+    }
+    write_env_file(home / "env" / "feed.env", values)
+
+
+def _write_subscriber(house: House, feed_url: str, venue_url: str, broker_token: str) -> Path:
+    """Make the subscriber the way a real one is made: a token from the operator, ``tbot-client init`` on its side."""
+    token, _ = TokenStore(house.subscribers).add(
+        label="demo", scopes=(Scope.FEED_READ, Scope.CALLBACK_WRITE), surfaces=(Surface.FX,), now=datetime.now(UTC)
+    )
+    home = house.state / "demo-subscriber"
+    write_env_file(house.home / "env" / "demo-subscriber.env", {})
+    options = {
+        "feed-url": feed_url,
+        "broker": "oanda",
+        "account-id": SUBSCRIBER_ACCOUNT,
+        "api-url": venue_url,
+        "stream-url": venue_url,
+        "clock": house.clock,
+        **DEMO_SUBSCRIBER,
+    }
+    command = [sys.executable, "-m", "tbot_client", "init", "--non-interactive", "--home", str(home)]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    environment = os.environ | {"TBOT_FEED_TOKEN": token, "TBOT_BROKER_TOKEN": broker_token}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise Halt("tbot-client init to succeed", done.stderr.strip(), "mend the client's settings")
+    return home

@@ -1,0 +1,127 @@
+"""The launcher: ``python -m fleet.launch <program>`` prepares a process and then becomes it.
+
+It checks the env file, dies with its parent, makes sure that it is the only one, waits out a back-off, sets limits and
+a clean environment, and execs. It works the same with nothing else of the fleet alive.
+"""
+
+import argparse
+import ctypes
+import fcntl
+import json
+import os
+import resource
+import signal
+import struct
+import sys
+import time
+from pathlib import Path
+
+from domain.errors import Halt, TBotError
+from domain.house import House
+from fleet import backoff
+from fleet.envfile import clean_environment, read_env_file
+from fleet.programs import FLEET, Program, program
+
+PR_SET_PDEATHSIG = 1
+OPEN_FILES = 8192
+# Longer than a graceful stop: after a supervisor was killed its children are still leaving when the next one starts.
+SINGLETON_WAIT_S = 30.0
+
+
+def main() -> int:
+    """Launch the program named on the command line; return only when it could not be launched."""
+    parser = argparse.ArgumentParser(prog="python -m fleet.launch", description=__doc__)
+    parser.add_argument("program", help=", ".join(item.name for item in FLEET))
+    parser.add_argument("extra", nargs="*", help="arguments handed to the program")
+    given = parser.parse_args()
+    try:
+        launch(program(given.program), given.extra)
+    except TBotError as error:
+        print(f"launch {given.program}: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def launch(item: Program, extra: list[str]) -> None:
+    """Become ``item``.
+
+    Raises:
+        Misconfigured: its env file can't be used, or it keeps crashing.
+        Halt: another copy of it is running.
+    """
+    house = House(home=Path(os.environ.get("TBOT_HOME", ".")).resolve())
+    own = read_env_file(house.home / "env" / f"{item.env}.env")
+    _die_with_parent()
+    _take_singleton(house.run / f"{item.name}.lock", item.name)
+    _back_off(house, item)
+    _limit(item)
+    environment = clean_environment(os.environ, own) | {"TBOT_HOME": str(house.home), "PYTHONUNBUFFERED": "1"}
+    os.execve(sys.executable, [sys.executable, *item.command(house.home), *extra], environment)  # noqa: S606
+
+
+def _die_with_parent() -> None:
+    """Ask the kernel for SIGTERM when the supervisor dies: an orphan would trade beside its successor."""
+    parent = os.getppid()
+    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
+        raise Halt("prctl to work", os.strerror(ctypes.get_errno()), "run on Linux")
+    if os.getppid() != parent:
+        raise Halt("the supervisor to be alive", "it died while launching", "start the supervisor again")
+
+
+def _take_singleton(path: Path, name: str) -> None:
+    """Hold an OFD lock for the life of the process; the descriptor stays open across exec."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    os.set_inheritable(descriptor, True)
+    wanted = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    deadline = time.monotonic() + SINGLETON_WAIT_S
+    while not _try_lock(descriptor, wanted):
+        if time.monotonic() > deadline:
+            owner = path.read_text().strip() or "unknown"
+            raise Halt(f"to be the only {name}", f"process {owner} running", "stop that one first")
+        time.sleep(0.1)
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+
+
+def _try_lock(descriptor: int, wanted: bytes) -> bool:
+    try:
+        fcntl.fcntl(descriptor, fcntl.F_OFD_SETLK, wanted)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _back_off(house: House, item: Program) -> None:
+    path = house.state / "crashes" / f"{item.name}.json"
+    now = time.time()
+    history = backoff.after_start(backoff.load(path), now, clean=item.beats and _stopped_cleanly(house, item))
+    if backoff.is_looping(history):
+        raise backoff.refuse_loop(item.name, path)
+    wait_s = backoff.with_jitter(backoff.delay_s(history, now))
+    backoff.save(path, history)
+    if wait_s > 0:
+        print(f"launch {item.name}: waiting {wait_s:.1f} s after {len(history.crashes)} crashes", file=sys.stderr)
+        time.sleep(wait_s)
+
+
+def _stopped_cleanly(house: House, item: Program) -> bool:
+    try:
+        phase: object = json.loads(house.heartbeat(item.name).read_text())["phase"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return phase == "stopped"
+
+
+def _limit(item: Program) -> None:
+    bound = item.data_mib * 2**20
+    resource.setrlimit(resource.RLIMIT_DATA, (bound, bound))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, wanted))
+    os.umask(0o027)
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,70 @@
+"""The programs of the fleet: the single authority for what runs, with which env file and which limits.
+
+``supervisord.conf`` holds one ``[program:x]`` for each of them; a test compares the two.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from domain.errors import Misconfigured, did_you_mean
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """One supervised process.
+
+    ``module`` and ``arguments`` are what ``python -m`` gets; ``{home}`` in an argument becomes the fleet's home.
+    ``env`` names its file ``env/<env>.env``. ``data_mib`` bounds its data segment (RLIMIT_DATA). A program ``beats``
+    when it keeps a heartbeat file, from which a clean stop is told from a crash.
+    """
+
+    name: str
+    module: str
+    arguments: tuple[str, ...]
+    env: str
+    what: str
+    data_mib: int = 512
+    beats: bool = True
+    demo_only: bool = False
+
+    def command(self, home: Path) -> list[str]:
+        """Return the arguments after the interpreter."""
+        return ["-m", self.module, *(argument.replace("{home}", str(home)) for argument in self.arguments)]
+
+
+FLEET: tuple[Program, ...] = (
+    Program(name="oanda-fx", module="surfaces", arguments=("fx",), env="fx", what="trades FX at OANDA"),
+    Program(name="resolver-fx", module="resolver", arguments=("fx",), env="fx", what="settles what oanda-fx opened"),
+    Program(name="feed", module="feed", arguments=(), env="feed", what="serves signals, takes subscribers' reports"),
+    Program(
+        name="simulator-oanda",
+        module="simulators.oanda",
+        arguments=("--account-file", "{home}/env/simulator-oanda.json", "--state", "{home}/state/simulator-oanda.json"),
+        env="simulator-oanda",
+        what="replays recorded OANDA quotes over OANDA's own protocol",
+        beats=False,
+        demo_only=True,
+    ),
+    Program(
+        name="demo-subscriber",
+        module="tbot_client",
+        arguments=("run", "--home", "{home}/state/demo-subscriber"),
+        env="demo-subscriber",
+        what="a subscriber trading its own simulated account",
+        beats=False,
+        demo_only=True,
+    ),
+)
+
+
+def program(name: str) -> Program:
+    """Return the program called ``name``.
+
+    Raises:
+        Misconfigured: no program has that name.
+    """
+    known = {item.name: item for item in FLEET}
+    if name not in known:
+        hint = did_you_mean(name, known) or f"known: {', '.join(known)}"
+        raise Misconfigured("the name of a program", repr(name), hint)
+    return known[name]

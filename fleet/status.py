@@ -1,0 +1,156 @@
+"""What the fleet is doing: processes from the supervisor, everything else from the journals."""
+
+import json
+import os
+from collections import deque
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from audit.tally import SubscriberTally, SurfaceTally
+from audit.why import sentence
+from domain.errors import Retry
+from domain.house import House
+from domain.vocabulary import Kind, Surface
+from fleet.supervision import Supervisor
+from journal import Entry, Tail
+
+STREAMS = ("decisions", "orders", "signals", "resolutions")
+SHOWN = frozenset({Kind.SIGNAL, Kind.RESOLUTION, Kind.STATE})
+MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessFacts:
+    """One process: ``rss_mib`` in MiB, ``beat`` the facts of its last heartbeat, empty when it keeps none."""
+
+    name: str
+    state: str
+    pid: int
+    uptime_s: int
+    rss_mib: float
+    beat: dict[str, Any]
+
+
+@dataclass(slots=True)
+class FleetFacts:
+    """Everything there is to show. ``events`` are (time, log, sentence), newest last."""
+
+    processes: list[ProcessFacts] = field(default_factory=list)
+    surfaces: dict[str, SurfaceTally] = field(default_factory=dict)
+    subscribers: SubscriberTally = field(default_factory=SubscriberTally)
+    events: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=12))
+    problem: str = ""
+
+    @property
+    def all_running(self) -> bool:
+        return bool(self.processes) and all(item.state == "RUNNING" for item in self.processes)
+
+
+class Watcher:
+    """Follows every journal of a home and asks its supervisor; ``look`` brings the facts up to date."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        self._supervisor = Supervisor(house.home)
+        self.facts = FleetFacts()
+        self._tails: list[tuple[str, Tail]] = []
+        for surface in Surface:
+            self._tails += [(surface, Tail(house.log(surface, stream), None)) for stream in STREAMS]
+        self._callbacks = Tail(house.log("feed", "callbacks"), None)
+
+    def look(self) -> FleetFacts:
+        """Read what is new and return the facts."""
+        for surface, tail in self._tails:
+            for entry in _new(tail):
+                self.facts.surfaces.setdefault(surface, SurfaceTally()).apply(entry.record)
+                self._remember(entry)
+        for entry in _new(self._callbacks):
+            self.facts.subscribers.apply(entry.record)
+        self._ask_supervisor()
+        return self.facts
+
+    def _remember(self, entry: Entry) -> None:
+        record = entry.record
+        if record["kind"] in SHOWN:
+            self.facts.events.append((record["ts"], record["log"], sentence(record)))
+
+    def _ask_supervisor(self) -> None:
+        try:
+            self.facts.processes = [self._process(item) for item in self._supervisor.processes()]
+            self.facts.problem = ""
+        except Retry as error:
+            self.facts.processes = []
+            self.facts.problem = str(error)
+
+    def _process(self, info: dict[str, Any]) -> ProcessFacts:
+        name, pid = str(info["name"]), int(info["pid"])
+        running = info["statename"] == "RUNNING"
+        return ProcessFacts(
+            name=name,
+            state=str(info["statename"]),
+            pid=pid,
+            uptime_s=int(info["now"] - info["start"]) if running else 0,
+            rss_mib=rss_mib(pid),
+            beat=_beat(self._house.heartbeat(name)),
+        )
+
+
+def collect_once(home: Path) -> FleetFacts:
+    """Return the facts about a home as they are now."""
+    return Watcher(House(home=home)).look()
+
+
+def rss_mib(pid: int) -> float:
+    """Return the resident memory of a process in MiB, 0 when it is gone."""
+    try:
+        pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0.0
+    return round(pages * os.sysconf("SC_PAGE_SIZE") / MIB, 1)
+
+
+def as_dict(facts: FleetFacts) -> dict[str, Any]:
+    """Return the facts as plain values for JSON."""
+    return {
+        "processes": {p.name: {"state": p.state, "pid": p.pid, "rss_mib": p.rss_mib} for p in facts.processes},
+        "surfaces": {name: surface_dict(tally) for name, tally in facts.surfaces.items()},
+        "subscribers": {
+            "acked": facts.subscribers.acked,
+            "executed": facts.subscribers.executed,
+            "resolved": facts.subscribers.resolved,
+            "realised": {unit: str(amount) for unit, amount in facts.subscribers.realised.items()},
+        },
+        "problem": facts.problem,
+    }
+
+
+def surface_dict(tally: SurfaceTally) -> dict[str, int]:
+    """Return the four counts by which a surface is judged to be alive."""
+    return {
+        "decisions": tally.decisions,
+        "signals": tally.signals,
+        "executed": tally.executed,
+        "resolved": tally.resolved,
+    }
+
+
+def realised_text(amounts: dict[str, Decimal]) -> str:
+    """Return amounts by currency as text, ``-`` when there are none."""
+    return ", ".join(f"{amount:+.2f} {unit}" for unit, amount in sorted(amounts.items())) or "-"
+
+
+def _new(tail: Tail) -> list[Entry]:
+    found: list[Entry] = []
+    while batch := tail.poll():
+        found.extend(batch)
+    return found
+
+
+def _beat(path: Path) -> dict[str, Any]:
+    try:
+        beat: dict[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return beat

@@ -1,0 +1,38 @@
+"""Heartbeat files: proof that a process's loop still turns, readable without asking the process."""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from domain.clock import Clock, iso
+
+
+class Heartbeat:
+    """Replaces one small JSON file atomically, at most once every ``every_s`` real seconds.
+
+    The file is advisory: when it can't be written the loop goes on, and the stale file says so to whoever watches.
+    """
+
+    def __init__(self, path: Path, clock: Clock, *, every_s: float = 1.0) -> None:
+        self._path = path
+        self._clock = clock
+        self._every_ns = int(every_s * 1e9)
+        self._next_ns = 0
+        self._seq = 0
+
+    def beat(self, **facts: Any) -> None:
+        """Write the heartbeat if it is due; ``facts`` are shown beside it (text, numbers, lists of text)."""
+        now_ns = self._clock.monotonic_ns()
+        if now_ns < self._next_ns:
+            return
+        self._next_ns = now_ns + self._every_ns
+        self._seq += 1
+        content = {"ts": iso(self._clock.now()), "seq": self._seq, "mono_ns": str(now_ns), "pid": os.getpid(), **facts}
+        scratch = self._path.with_suffix(".new")
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            scratch.write_text(json.dumps(content) + "\n")
+            scratch.replace(self._path)
+        except OSError:
+            return

@@ -1,0 +1,117 @@
+"""Following a log as it grows, woken by the append itself."""
+
+import select
+import time
+from pathlib import Path
+from types import TracebackType
+
+from journal.inotify import (
+    IN_ATTRIB,
+    IN_CREATE,
+    IN_DELETE_SELF,
+    IN_IGNORED,
+    IN_MODIFY,
+    IN_MOVE_SELF,
+    IN_MOVED_TO,
+    Inotify,
+)
+from journal.layout import MARK
+from journal.mark import head
+from journal.model import Entry, Position
+from journal.reader import Cursor
+
+_GONE = IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED
+_ON_MARK = IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
+_ON_PARENT = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF
+
+
+class Tail:
+    """A reader that keeps its place in a log, which need not exist yet.
+
+    In a thread: ``while tail.wait(30): handle(tail.poll())``. In asyncio: ``add_reader(tail.fileno(), on_wake)``,
+    where ``on_wake`` calls `drain` and then `poll` until it returns nothing; call `poll` that way once before the first
+    wake, for what was there already.
+    """
+
+    def __init__(self, directory: Path, after: Position | None = None) -> None:
+        self._directory = directory
+        self._cursor = Cursor(directory, after or Position.start())
+        self._inotify = Inotify()
+        self._watch: int | None = None
+        self._watched: Path | None = None
+        self._arm()
+
+    @property
+    def position(self) -> Position:
+        """The place just after the last entry that `poll` returned."""
+        return self._cursor.position
+
+    def poll(self) -> list[Entry]:
+        """Return the next committed entries, about 256 KiB of lines at most; none when all are taken. Never blocks.
+
+        Raises:
+            Halt: the log does not continue from our place: it was changed or replaced.
+        """
+        until = head(self._directory)
+        return [] if until is None else self._cursor.take(until)
+
+    def wait(self, timeout_s: float) -> bool:
+        """Return True as soon as `poll` has something to give, False after ``timeout_s`` real seconds without."""
+        deadline = time.monotonic() + timeout_s
+        while not self._has_news():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            select.select([self._inotify], [], [], left)
+            self.drain()
+        return True
+
+    def fileno(self) -> int:
+        """Return a descriptor that becomes readable when the log may have grown."""
+        return self._inotify.fileno()
+
+    def drain(self) -> None:
+        """Take note of what woke us, so that the descriptor is quiet until the next append."""
+        events = self._inotify.events()
+        mine = [mask for number, mask in events if number == self._watch]
+        if self._watched != self._directory / MARK or any(mask & _GONE for mask in mine):
+            self._arm()
+
+    def close(self) -> None:
+        """Close the descriptors."""
+        self._cursor.close()
+        self._inotify.close()
+
+    def __enter__(self) -> "Tail":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def _has_news(self) -> bool:
+        until = head(self._directory)
+        return until is not None and until.seq > self.position.seq
+
+    def _arm(self) -> None:
+        """Watch the commit mark or, while there is none, the nearest directory in which it can come to be."""
+        if self._watch is not None:
+            self._inotify.unwatch(self._watch)
+            self._watch = None
+        path = self._directory / MARK
+        while self._watch is None:
+            self._watched = path
+            self._watch = self._inotify.watch(path, _ON_MARK if path.name == MARK else _ON_PARENT)
+            if self._watch is not None and self._child_appeared(path):
+                self._inotify.unwatch(self._watch)
+                self._watch, path = None, self._directory / MARK
+            elif path.parent == path:
+                break
+            else:
+                path = path.parent
+
+    def _child_appeared(self, watched: Path) -> bool:
+        """Tell whether the next part of the path came to be before the watch was set."""
+        target = self._directory / MARK
+        if watched == target:
+            return False
+        return (watched / target.relative_to(watched).parts[0]).exists()

@@ -1,0 +1,143 @@
+"""The resolver's loop: read executions, settle what they ended, tend what is still open."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+import structlog
+
+from brokers.port import Executor, Fill, MarketData
+from domain.errors import Ask, Retry
+from domain.ids import signal_of_order
+from domain.ledger.position import Position
+from domain.surface_settings import SurfaceSettings
+from journal.beat import Heartbeat
+from resolver.books import ResolverBooks
+from resolver.exits import ExitDesk
+from resolver.settle import settle
+
+log = structlog.get_logger()
+
+
+class Loop:
+    """One resolver's life: ``run`` until ``stop`` is set; tests call ``on_tick``.
+
+    Args:
+        advance: called first in each turn; a dry run moves its executor along closed bars here.
+        tend_s: seconds on the process's clock between two looks at the broker's open trades.
+    """
+
+    def __init__(
+        self,
+        *,
+        books: ResolverBooks,
+        executor: Executor,
+        data: MarketData,
+        settings: SurfaceSettings,
+        heartbeat: Heartbeat,
+        stop: threading.Event,
+        advance: Callable[[], None] = lambda: None,
+        tend_s: float = 60.0,
+    ) -> None:
+        self._books = books
+        self._executor = executor
+        self._data = data
+        self._settings = settings
+        self._heartbeat = heartbeat
+        self._stop = stop
+        self._advance = advance
+        self._tend_every = timedelta(seconds=tend_s)
+        self._next_tend = books.clock.now()
+        self._exits = ExitDesk(books, executor, data, settings)
+        self._cursor: str | None = None
+        self._waiting: list[Fill] = []
+
+    def run(self) -> None:
+        """Turn until told to stop, and give everything back."""
+        period = self._books.clock.real_seconds(self._settings.loop_s)
+        try:
+            while not self._stop.is_set():
+                began = time.monotonic()
+                self.on_tick()
+                self._stop.wait(max(0.01, period - (time.monotonic() - began)))
+        finally:
+            self._executor.close()
+            self._data.close()
+            log.info("stopped")
+
+    def on_tick(self) -> None:
+        """Turn once. A broker that does not answer costs this turn, never the process."""
+        self._books.follow()
+        self._heartbeat.beat(phase="ready", open=len(self._books.fold.positions()), waiting=len(self._waiting))
+        with patience("fills"):
+            self._advance()
+            self._read_fills()
+        self._settle_waiting()
+        if self._books.clock.now() >= self._next_tend:
+            self._next_tend = self._books.clock.now() + self._tend_every
+            with patience("tend"):
+                self._tend()
+
+    def _read_fills(self) -> None:
+        if self._cursor is None:
+            self._cursor = self._first_cursor()
+        fills, self._cursor = self._executor.fills_since(self._cursor)
+        self._waiting.extend(fill for fill in fills if self._is_ours(fill))
+
+    def _first_cursor(self) -> str:
+        """Start from the oldest entry still open, so that what ended while nobody looked is found."""
+        positions = self._books.fold.positions()
+        if positions:
+            return min(positions, key=lambda position: position.opened_at).entries[0].transaction_id
+        return self._executor.account().cursor
+
+    def _is_ours(self, fill: Fill) -> bool:
+        parsed = signal_of_order(fill.opened_by or "")
+        return fill.closes and parsed is not None and parsed[0] is self._books.surface
+
+    def _settle_waiting(self) -> None:
+        """Settle each fill whose position is known; one that came before its entry was read waits for it."""
+        waiting, self._waiting = self._waiting, []
+        for fill in waiting:
+            parsed = signal_of_order(fill.opened_by or "")
+            if parsed is None or parsed[1] in self._books.fold.resolutions:
+                continue
+            position = self._books.fold.position(parsed[1])
+            if position is None:
+                self._waiting.append(fill)
+            elif all(lot.transaction_id != fill.transaction_id for lot in position.exits):
+                self._settle(position, fill)
+
+    def _settle(self, position: Position, fill: Fill) -> None:
+        settlement = settle(self._books, self._data, position, fill)
+        self._books.write(settlement.rows)
+        if settlement.resolution is not None:
+            result = settlement.resolution
+            log.info("resolved", signal=result.signal_id, reason=result.reason, realised=str(result.realised))
+
+    def _tend(self) -> None:
+        trades = {trade.client_order_id: trade for trade in self._executor.open_trades()}
+        by_signal = {parsed[1]: trade for key, trade in trades.items() if (parsed := signal_of_order(key or ""))}
+        for position in self._books.fold.positions():
+            trade = by_signal.get(position.signal_id)
+            if trade is not None:
+                self._exits.tend(position, trade)
+            else:
+                self._find_exit(position)
+
+    def _find_exit(self, position: Position) -> None:
+        """Read again from the entry on: the broker no longer holds this trade, so its exit must be there."""
+        fills, _ = self._executor.fills_since(position.entries[0].transaction_id)
+        known = {fill.transaction_id for fill in self._waiting}
+        self._waiting.extend(f for f in fills if self._is_ours(f) and f.transaction_id not in known)
+
+
+@contextmanager
+def patience(step: str) -> Iterator[None]:
+    """Let a step fail for now when the broker can't answer; the next turn tries again."""
+    try:
+        yield
+    except (Retry, Ask) as error:
+        log.warning("step_waits", step=step, error=str(error))

@@ -1,0 +1,151 @@
+"""The settlement of a position from the broker's executions."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+
+from audit.fold import lot_of
+from brokers.port import Fill, MarketData
+from domain.errors import Retry
+from domain.ids import client_order_id
+from domain.ledger.position import Position, vwap
+from domain.order import OrderEvent
+from domain.quotes import Bar
+from domain.resolution import Resolution
+from domain.signal import SignalClose
+from domain.vocabulary import ExitReason, Kind, Leg, Mode, OrderState, ResolutionSource
+from resolver.books import ResolverBooks, Row
+from strategies.exits import excursions
+
+# The finest bars that cover a trade within one request of 5,000 (OANDA's limit).
+PERIODS_S = (5, 60, 900, 14_400)
+MAX_BARS = 4_900
+HOUR = Decimal(3600)
+# Attempt 0 of the exit leg stands for the protective orders resting at the broker.
+RESTING = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The records that end (or partly end) one position."""
+
+    rows: tuple[Row, ...]
+    resolution: Resolution | None
+
+
+def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> Settlement:
+    """Turn one exit execution into an order event and, when nothing is left open, a close and a resolution."""
+    event = _event(books, position, fill)
+    after = position.with_exit(lot_of(event))
+    rows: list[Row] = [(Kind.ORDER_EVENT, None, event)]
+    if after.quantity > 0:
+        return Settlement(tuple(rows), None)
+    reason = _reason(books, fill)
+    if position.signal_id in books.fold.published:
+        close = _close(books, after, reason)
+        rows.append((Kind.SIGNAL, close.id, close))
+    resolution = _resolution(books, data, after, reason, fill.currency)
+    rows.append((Kind.RESOLUTION, resolution.id, resolution))
+    return Settlement(tuple(rows), resolution)
+
+
+def _reason(books: ResolverBooks, fill: Fill) -> ExitReason:
+    """Return why it ended: our own reason for an exit we sent, the broker's for a protective order."""
+    intent = books.fold.intents.get(fill.client_order_id or "")
+    ours = intent.reason if intent is not None else None
+    return ours or fill.reason or ExitReason.BROKER
+
+
+def _event(books: ResolverBooks, position: Position, fill: Fill) -> OrderEvent:
+    resting = client_order_id(books.surface, position.signal_id, Leg.EXIT, RESTING)
+    return OrderEvent(
+        client_order_id=fill.client_order_id or resting,
+        signal_id=position.signal_id,
+        leg=Leg.EXIT,
+        state=OrderState.FILLED if fill.quantity >= position.quantity else OrderState.PARTIAL,
+        happened_at=fill.happened_at,
+        learned_at=books.clock.now(),
+        quantity=min(fill.quantity, position.quantity),
+        price=fill.price,
+        realised=fill.realised,
+        fee=fill.fee,
+        currency=fill.currency,
+        broker_trade_id=fill.trade_id,
+        transaction_id=fill.transaction_id,
+        reason=fill.reason or "",
+    )
+
+
+def _close(books: ResolverBooks, position: Position, reason: ExitReason) -> SignalClose:
+    return SignalClose(
+        id=books.new_id("cls"),
+        signal_id=position.signal_id,
+        surface=books.surface,
+        mode=books.mode,
+        market=position.market,
+        side=position.side,
+        exit_price=vwap(position.exits),
+        reason=reason,
+        closed_at=position.exits[-1].at,
+        published_at=books.clock.now(),
+    )
+
+
+def _resolution(
+    books: ResolverBooks, data: MarketData, position: Position, reason: ExitReason, currency: str
+) -> Resolution:
+    candidate, estimate = position.decision.candidate, position.decision.estimate
+    closed_at = position.exits[-1].at
+    held_s = Decimal(str((closed_at - position.opened_at).total_seconds()))
+    actual = (held_s / HOUR).quantize(Decimal("0.000001"))
+    mae, mfe = _excursions(data, position)
+    return Resolution(
+        id=books.new_id("res"),
+        signal_id=position.signal_id,
+        surface=books.surface,
+        mode=books.mode,
+        market=position.market,
+        side=position.side,
+        strategy=candidate.strategy,
+        sub_strategy=candidate.sub_strategy,
+        quantity=position.quantity_out,
+        entry_price=position.entry_price,
+        exit_price=vwap(position.exits),
+        reason=reason,
+        resolution_source=ResolutionSource.SIM if books.mode is Mode.DRY_RUN else ResolutionSource.OANDA_CANDLES,
+        realised=position.realised,
+        fees=sum((lot.fee for lot in position.entries + position.exits), Decimal(0)),
+        currency=currency,
+        mae=mae,
+        mfe=mfe,
+        opened_at=position.opened_at,
+        resolved_at=closed_at,
+        eta_hours=estimate.eta_hours,
+        actual_hours=actual,
+        late=actual > estimate.eta_hours,
+    )
+
+
+def _excursions(data: MarketData, position: Position) -> tuple[Decimal, Decimal]:
+    """Return worst and best excursion from the closed bars of the trade's life, never less than its own exit shows."""
+    entry, sign = position.entry_price, position.side.sign
+    final = (vwap(position.exits) - entry) * sign
+    mae, mfe = max(-final, Decimal(0)), max(final, Decimal(0))
+    bars = _life(data, position)
+    if bars:
+        worst, best = excursions(position.side, entry, bars)
+        mae, mfe = max(mae, worst), max(mfe, best)
+    return mae, mfe
+
+
+def _life(data: MarketData, position: Position) -> Sequence[Bar]:
+    """Return the finest closed bars that lie wholly inside the trade's life; none when the venue can't say now."""
+    start, end = position.opened_at, position.exits[-1].at
+    span_s = (end - start).total_seconds()
+    period = next((p for p in PERIODS_S if span_s / p <= MAX_BARS), PERIODS_S[-1])
+    try:
+        bars = data.bars(position.market, period, start=start, end=end)
+    except Retry:
+        return ()
+    return [bar for bar in bars if bar.start >= start and bar.start + timedelta(seconds=period) <= end]

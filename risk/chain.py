@@ -1,0 +1,107 @@
+"""The ten gates in order, what they say together about a candidate, and what many such answers add up to."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from domain.candidate import Candidate, Estimate
+from domain.decision import Decision, Size, Verdict
+from domain.vocabulary import Code, Gate
+from risk import sizing
+from risk.gates.category import category
+from risk.gates.confidence import confidence
+from risk.gates.cost import cost
+from risk.gates.dedup import dedup
+from risk.gates.direction import direction
+from risk.gates.edge import edge
+from risk.gates.market_cap import market_cap
+from risk.gates.risk import risk
+from risk.gates.slippage import slippage
+from risk.gates.stop_file import stop_file
+from risk.limits import Limits
+from risk.state import RiskState
+
+Ask = Callable[[Candidate, Estimate, Size, RiskState, Limits], Verdict]
+
+
+class Step(NamedTuple):
+    """One place in the chain; a gate that is not free is not asked once an earlier one has refused."""
+
+    gate: Gate
+    ask: Ask
+    is_free: bool = True
+
+
+CHAIN: tuple[Step, ...] = (
+    Step(Gate.STOP_FILE, stop_file),
+    Step(Gate.DEDUP, dedup),
+    Step(Gate.MARKET_CAP, market_cap),
+    Step(Gate.DIRECTION, direction),
+    Step(Gate.CATEGORY, category),
+    Step(Gate.RISK, risk),
+    Step(Gate.SLIPPAGE, slippage),
+    Step(Gate.EDGE, edge),
+    Step(Gate.CONFIDENCE, confidence),
+    Step(Gate.COST, cost, is_free=False),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the chain says: ``code`` is that of the first refusal, None when admitted."""
+
+    admitted: bool
+    code: Code | None
+    size: Size
+    verdicts: tuple[Verdict, ...]
+
+
+class Passage(NamedTuple):
+    """How many candidates reached a gate without a refusal, and how many of them it refused."""
+
+    gate: Gate
+    entered: int
+    refused: int
+
+
+def decide(candidate: Candidate, estimate: Estimate, state: RiskState, limits: Limits) -> Outcome:
+    """Size the candidate and ask every gate; the gates after a refusal are asked where that costs nothing."""
+    size = sizing.size(candidate, state, limits)
+    verdicts: list[Verdict] = []
+    refusal: Verdict | None = None
+    for step in CHAIN:
+        asked = refusal is None or step.is_free
+        verdict = step.ask(candidate, estimate, size, state, limits) if asked else _unasked(step.gate)
+        verdicts.append(verdict)
+        if refusal is None and not verdict.passed:
+            refusal = verdict
+    code = refusal.code if refusal else None
+    return Outcome(admitted=refusal is None, code=code, size=size, verdicts=tuple(verdicts))
+
+
+def first_refusal(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Return the verdict that decided against the candidate, if any did."""
+    return next((verdict for verdict in verdicts if verdict.passed is False), None)
+
+
+def nearest_miss(verdicts: Sequence[Verdict]) -> Verdict | None:
+    """Return the refusal that missed its limit by the least, relative to that limit."""
+    return min((verdict for verdict in verdicts if verdict.passed is False), key=lambda v: v.margin, default=None)
+
+
+def funnel(outcomes: Iterable[Outcome | Decision]) -> tuple[Passage, ...]:
+    """Count the candidates on their way through the gates; the refused ones and the admitted ones add up to all."""
+    refusals = [first_refusal(outcome.verdicts) for outcome in outcomes]
+    counted = Counter(refusal.gate for refusal in refusals if refusal is not None)
+    passages, entered = [], len(refusals)
+    for step in CHAIN:
+        passages.append(Passage(step.gate, entered, counted[step.gate]))
+        entered -= counted[step.gate]
+    return tuple(passages)
+
+
+def _unasked(gate: Gate) -> Verdict:
+    zero = Decimal(0)
+    return Verdict(gate=gate, passed=None, code=None, value=zero, limit=zero, unit="", note="not asked")

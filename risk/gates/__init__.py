@@ -1,0 +1,1 @@
+"""The ten gates, one file each, in the order that ``risk.chain`` gives them."""

@@ -1,0 +1,1 @@
+"""Wire-true local venues, each started by its own command line."""

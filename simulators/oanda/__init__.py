@@ -1,0 +1,1 @@
+"""Local venue speaking the OANDA v20 REST and streaming protocol."""

@@ -1,0 +1,122 @@
+"""The FX strategy of one market: closed bars in, bracketed proposals with their estimates out."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from domain.candidate import Candidate, Estimate
+from domain.clock import require_utc
+from domain.quotes import Bar, Instrument, Quote
+from domain.vocabulary import Surface
+from strategies.fx.bracket import bracket, price_of
+from strategies.fx.estimate import distances, estimate
+from strategies.fx.identity import candidate_id
+from strategies.fx.params import FxParams
+from strategies.fx.reading import Gauges, Reading
+from strategies.fx.setups import SETUPS, Setup
+
+__all__ = ["FxParams", "FxStrategy", "Proposal"]
+
+CATEGORY = "fx"
+NAME = "fx_trend"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Proposal:
+    candidate: Candidate
+    estimate: Estimate
+
+
+class FxStrategy:
+    """Reads one market's closed bars in order and proposes every setup that has a directional bias.
+
+    Weak ones are proposed too: the gates refuse them, and the journal then shows why. ``bars`` counts the bars taken
+    in; ``gaps`` the places where at least one was missing (a venue writes no bar for a period without a tick, and
+    none over the weekend). A gap resets nothing.
+    """
+
+    def __init__(self, instrument: Instrument, params: FxParams, surface: Surface) -> None:
+        self.warmup_bars = params.warmup_bars
+        self.bars = 0
+        self.gaps = 0
+        self._instrument = instrument
+        self._params = params
+        self._surface = surface
+        self._gauges = Gauges(params)
+        self._last: Bar | None = None
+        self._reading: Reading | None = None
+        self._is_fresh = False
+
+    @property
+    def ready(self) -> bool:
+        return self._reading is not None
+
+    def on_bar(self, bar: Bar) -> None:
+        """Take in a closed bar; one that is not later than the last is ignored.
+
+        Raises:
+            ValueError: the bar is of another market or period.
+        """
+        self._require_own(bar)
+        last = self._last
+        if last is not None and bar.start <= last.start:
+            return
+        if last is not None and bar.start > last.end:
+            self.gaps += 1
+        self.bars += 1
+        self._last = bar
+        self._reading = self._gauges.update(bar)
+        self._is_fresh = True
+
+    def propose(self, quote: Quote, now: datetime) -> list[Proposal]:
+        """Return the proposals of the newest bar, priced on ``quote``; each bar's are returned once.
+
+        Raises:
+            ValueError: the quote is of another market, or ``now`` is naive.
+        """
+        if quote.market != self._instrument.name:
+            raise ValueError(f"a quote of {self._instrument.name} is needed, found one of {quote.market}")
+        moment, reading = require_utc(now, "now"), self._reading
+        if reading is None or not self._is_fresh:
+            return []
+        self._is_fresh = False
+        setups = (rule(reading, self._params) for rule in SETUPS)
+        proposals = (self._proposal(setup, reading, quote, moment) for setup in setups if setup is not None)
+        return [proposal for proposal in proposals if proposal is not None]
+
+    def _require_own(self, bar: Bar) -> None:
+        expected = (self._instrument.name, self._params.period_s)
+        if (bar.market, bar.period_s) != expected:
+            raise ValueError(f"bars of {expected} are needed, found one of {(bar.market, bar.period_s)}")
+
+    def _proposal(self, setup: Setup, reading: Reading, quote: Quote, now: datetime) -> Proposal | None:
+        instrument, atr = self._instrument, price_of(reading.atr, self._instrument)
+        levels = bracket(instrument, quote, setup.side, atr, self._params)
+        if levels is None:
+            return None
+        candidate = Candidate(
+            id=candidate_id(now, self._surface, instrument.name, setup.thesis),
+            surface=self._surface,
+            market=instrument.name,
+            group=group_of(instrument),
+            category=CATEGORY,
+            strategy=NAME,
+            sub_strategy=setup.sub_strategy,
+            side=setup.side,
+            thesis=setup.thesis,
+            quote=quote,
+            decision_price=quote.entry_price(setup.side),
+            stop_loss=levels.stop_loss,
+            take_profit=levels.take_profit,
+            trailing_distance=levels.trailing_distance,
+            atr=atr,
+            found_at=now,
+        )
+        return Proposal(
+            candidate=candidate,
+            estimate=estimate(reading, setup, distances(quote, setup, levels), self._params),
+        )
+
+
+def group_of(instrument: Instrument) -> str:
+    """Return the currency whose exposure is capped together: the one that is not USD, or a cross's base."""
+    return instrument.quote_currency if instrument.base == "USD" else instrument.base

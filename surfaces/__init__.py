@@ -1,0 +1,1 @@
+"""The trading loops: one process a surface, from scan to publication."""

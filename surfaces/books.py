@@ -1,0 +1,116 @@
+"""The journals a surface writes, and the fold of everything it knows.
+
+Whatever is appended is folded from the very bytes that were written, so what the process believes while it runs is
+what it will believe after a restart.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any
+
+from audit.fold import SurfaceFold
+from domain.clock import Clock
+from domain.decision import Decision
+from domain.house import House
+from domain.ids import new_id
+from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.order import OrderEvent, OrderIntent
+from domain.signal import SignalAmend, SignalOpen
+from domain.vocabulary import Kind, Mode, Surface
+from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
+
+
+class Books:
+    """Writes ``decisions``, ``orders`` and ``signals`` of one surface and follows its ``resolutions``."""
+
+    def __init__(self, house: House, surface: Surface, mode: Mode, clock: Clock, fold: SurfaceFold) -> None:
+        self.surface = surface
+        self.mode = mode
+        self.clock = clock
+        self.fold = fold
+        self._journals: dict[str, Journal] = {}
+        for stream in ("decisions", "orders", "signals"):
+            directory = house.log(surface, stream)
+            self._journals[stream] = Journal.open(directory, clock=clock)
+            self._replay(read(directory))
+        self._resolutions = Tail(house.log(surface, "resolutions"), None)
+        self.follow()
+
+    def __enter__(self) -> "Books":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for journal in self._journals.values():
+            journal.close()
+
+    def follow(self) -> Sequence[Entry]:
+        """Take in what the resolver wrote since the last call and return it."""
+        seen: list[Entry] = []
+        while batch := self._resolutions.poll():
+            self._replay(batch)
+            seen.extend(batch)
+        return seen
+
+    def decided(self, decision: Decision) -> None:
+        """Write a decision, refused or admitted, with every verdict."""
+        self._append("decisions", Kind.DECISION, decision, decision.id)
+
+    def changed(self, change: StateChange) -> None:
+        """Write a change of operating state; unchanged states are not written again."""
+        if change != self.fold.state:
+            self._append("decisions", Kind.STATE, change)
+
+    def day_started(self, day: DayStart) -> None:
+        self._append("decisions", Kind.DAY, day)
+
+    def cooled(self, cooldown: Cooldown) -> None:
+        self._append("decisions", Kind.COOLDOWN, cooldown)
+
+    def suspended(self, suspension: Suspension) -> None:
+        self._append("decisions", Kind.SUSPENSION, suspension)
+
+    def reconciled(self, findings: dict[str, Any]) -> None:
+        self._append("decisions", Kind.RECONCILIATION, findings)
+
+    def intended(self, intent: OrderIntent) -> None:
+        """Make an order intent durable; only after this may the socket be written."""
+        self._append("orders", Kind.ORDER_INTENT, intent, intent.client_order_id)
+
+    def happened(self, events: Iterable[OrderEvent]) -> None:
+        """Write what happened to orders, all in one durable write."""
+        records = [self._record(Kind.ORDER_EVENT, event) for event in events]
+        if records:
+            for receipt in self._journals["orders"].append_many(records):
+                self._fold(receipt.raw)
+
+    def published(self, signal: SignalOpen | SignalAmend) -> None:
+        self._append("signals", Kind.SIGNAL, signal, signal.id)
+
+    def new_id(self, prefix: str) -> str:
+        return new_id(prefix, self.clock.now())
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    def _append(self, stream: str, kind: Kind, value: Any, record_id: str | None = None) -> None:
+        fields = self._fields(value)
+        receipt = self._journals[stream].append(kind, surface=self.surface, mode=self.mode, id=record_id, fields=fields)
+        self._fold(receipt.raw)
+
+    def _record(self, kind: Kind, value: Any) -> NewRecord:
+        return NewRecord(kind=kind, surface=self.surface, mode=self.mode, id=None, fields=self._fields(value))
+
+    def _fields(self, value: Any) -> dict[str, Any]:
+        # The envelope carries these three for every record; writing them twice would make two truths.
+        fields = encode_fields(value)
+        return {key: field for key, field in fields.items() if key not in ("id", "surface", "mode")}
+
+    def _fold(self, raw: bytes) -> None:
+        self.fold.apply(decode(raw, dict))
+
+    def _replay(self, entries: Iterable[Entry]) -> None:
+        for entry in entries:
+            self.fold.apply(entry.record)

@@ -1,0 +1,77 @@
+"""The trading day and the daily-loss breaker of a surface."""
+
+from datetime import date, timedelta
+from decimal import Decimal
+
+import structlog
+
+from domain.operation import Cooldown, DayStart, StateChange, Suspension, tighter
+from domain.surface_settings import SurfaceSettings
+from domain.vocabulary import ExitReason, State
+from risk.breaker import StopOut, cooldown_until, storms
+from risk.limits import Limits
+from surfaces.books import Books
+
+log = structlog.get_logger()
+STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
+
+
+def roll_day(books: Books, today: date, equity: Decimal) -> None:
+    """Note the equity a new trading day starts with and end what lasted only for the day before."""
+    fold = books.fold
+    if fold.day is not None and fold.day.trading_day >= today:
+        return
+    books.day_started(DayStart(trading_day=today, equity=equity, currency=fold.bankroll.currency))
+    expires = fold.state.trading_day
+    if expires is not None and expires < today:
+        books.changed(StateChange(state=State.RUN, reason=f"trading day {today} began"))
+
+
+def check_breaker(books: Books, limits: Limits, settings: SurfaceSettings, equity: Decimal) -> None:
+    """Go to REDUCE for the rest of the trading day when the day's loss, realised and marked, reaches its limit."""
+    fold = books.fold
+    if fold.day is None or fold.state.trading_day is not None:
+        return
+    loss = fold.day.equity - equity
+    if loss < limits.daily_loss:
+        return
+    reason = f"daily loss {loss:.2f} of {limits.daily_loss} {limits.currency}"
+    log.error("breaker_tripped", reason=reason)
+    books.changed(
+        StateChange(
+            state=tighter(fold.state.state, State.REDUCE),
+            reason=reason,
+            trading_day=fold.day.trading_day,
+            flatten=settings.flatten_on_breaker,
+        )
+    )
+
+
+def cool_down(books: Books, limits: Limits, settings: SurfaceSettings) -> None:
+    """Write the cooldown of every stop-out that has none yet, and rest a sub-strategy in a storm of stop-outs."""
+    fold = books.fold
+    fresh = [r for r in fold.resolutions.values() if r.reason in STOP_OUTS and r.signal_id not in fold.cooled_signals]
+    for resolution in fresh:
+        until = cooldown_until(resolution.resolved_at, limits)
+        books.cooled(
+            Cooldown(market=resolution.market, until=until, reason=resolution.reason, signal_id=resolution.signal_id)
+        )
+    if fresh:
+        _rest_in_storm(books, limits, settings)
+
+
+def _rest_in_storm(books: Books, limits: Limits, settings: SurfaceSettings) -> None:
+    """Suspend what was stopped out too often; stop-outs before the end of an earlier rest are not counted again."""
+    fold = books.fold
+    stop_outs = [
+        StopOut(market=r.market, sub_strategy=r.sub_strategy, at=r.resolved_at)
+        for r in fold.resolutions.values()
+        if r.reason in STOP_OUTS and r.realised < 0
+    ]
+    rested = {s.name: s.until for s in fold.suspensions.values() if s.until is not None}
+    for name, reason in storms(stop_outs, limits, rested).items():
+        if name in fold.suspensions and fold.suspensions[name].until is None:
+            continue
+        log.warning("sub_strategy_rests", name=name, reason=reason)
+        until = max(s.at for s in stop_outs if s.sub_strategy == name) + timedelta(seconds=settings.storm_pause_s)
+        books.suspended(Suspension(name=name, reason=reason, until=until))

@@ -1,0 +1,206 @@
+"""The trading loop: scan, research, predict, decide, execute, publish.
+
+Research and prediction happen inside the desk's ``scan``; deciding is pure; everything that is decided is written down
+before it is done.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from brokers.port import Executor
+from domain.candidate import Candidate, Estimate
+from domain.decision import Decision
+from domain.errors import Ask, Retry
+from domain.quotes import Instrument, Quote
+from domain.surface_settings import SurfaceSettings
+from journal.beat import Heartbeat
+from risk.chain import decide
+from risk.limits import Limits
+from surfaces.books import Books
+from surfaces.day import check_breaker, cool_down, roll_day
+from surfaces.entry import EntryDesk
+from surfaces.reconcile import reconcile
+from surfaces.snapshot import Valuation, risk_state
+
+log = structlog.get_logger()
+
+
+class Desk(Protocol):
+    """What differs between surfaces: where candidates come from and when the market is open."""
+
+    def startup(self) -> None:
+        """Load instruments and history. Raises Retry when the venue can't answer yet."""
+
+    def instrument(self, market: str) -> Instrument | None:
+        """Return the instrument, None when the venue does not list it."""
+
+    def quotes(self) -> Mapping[str, Quote]:
+        """Return market -> quote for every market that has a live one."""
+
+    def scan(self, now: datetime) -> Iterable[tuple[Candidate, Estimate]]:
+        """Return what is worth judging now; nothing twice."""
+
+    def is_open(self, market: str, now: datetime) -> bool: ...
+
+    def trading_day(self, now: datetime) -> date: ...
+
+    def close(self) -> None: ...
+
+
+class Loop:
+    """One surface's life: ``run`` until ``stop`` is set; tests call ``on_tick``."""
+
+    def __init__(
+        self,
+        *,
+        books: Books,
+        executor: Executor,
+        desk: Desk,
+        limits: Limits,
+        settings: SurfaceSettings,
+        heartbeat: Heartbeat,
+        stop_reasons: Callable[[], Sequence[str]],
+        stop: threading.Event,
+    ) -> None:
+        self._books = books
+        self._executor = executor
+        self._desk = desk
+        self._limits = limits
+        self._settings = settings
+        self._heartbeat = heartbeat
+        self._stop_reasons = stop_reasons
+        self._stop = stop
+        self._entries = EntryDesk(books, executor, settings, stop_reasons)
+        self._valuation = Valuation()
+        self._next_reconcile = books.now()
+        self._next_query = books.now()
+
+    def run(self) -> None:
+        """Start up, turn until told to stop, and give everything back."""
+        try:
+            if self.startup():
+                self.main_loop()
+        finally:
+            self.shutdown()
+
+    def startup(self) -> bool:
+        """Reconcile before the first scan, however long the broker takes to answer; return False when stopped."""
+        pause_s = 0.5
+        while not self._stop.is_set():
+            try:
+                self._desk.startup()
+                self._reconcile()
+                self._publish_recovered()
+                return True
+            except (Retry, Ask) as error:
+                log.warning("startup_waits", error=str(error))
+                self._beat("starting")
+                self._stop.wait(pause_s)
+                pause_s = min(pause_s * 2, 10.0)
+        return False
+
+    def main_loop(self) -> None:
+        period = self._books.clock.real_seconds(self._settings.loop_s)
+        while not self._stop.is_set():
+            began = time.monotonic()
+            self.on_tick()
+            self._stop.wait(max(0.01, period - (time.monotonic() - began)))
+
+    def on_tick(self) -> None:
+        """Turn once. A venue that does not answer costs this turn, never the process."""
+        self._beat("ready")
+        self._books.follow()
+        cool_down(self._books, self._limits, self._settings)
+        with patience("quotes"):
+            quotes = self._desk.quotes()
+            self._mind_the_day(quotes)
+            self._chase_unknown()
+            for candidate, estimate in self._desk.scan(self._books.now()):
+                self._consider(candidate, estimate)
+
+    def shutdown(self) -> None:
+        self._desk.close()
+        self._executor.close()
+        log.info("stopped")
+
+    def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
+        books = self._books
+        equity = self._valuation.equity(books, quotes)
+        roll_day(books, self._desk.trading_day(books.now()), equity)
+        check_breaker(books, self._limits, self._settings, equity)
+
+    def _chase_unknown(self) -> None:
+        """Reconcile when due, and sooner ask again about orders whose outcome is unknown."""
+        now = self._books.now()
+        if now >= self._next_reconcile:
+            with patience("reconciliation"):
+                self._reconcile()
+        elif now >= self._next_query:
+            self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
+            for intent in self._books.fold.unfinished():
+                self._entries.settle_unknown(intent)
+            self._publish_recovered()
+
+    def _reconcile(self) -> None:
+        reconcile(self._books, self._executor, self._entries)
+        self._next_reconcile = self._books.now() + timedelta(seconds=self._settings.reconcile_s)
+
+    def _publish_recovered(self) -> None:
+        for position in self._books.fold.unpublished():
+            instrument = self._desk.instrument(position.market)
+            if instrument is not None:
+                self._entries.publish_fills(instrument)
+
+    def _consider(self, candidate: Candidate, estimate: Estimate) -> None:
+        decision = self._decide(candidate, estimate)
+        self._books.decided(decision)
+        instrument = self._desk.instrument(candidate.market)
+        if decision.admitted and instrument is not None:
+            self._entries.execute(decision, instrument)
+
+    def _decide(self, candidate: Candidate, estimate: Estimate) -> Decision:
+        books, quotes = self._books, self._desk.quotes()
+        state = risk_state(
+            books,
+            market=candidate.market,
+            equity=self._valuation.equity(books, quotes),
+            quotes=quotes,
+            instrument=self._desk.instrument(candidate.market),
+            market_open=self._desk.is_open(candidate.market, books.now()),
+            stop_reasons=self._stop_reasons(),
+        )
+        outcome = decide(candidate, estimate, state, self._limits)
+        return Decision(
+            id=books.new_id("dec"),
+            surface=books.surface,
+            mode=books.mode,
+            candidate=candidate,
+            estimate=estimate,
+            size=outcome.size,
+            verdicts=outcome.verdicts,
+            admitted=outcome.admitted,
+            code=outcome.code,
+            signal_id=books.new_id("sig") if outcome.admitted else None,
+        )
+
+    def _beat(self, phase: str) -> None:
+        fold = self._books.fold
+        stopped = list(self._stop_reasons())
+        self._heartbeat.beat(
+            phase=phase, state=fold.state.state, reason=fold.state.reason, stopped=stopped, open=len(fold.positions())
+        )
+
+
+@contextmanager
+def patience(step: str) -> Iterator[None]:
+    """Let a step fail for now when its venue can't answer; the next turn tries again."""
+    try:
+        yield
+    except (Retry, Ask) as error:
+        log.warning("step_waits", step=step, error=str(error))

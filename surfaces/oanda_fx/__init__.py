@@ -1,0 +1,1 @@
+"""The FX surface: eight majors at OANDA."""

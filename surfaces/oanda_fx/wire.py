@@ -1,0 +1,66 @@
+"""The FX surface put together from its parts."""
+
+import threading
+from collections.abc import Mapping
+
+from audit.fold import SurfaceFold
+from brokers.connect import connect_oanda
+from domain.clock import parse_clock
+from domain.surface_settings import require_armed
+from domain.vocabulary import Surface
+from journal.beat import Heartbeat
+from market.recorder import Recorder
+from surfaces.books import Books
+from surfaces.loop import Loop
+from surfaces.oanda_fx.config import FxConfig, load
+from surfaces.oanda_fx.desk import FxDesk
+from surfaces.stop import stop_reasons
+
+PROGRAM = "oanda-fx"
+
+
+def run(environ: Mapping[str, str], stop: threading.Event) -> None:
+    """Trade until ``stop`` is set.
+
+    Raises:
+        Misconfigured: the settings are wrong, or live trading is not armed.
+        Halt: a journal can't be trusted or written any more.
+    """
+    config = load(environ)
+    _require_armed(config)
+    clock = parse_clock(config.house.clock)
+    fold = SurfaceFold(config.limits.bankroll, config.limits.currency)
+    files = config.house.stop_files(Surface.FX)
+    with Books(config.house, Surface.FX, config.surface.mode, clock, fold) as books:
+        data, executor = connect_oanda(
+            config.surface.mode,
+            config.oanda,
+            clock,
+            balance=config.limits.bankroll,
+            currency=config.limits.currency,
+        )
+        Loop(
+            books=books,
+            executor=executor,
+            desk=FxDesk(data, config.surface.markets, config.strategy, clock, _recorder(config)),
+            limits=config.limits,
+            settings=config.surface,
+            heartbeat=Heartbeat(config.house.heartbeat(PROGRAM), clock),
+            stop_reasons=lambda: stop_reasons(files),
+            stop=stop,
+        ).run()
+
+
+def _recorder(config: FxConfig) -> Recorder | None:
+    return Recorder(config.house.log(Surface.FX, "market")) if config.surface.record_quotes else None
+
+
+def _require_armed(config: FxConfig) -> None:
+    arm_file = config.house.state / "fx.armed"
+    require_armed(
+        config.surface,
+        Surface.FX,
+        account_id=config.oanda.account_id,
+        arm_text=arm_file.read_text() if arm_file.is_file() else None,
+        prefix="FX_",
+    )

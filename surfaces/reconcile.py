@@ -1,0 +1,102 @@
+"""The comparison of what the journals say is open with what the broker says is open."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from brokers.port import BrokerTrade, Executor
+from domain.ids import signal_of_order
+from domain.operation import StateChange
+from domain.order import OrderIntent
+from domain.vocabulary import Leg, State
+from surfaces.books import Books
+from surfaces.entry import EntryDesk
+
+log = structlog.get_logger()
+REASON = "reconciliation"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """What a reconciliation found; only ``external`` and ``wrong_quantity`` stay unexplained.
+
+    ``gone`` are positions that are no longer at the broker: the resolver will read their exits. ``unproven`` are
+    orders whose outcome the broker could not tell yet.
+    """
+
+    matched: tuple[str, ...]
+    recovered: tuple[str, ...]
+    gone: tuple[str, ...]
+    external: tuple[str, ...]
+    wrong_quantity: tuple[str, ...]
+    unproven: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        return not (self.external or self.wrong_quantity or self.unproven)
+
+
+def reconcile(books: Books, executor: Executor, entries: EntryDesk) -> Findings:
+    """Ask the broker about every unfinished order, then compare positions and set the operating state.
+
+    Raises:
+        Retry: the broker could not be read; nothing was concluded.
+    """
+    unproven = tuple(i.client_order_id for i in _entries(books) if not entries.settle_unknown(i))
+    trades = executor.open_trades()
+    recovered = _recover(books, entries, trades)
+    findings = _compare(books, trades, recovered=recovered, unproven=unproven)
+    _record(books, findings)
+    return findings
+
+
+def _entries(books: Books) -> list[OrderIntent]:
+    return [intent for intent in books.fold.unfinished() if intent.leg is Leg.ENTRY]
+
+
+def _recover(books: Books, entries: EntryDesk, trades: Sequence[BrokerTrade]) -> tuple[str, ...]:
+    """Read the fills of our own orders that the broker holds open and our journal has no fill of."""
+    found: list[str] = []
+    for trade in trades:
+        intent = books.fold.intents.get(trade.client_order_id or "")
+        if intent is not None and books.fold.position(intent.signal_id) is None and entries.settle_unknown(intent):
+            found.append(trade.trade_id)
+    return tuple(found)
+
+
+def _compare(
+    books: Books, trades: Sequence[BrokerTrade], *, recovered: tuple[str, ...], unproven: tuple[str, ...]
+) -> Findings:
+    ours = {position.signal_id: position for position in books.fold.positions()}
+    matched, external, wrong = [], [], []
+    for trade in trades:
+        parsed = signal_of_order(trade.client_order_id or "")
+        if parsed is not None and parsed[0] is not books.surface:
+            continue
+        position = ours.pop(parsed[1], None) if parsed else None
+        if position is None:
+            external.append(trade.trade_id)
+        elif position.quantity != trade.quantity or position.side is not trade.side:
+            wrong.append(position.signal_id)
+        else:
+            matched.append(position.signal_id)
+    return Findings(
+        matched=tuple(matched),
+        recovered=recovered,
+        gone=tuple(ours),
+        external=tuple(external),
+        wrong_quantity=tuple(wrong),
+        unproven=unproven,
+    )
+
+
+def _record(books: Books, findings: Findings) -> None:
+    state = books.fold.state
+    books.reconciled({"clean": findings.is_clean, **{n: getattr(findings, n) for n in Findings.__slots__}})
+    if not findings.is_clean:
+        log.error("reconciliation_unexplained", **{n: getattr(findings, n) for n in Findings.__slots__})
+        if state.state is State.RUN:
+            books.changed(StateChange(state=State.REDUCE, reason=REASON))
+    elif state.state is State.REDUCE and state.reason == REASON:
+        books.changed(StateChange(state=State.RUN, reason="reconciliation explained"))

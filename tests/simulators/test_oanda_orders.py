@@ -1,0 +1,339 @@
+"""Orders of the OANDA venue: what they become, what refuses them, and which ids they get."""
+
+from decimal import Decimal
+
+import pytest
+
+TAKE, STOP = {"price": "1.39500"}, {"price": "1.38000"}
+
+
+def kinds(transactions):
+    return [item["type"] for item in transactions]
+
+
+def test_bracket_takes_four_consecutive_ids(lab, conforms):
+    status, body = lab.order(1000, takeProfitOnFill=TAKE, stopLossOnFill=STOP, clientExtensions={"id": "sig-1"})
+
+    assert 201 == status
+    first = int(body["orderCreateTransaction"]["id"])
+    assert [str(first + i) for i in range(4)] == body["relatedTransactionIDs"]
+    assert str(first + 3) == body["lastTransactionID"]
+    fill = body["orderFillTransaction"]
+    assert (str(first), str(first + 1)) == (fill["orderID"], fill["tradeOpened"]["tradeID"])
+    assert {str(first)} == {body["orderCreateTransaction"]["batchID"], fill["batchID"]}
+    written = lab.transactions(after=first - 1)
+    assert ["MARKET_ORDER", "ORDER_FILL", "TAKE_PROFIT_ORDER", "STOP_LOSS_ORDER"] == kinds(written)
+    assert {"ON_FILL"} == {item["reason"] for item in written[2:]}
+    assert {str(first + 1)} == {item["orderFillTransactionID"] for item in written[2:]}
+    assert all(conforms(item, "Transaction") for item in lab.transactions())
+
+
+def test_buy_fills_at_ask_and_sell_at_bid(lab):
+    bid, ask = lab.quote()
+
+    bought = lab.order(1)[1]["orderFillTransaction"]["price"]
+    sold = lab.order(-5)[1]["orderFillTransaction"]["price"]
+
+    assert (ask, bid) == (Decimal(bought), Decimal(sold))
+
+
+def test_opposite_order_reduces_oldest_trade_first_and_opens_the_rest(lab):
+    first = lab.order(100)[1]["orderFillTransaction"]["id"]
+    second = lab.order(100)[1]["orderFillTransaction"]["id"]
+
+    fill = lab.order(-150)[1]["orderFillTransaction"]
+    turned = lab.order(-80)[1]["orderFillTransaction"]
+
+    assert [first] == [part["tradeID"] for part in fill["tradesClosed"]]
+    assert (second, "-50") == (fill["tradeReduced"]["tradeID"], fill["tradeReduced"]["units"])
+    assert [second] == [part["tradeID"] for part in turned["tradesClosed"]]
+    assert "-30" == turned["tradeOpened"]["units"]
+    assert 1 == lab.summary()["openTradeCount"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"units": "0"}, "UNITS_INVALID"),
+        ({"units": "many"}, "UNITS_INVALID"),
+        ({"units": "1.5"}, "UNITS_PRECISION_EXCEEDED"),
+        ({"units": "100000001"}, "UNITS_LIMIT_EXCEEDED"),
+        ({"instrument": "XAU_XAG"}, "INSTRUMENT_UNKNOWN"),
+        ({"instrument": "GBP_USD"}, "INSTRUMENT_PRICE_UNKNOWN"),
+        ({"timeInForce": "GTC"}, "TIME_IN_FORCE_INVALID"),
+        ({"positionFill": "SOME"}, "ORDER_FILL_POSITION_ACTION_INVALID"),
+        ({"priceBound": "1.381234"}, "PRICE_BOUND_PRECISION_EXCEEDED"),
+        ({"clientExtensions": {"id": "x" * 129}}, "CLIENT_ORDER_ID_INVALID"),
+        ({"tradeClientExtensions": {"tag": 7}}, "CLIENT_TRADE_TAG_INVALID"),
+        ({"takeProfitOnFill": {"price": "1.390001"}}, "TAKE_PROFIT_ON_FILL_PRICE_PRECISION_EXCEEDED"),
+        ({"takeProfitOnFill": {}}, "TAKE_PROFIT_ON_FILL_PRICE_MISSING"),
+        ({"stopLossOnFill": {}}, "STOP_LOSS_ON_FILL_PRICE_AND_DISTANCE_BOTH_MISSING"),
+        (
+            {"stopLossOnFill": {"price": "1.1", "distance": "0.1"}},
+            "STOP_LOSS_ON_FILL_PRICE_AND_DISTANCE_BOTH_SPECIFIED",
+        ),
+        ({"stopLossOnFill": {"price": "-1"}}, "STOP_LOSS_ON_FILL_PRICE_INVALID"),
+        (
+            {"stopLossOnFill": {"price": "1.1", "timeInForce": "GTD", "gtdTime": "2014-05-01T00:00:00Z"}},
+            "STOP_LOSS_ON_FILL_GTD_TIMESTAMP_IN_PAST",
+        ),
+        (
+            {"trailingStopLossOnFill": {"distance": "0.00049"}},
+            "TRAILING_STOP_LOSS_ON_FILL_PRICE_DISTANCE_MINIMUM_NOT_MET",
+        ),
+        ({"type": "LIMIT"}, "PRICE_MISSING"),
+        ({"type": "LIMIT", "price": "1.380001"}, "PRICE_PRECISION_EXCEEDED"),
+        ({"type": "STOP", "price": "1.4", "timeInForce": "GTD"}, "TIME_IN_FORCE_GTD_TIMESTAMP_MISSING"),
+    ],
+)
+def test_unusable_request_is_a_400_with_a_reject_transaction(lab, conforms, fields, reason):
+    order = {"type": "MARKET", "instrument": "EUR_USD", "units": "100", **fields}
+    status, body = lab.send("POST", f"/v3/accounts/{lab.account}/orders", {"order": order})
+
+    assert (400, reason) == (status, body["errorCode"])
+    rejected = body["orderRejectTransaction"]
+    assert (reason, f"{order['type']}_ORDER_REJECT") == (rejected["rejectReason"], rejected["type"])
+    assert [rejected["id"]] == body["relatedTransactionIDs"] == [body["lastTransactionID"]]
+    assert "errorMessage" in body
+    conforms(rejected, "Transaction")
+
+
+def test_yen_pair_takes_three_decimals_and_euro_pair_five(lab):
+    yen = lab.order(1, "LIMIT", "USD_JPY", price="102.12345")[1]
+    euro = lab.order(1, "LIMIT", price="1.38123")
+
+    assert "PRICE_PRECISION_EXCEEDED" == yen["errorCode"]
+    assert 201 == euro[0]
+
+
+def test_pending_client_id_is_unique_but_a_filled_one_is_not(lab):
+    extensions = {"clientExtensions": {"id": "sig-1"}}
+
+    assert 201 == lab.order(1, **extensions)[0]
+    assert 201 == lab.order(1, **extensions)[0]
+    assert 201 == lab.order(1, "LIMIT", price="1.30000", **extensions)[0]
+    assert "CLIENT_ORDER_ID_ALREADY_EXISTS" == lab.order(1, "LIMIT", price="1.30000", **extensions)[1]["errorCode"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"units": "1000", "priceBound": "1.30000"}, "BOUNDS_VIOLATION"),
+        ({"units": "1000", "stopLossOnFill": {"price": "1.50000"}}, "STOP_LOSS_ON_FILL_LOSS"),
+        ({"units": "1000", "takeProfitOnFill": {"price": "1.30000"}}, "TAKE_PROFIT_ON_FILL_LOSS"),
+        ({"units": "-1000", "takeProfitOnFill": {"price": "1.50000"}}, "TAKE_PROFIT_ON_FILL_LOSS"),
+        ({"units": "9000000"}, "INSUFFICIENT_MARGIN"),
+        ({"units": "10000001"}, "INSUFFICIENT_LIQUIDITY"),
+    ],
+)
+def test_accepted_but_unfillable_order_is_a_201_with_a_cancel(lab, conforms, fields, reason):
+    status, body = lab.order(**fields)
+
+    assert (201, reason) == (status, body["orderCancelTransaction"]["reason"])
+    assert "orderFillTransaction" not in body
+    order = lab.get(f"orders/{body['orderCreateTransaction']['id']}")["order"]
+    assert "CANCELLED" == order["state"]
+    conforms(order, "Order")
+
+
+def test_taken_client_trade_id_cancels_the_order(lab):
+    lab.order(1, tradeClientExtensions={"id": "t"})
+
+    assert "CLIENT_TRADE_ID_ALREADY_EXISTS" == (
+        lab.order(1, tradeClientExtensions={"id": "t"})[1]["orderCancelTransaction"]["reason"]
+    )
+
+
+def test_margin_and_net_asset_value_follow_from_the_quote(lab):
+    bid, ask = lab.quote()
+    lab.order(10_000)
+
+    got = lab.summary()
+
+    margin = (bid + ask) / 2 * 10_000 * Decimal("0.02")
+    assert abs(margin - Decimal(got["marginUsed"])) <= Decimal("0.0001")
+    assert (bid - ask) * 10_000 == Decimal(got["unrealizedPL"])
+    assert Decimal(got["balance"]) + Decimal(got["unrealizedPL"]) == Decimal(got["NAV"])
+    assert Decimal(got["NAV"]) - Decimal(got["marginUsed"]) == Decimal(got["marginAvailable"])
+
+
+def test_reducing_order_passes_even_without_margin(make_lab):
+    lab = make_lab()
+    lab.order(3_500_000)
+
+    assert "orderFillTransaction" in lab.order(-1_000_000)[1]
+    assert "INSUFFICIENT_MARGIN" == lab.order(2_000_000)[1]["orderCancelTransaction"]["reason"]
+
+
+def test_marketable_limit_fills_at_once_and_a_distant_one_rests(lab, conforms):
+    _, ask = lab.quote()
+
+    filled = lab.order(1, "LIMIT", price="1.50000")[1]
+    resting = lab.order(1, "LIMIT", price="1.20000")[1]
+
+    assert ask == Decimal(filled["orderFillTransaction"]["price"])
+    assert "LIMIT_ORDER" == filled["orderFillTransaction"]["reason"]
+    assert "orderFillTransaction" not in resting
+    assert [resting["lastTransactionID"]] == [order["id"] for order in lab.get("pendingOrders")["orders"]]
+    assert all(conforms(order, "Order") for order in lab.get("orders", state="ALL")["orders"])
+
+
+def test_replace_keeps_the_client_id_and_links_both_orders(lab):
+    old = lab.order(1, "LIMIT", price="1.20000", clientExtensions={"id": "mine"})[1]["lastTransactionID"]
+    order = {"type": "LIMIT", "instrument": "EUR_USD", "units": "2", "price": "1.21000"}
+
+    status, body = lab.put("orders/@mine", {"order": order})
+
+    assert 201 == status
+    assert (old, "CLIENT_REQUEST_REPLACED") == (
+        body["orderCancelTransaction"]["orderID"],
+        body["orderCancelTransaction"]["reason"],
+    )
+    created = body["orderCreateTransaction"]
+    assert (old, "REPLACEMENT") == (created["replacesOrderID"], created["reason"])
+    assert created["id"] == body["orderCancelTransaction"]["replacedByOrderID"] == lab.get("orders/@mine")["order"]["id"]
+
+
+def test_cancel_works_once_and_then_is_a_404_with_its_own_transaction(lab):
+    order_id = lab.order(1, "STOP", price="1.50000")[1]["lastTransactionID"]
+
+    assert "CLIENT_REQUEST" == lab.put(f"orders/{order_id}/cancel")[1]["orderCancelTransaction"]["reason"]
+    status, body = lab.put(f"orders/{order_id}/cancel")
+    assert (404, "ORDER_DOESNT_EXIST") == (status, body["orderCancelRejectTransaction"]["rejectReason"])
+
+
+def test_trade_closes_in_part_then_whole_and_takes_its_bracket_along(lab, conforms):
+    trade = lab.order(1000, takeProfitOnFill=TAKE, stopLossOnFill=STOP)[1]["orderFillTransaction"]["id"]
+
+    part = lab.put(f"trades/{trade}/close", {"units": "400"})[1]
+    left = lab.get(f"trades/{trade}")["trade"]
+    whole = lab.put(f"trades/{trade}/close", {"units": "ALL"})[1]
+    again = lab.put(f"trades/{trade}/close")
+
+    assert "MARKET_ORDER_TRADE_CLOSE" == part["orderFillTransaction"]["reason"]
+    assert "-400" == part["orderFillTransaction"]["tradeReduced"]["units"]
+    assert ("600", "OPEN") == (left["currentUnits"], left["state"])
+    assert 4 == len(whole["relatedTransactionIDs"])
+    cancelled = lab.transactions(after=int(whole["orderFillTransaction"]["id"]))
+    assert ["LINKED_TRADE_CLOSED"] * 2 == [item["reason"] for item in cancelled]
+    assert (404, "TRADE_DOESNT_EXIST") == (again[0], again[1]["errorCode"])
+    closed = lab.get("trades", state="CLOSED")["trades"][0]
+    assert ("CLOSED", "0") == (closed["state"], closed["currentUnits"])
+    assert conforms(left, "Trade") and conforms(closed, "Trade")
+
+
+def test_closing_more_than_the_trade_is_rejected(lab):
+    trade = lab.order(10)[1]["orderFillTransaction"]["id"]
+
+    assert "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE" == lab.put(f"trades/{trade}/close", {"units": "11"})[1]["errorCode"]
+
+
+def test_trade_orders_are_created_replaced_and_cancelled(lab):
+    trade = lab.order(1000)[1]["orderFillTransaction"]["id"]
+    path = f"trades/{trade}/orders"
+
+    made = lab.put(path, {"stopLoss": STOP, "trailingStopLoss": {"distance": "0.01000"}})[1]
+    moved = lab.put(path, {"stopLoss": {"price": "1.37000"}})[1]
+    gone = lab.put(path, {"stopLoss": None})[1]
+    shown = lab.get(f"trades/{trade}")["trade"]
+
+    assert {"stopLossOrderTransaction", "trailingStopLossOrderTransaction"} < set(made)
+    assert "CLIENT_REQUEST_REPLACED" == moved["stopLossOrderCancelTransaction"]["reason"]
+    assert "1.37000" == moved["stopLossOrderTransaction"]["price"]
+    assert "CLIENT_REQUEST" == gone["stopLossOrderCancelTransaction"]["reason"]
+    assert "stopLossOrder" not in shown and "trailingStopLossOrder" in shown
+
+
+def test_second_stop_posted_for_a_trade_is_rejected(lab):
+    trade = lab.order(1000, stopLossOnFill=STOP)[1]["orderFillTransaction"]["id"]
+    order = {"type": "STOP_LOSS", "tradeID": trade, "price": "1.37000"}
+
+    status, body = lab.send("POST", f"/v3/accounts/{lab.account}/orders", {"order": order})
+
+    assert (400, "STOP_LOSS_ORDER_ALREADY_EXISTS") == (status, body["errorCode"])
+
+
+def test_position_closes_each_side_and_reports_profit(lab, conforms):
+    lab.order(100)
+    lab.order(-40, positionFill="OPEN_ONLY")
+
+    open_now = lab.get("openPositions")["positions"][0]
+    status, body = lab.put("positions/EUR_USD/close", {"longUnits": "ALL"})
+    after = lab.get("positions/EUR_USD")["position"]
+
+    assert ("100", "-40") == (open_now["long"]["units"], open_now["short"]["units"])
+    assert (200, "MARKET_ORDER_POSITION_CLOSEOUT") == (status, body["longOrderFillTransaction"]["reason"])
+    assert ("0", "-40") == (after["long"]["units"], after["short"]["units"])
+    assert Decimal(after["long"]["pl"]) < 0
+    assert conforms(open_now, "Position") and conforms(after, "Position")
+    assert 404 == lab.put("positions/EUR_USD/close", {"longUnits": "ALL"})[0]
+
+
+def test_accounts_share_nothing(make_lab):
+    from simulators.oanda.account import Account
+
+    lab = make_lab(
+        accounts=[Account("A", "a", "USD", Decimal(1000)), Account("B", "b", "USD", Decimal(1000))],
+    )
+    lab.account, lab.token = "A", "a"
+    lab.order(100)
+
+    assert 403 == lab.send("GET", "/v3/accounts/B/summary")[0]
+    lab.account, lab.token = "B", "b"
+    assert (0, "1000.0000", "2") == tuple(lab.summary()[k] for k in ("openTradeCount", "NAV", "lastTransactionID"))
+    assert ["B"] == [item["id"] for item in lab.send("GET", "/v3/accounts")[1]["accounts"]]
+
+
+def test_euro_account_books_dollars_at_the_worse_side(make_lab):
+    from simulators.oanda.account import Account
+
+    lab = make_lab(accounts=[Account("E", "e", "EUR", Decimal(1000))])
+    lab.account, lab.token = "E", "e"
+    lab.order(100, instrument="NZD_USD")
+    bid, ask = lab.quote()
+    nzd_bid, nzd_ask = lab.quote("NZD_USD")
+
+    fill = lab.order(-100, instrument="NZD_USD")[1]["orderFillTransaction"]
+
+    loss = (nzd_bid - nzd_ask) * 100 / bid
+    assert abs(loss - Decimal(fill["pl"])) <= Decimal("0.0001")
+    assert abs(1 / ask - Decimal(fill["gainQuoteHomeConversionFactor"])) < Decimal("0.000001")
+
+
+def test_changes_hold_what_happened_since(lab, conforms):
+    since = lab.summary()["lastTransactionID"]
+    lab.order(100, takeProfitOnFill=TAKE, trailingStopLossOnFill={"distance": "0.01000"})
+
+    body = lab.get("changes", sinceTransactionID=since)
+
+    changes = body["changes"]
+    assert (3, 1, 1, 4) == tuple(
+        len(changes[k]) for k in ("ordersCreated", "ordersFilled", "tradesOpened", "transactions")
+    )
+    assert ["0.01000"] == [order["triggerDistance"] for order in body["state"]["orders"]]
+    assert conforms(changes, "AccountChanges") and conforms(body["state"], "AccountChangesState")
+    assert conforms(lab.send("GET", f"/v3/accounts/{lab.account}")[1]["account"], "Account")
+
+
+def test_sinceid_is_exclusive_paged_and_bounded(lab):
+    for _ in range(501):
+        lab.order(1, "LIMIT", price="1.20000")
+        lab.put(f"orders/{lab.summary()['lastTransactionID']}/cancel")
+
+    first = lab.get("transactions/sinceid", id=2)
+    rest = lab.get("transactions/sinceid", id=first["transactions"][-1]["id"])
+    pages = lab.get("transactions", pageSize=1000)
+
+    assert (1000, "3", "1004") == (
+        len(first["transactions"]),
+        first["transactions"][0]["id"],
+        first["lastTransactionID"],
+    )
+    assert ["1003", "1004"] == [item["id"] for item in rest["transactions"]]
+    assert [] == lab.get("transactions/sinceid", id=1004)["transactions"]
+    assert 416 == lab.send("GET", f"/v3/accounts/{lab.account}/transactions/sinceid", id=1005)[0]
+    assert (1004, 2) == (pages["count"], len(pages["pages"]))
+    assert pages["pages"][1].endswith("idrange?from=1001&to=1004")
+    assert 5 == len(lab.get("transactions/idrange", **{"from": 6, "to": 10})["transactions"])
+    cancels = lab.get("transactions/idrange", **{"from": 1, "to": 10, "type": "ORDER_CANCEL"})["transactions"]
+    assert {"ORDER_CANCEL"} == {item["type"] for item in cancels}
