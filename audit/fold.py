@@ -15,7 +15,7 @@ from domain.decision import Decision
 from domain.ledger.bankroll import Bankroll
 from domain.ledger.position import Lot, Position
 from domain.operation import Cooldown, DayStart, StateChange, Suspension
-from domain.order import TERMINAL, OrderEvent, OrderIntent
+from domain.order import TERMINAL, OrderEvent, OrderIntent, may_follow
 from domain.resolution import Resolution
 from domain.signal import SignalClose, SignalOpen
 from domain.vocabulary import Action, Kind, Leg, OrderState, Side, State
@@ -93,7 +93,9 @@ class SurfaceFold:
 
     def unfinished(self) -> list[OrderIntent]:
         """Return the orders whose last known state is not final, oldest first."""
-        return [intent for key, intent in self.intents.items() if self.order_state(key) not in TERMINAL]
+        keys = [key for key in self.intents if self.order_state(key) not in TERMINAL]
+        # Intents come from two logs: their own times, not the order of reading, say which is older.
+        return [self.intents[key] for key in sorted(keys, key=lambda key: (self.intended_at[key], key))]
 
     def unpublished(self) -> list[Position]:
         """Return open positions whose signal never reached the journal: a crash between fill and publication."""
@@ -148,10 +150,11 @@ class SurfaceFold:
         event = decode(record, OrderEvent)
         self._belongs(event.signal_id, event.client_order_id)
         known = self.events.setdefault(event.client_order_id, [])
-        # A broker may report the same execution twice (reply and transaction stream): the transaction id decides.
+        # A broker may report the same execution twice (reply and transaction stream): the transaction id decides, and
+        # a repeated report never takes an order back, least of all from a final state.
         if event.transaction_id is None or all(event.transaction_id != old.transaction_id for old in known):
             known.append(event)
-        elif known[-1].state is not event.state:
+        elif known[-1].state not in TERMINAL and may_follow(known[-1].state, event.state):
             known.append(replace(event, quantity=Decimal(0)))
 
     def _signal(self, record: Record) -> None:

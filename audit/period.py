@@ -22,26 +22,15 @@ def parse_moment(text: str, now: datetime) -> datetime:
         Refuse: the text follows none of the forms in ``GRAMMAR``.
     """
     text = text.strip()
-    if found := _SPAN.match(text):
-        return _back(now, int(found[1]) * _UNIT_S[found[2]], text)
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     if text in ("today", "yesterday"):
         return midnight if text == "today" else midnight - timedelta(days=1)
     try:
+        if found := _SPAN.match(text):
+            return now - timedelta(seconds=int(found[1]) * _UNIT_S[found[2]])
         if _UNIX.match(text):
             return datetime.fromtimestamp(float(text), UTC)
         moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise _refusal(text) from error
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-
-
-def _back(now: datetime, seconds: int, text: str) -> datetime:
-    try:
-        return now - timedelta(seconds=seconds)
-    except OverflowError as error:
-        raise _refusal(text) from error
-
-
-def _refusal(text: str) -> Refuse:
-    return Refuse(GRAMMAR, repr(text), "give one of these forms")
+        raise Refuse(GRAMMAR, repr(text), "give one of these forms") from error

@@ -26,5 +26,4 @@ def connect_oanda(
         return data, executor
     from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  not needed beside a real executor
 
-    executor.close()
     return data, DryRunExecutor(data, clock, balance=balance, currency=currency)

@@ -1,5 +1,6 @@
 """Spans of time as a person types them: ``60s``, ``5m``, ``2h``."""
 
+import math
 import re
 
 from domain.errors import Refuse
@@ -15,6 +16,6 @@ def parse_span(text: str) -> float:
         Refuse: it is no such span, or none at all.
     """
     found = _SPAN.match(text.strip())
-    if found is None or float(found[1]) == 0:
+    if found is None or not 0 < float(found[1]) < math.inf:
         raise Refuse("a span such as 60s, 5m or 2h", repr(text), "give one")
     return float(found[1]) * _UNIT_S[found[2]]

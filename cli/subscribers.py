@@ -17,12 +17,16 @@ from feed.tokens import Scope, Subscriber
 def add(home: Path, label: str, surfaces: list[str], scopes: list[str], expires: str) -> tuple[str, Subscriber]:
     """Make a token; see ``TokenStore.add``."""
     now = _now()
+    end = parse_moment(expires, now) if expires else None
+    if end is not None and end <= now:
+        # A span such as 30d names a moment in the past, as it does everywhere else on the command line.
+        raise Refuse("a last moment that is still to come", f"{expires!r} ({end.isoformat()})", "give a later date")
     return _store(home).add(
         label=label,
         surfaces=tuple(Surface(_known(name, [*Surface], "a surface")) for name in surfaces),
         scopes=tuple(Scope(_known(name, [*Scope], "a scope")) for name in scopes),
         now=now,
-        expires_at=parse_moment(expires, now) if expires else None,
+        expires_at=end,
     )
 
 

@@ -9,6 +9,7 @@ A simulated clock shows ``start + (unix time - anchor) * speed``: the same formu
 them agree without talking to each other. Without an anchor the moment of construction is the anchor.
 """
 
+import math
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -41,7 +42,8 @@ def require_utc(moment: datetime, name: str = "time") -> datetime:
 
 def iso(moment: datetime) -> str:
     """Write ``moment`` as fixed-width UTC ISO-8601 with microseconds and ``Z`` (27 characters)."""
-    return require_utc(moment).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    # Not strftime: its %Y has no leading zeros before the year 1000.
+    return require_utc(moment).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_iso(text: str) -> datetime:
@@ -116,17 +118,19 @@ def parse_clock(spec: str) -> Clock:
         return RealClock()
     try:
         return _simulated(spec)
-    except ValueError as error:
+    except (ValueError, OverflowError) as error:
         raise Misconfigured(f"TBOT_CLOCK as {GRAMMAR}", f"{spec!r} ({error})", "correct TBOT_CLOCK") from error
 
 
 def _simulated(spec: str) -> SimulatedClock:
-    head, _, tail = spec.partition(",anchor=")
+    head, anchored, tail = spec.partition(",anchor=")
     scheme, _, rest = head.partition(":")
     start, _, speed = rest.partition("@")
     if scheme != "sim" or not start or not speed:
         raise ValueError("not the form asked for")
     if not 0 < float(speed) <= 10_000:
         raise ValueError("speed must lie in (0, 10000]")
-    anchor = float(tail) if tail else time.time()
+    anchor = float(tail) if anchored else time.time()
+    if not math.isfinite(anchor):
+        raise ValueError("anchor must be finite")
     return SimulatedClock(parse_iso(start), float(speed), anchor)

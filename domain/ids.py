@@ -7,8 +7,10 @@ from datetime import datetime
 from domain.vocabulary import Leg, Surface
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-_ID = re.compile(r"^[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}$")
-_CLIENT_ORDER_ID = re.compile(r"^tb-(?P<surface>[a-z]+)-(?P<ulid>[0-9A-Z]{26})-(?P<leg>[a-z]+)-(?P<attempt>\d+)$")
+_ID = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_CLIENT_ORDER_ID = re.compile(
+    r"tb-(?P<surface>[a-z]+)-(?P<ulid>[0-9A-Z]{26})-(?P<leg>[a-z]+)-(?P<attempt>0|[1-9][0-9]*)"
+)
 
 
 def new_id(prefix: str, moment: datetime) -> str:
@@ -19,7 +21,7 @@ def new_id(prefix: str, moment: datetime) -> str:
 
 def is_id(text: str, prefix: str) -> bool:
     """Tell whether ``text`` has the form of an id with this prefix."""
-    return text.startswith(f"{prefix}_") and _ID.match(text) is not None
+    return text.startswith(f"{prefix}_") and _ID.fullmatch(text) is not None
 
 
 def client_order_id(surface: Surface, signal_id: str, leg: Leg, attempt: int) -> str:
@@ -32,7 +34,7 @@ def client_order_id(surface: Surface, signal_id: str, leg: Leg, attempt: int) ->
 
 def signal_of_order(order_id: str) -> tuple[Surface, str, Leg, int] | None:
     """Take a client order id apart, or return None when it is not one of ours."""
-    found = _CLIENT_ORDER_ID.match(order_id)
+    found = _CLIENT_ORDER_ID.fullmatch(order_id)
     if found is None:
         return None
     try:

@@ -1,9 +1,11 @@
 """Amounts of money: a Decimal that never travels without its currency."""
 
+import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 
 CENT = Decimal("0.01")
+_CURRENCY = re.compile(r"[A-Z]{3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +18,7 @@ class Money:
     def __post_init__(self) -> None:
         if not self.amount.is_finite():
             raise ValueError(f"money must be finite, found {self.amount}")
-        if len(self.currency) != 3 or not self.currency.isupper():
+        if not _CURRENCY.fullmatch(self.currency):
             raise ValueError(f"currency must be three capitals, found {self.currency!r}")
 
     def __add__(self, other: "Money") -> "Money":

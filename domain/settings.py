@@ -5,6 +5,7 @@ to do. This module never reads the environment itself: a process's ``config.py``
 """
 
 import dataclasses
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -138,7 +139,10 @@ def _decimal(text: str) -> Decimal:
 
 
 def _float(text: str) -> float:
-    return float(_decimal(text))
+    value = float(_decimal(text))
+    if not math.isfinite(value):
+        raise ValueError("too large")
+    return value
 
 
 def _bool(text: str) -> bool:

@@ -41,15 +41,20 @@ class SurfaceSettings:
 
 
 def require_armed(
-    settings: SurfaceSettings, surface: Surface, *, account_id: str, arm_text: str | None, prefix: str
+    settings: SurfaceSettings, surface: Surface, *, is_real: bool, account_id: str, arm_text: str | None, prefix: str
 ) -> None:
-    """Raise Misconfigured unless all three keys for real money agree; other modes need none.
+    """Raise Misconfigured unless mode and broker fit together and, for real money, all three keys agree.
 
     Args:
+        is_real: the broker's host trades real money.
         arm_text: contents of the arm file, None when there is none.
     """
+    if settings.mode is Mode.PAPER and is_real:
+        raise Misconfigured(f"a practice host with {prefix}MODE=paper", "the live host", "use practice, or mode live")
     if settings.mode is not Mode.LIVE:
         return
+    if not is_real:
+        raise Misconfigured(f"the live host with {prefix}MODE=live", "a practice host", "use live, or mode paper")
     problems: Mapping[str, bool] = {
         f"{prefix}LIVE=true": settings.live,
         f"{prefix}LIVE_ACCOUNT={account_id}": settings.live_account == account_id,

@@ -44,9 +44,12 @@ class Line(msgspec.Struct, frozen=True):
         return self.kind == Kind.SIGNAL and self.facts.action == Action.AMEND
 
     @property
-    def order(self) -> tuple[str, str, int]:
-        """Where it belongs among the lines of several logs; within one log this is the order of ``seq``."""
-        return self.facts.ts, self.log, self.seq
+    def order(self) -> tuple[str, bool, str, int]:
+        """Where it belongs among the lines of several logs; within one log this is the order of ``seq``.
+
+        A signal goes before an end of the same microsecond.
+        """
+        return self.facts.ts, self.log.endswith("/resolutions"), self.log, self.seq
 
 
 _decode = msgspec.json.Decoder(Facts, strict=False).decode

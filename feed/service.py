@@ -18,7 +18,7 @@ from feed.logs import Logs
 from feed.pages import Pages
 from feed.poll import Poll
 from feed.source import Source
-from journal import Journal
+from journal import Journal, LogLocked
 from journal.beat import Heartbeat
 
 HOUSEKEEPING_S = 0.5
@@ -67,6 +67,8 @@ class Service:
         self.logs.open()
         try:
             self.inbox.open()
+        except LogLocked:  # another feed: two of them would answer the same report twice
+            raise
         except Retry as error:
             self.inbox.problem = error
 

@@ -22,18 +22,44 @@ from fleet.programs import FLEET
 from fleet.supervision import write_config
 
 # Recorded quotes: see docs/demo.md for how start and speed were chosen.
-START = "2014-05-02T12:20:00Z"
+START = "2014-05-06T07:00:00Z"
 SPEED = 120
 MARKER = "DEMO"
 KEEP_RUNS = 5
 OPERATOR_ACCOUNT = "101-001-1000001-001"
 SUBSCRIBER_ACCOUNT = "101-001-2000002-001"
 BALANCE = "100000"
+# Fast windows on one-minute bars, and limits that let small edges through: chosen so that trades come and go while
+# somebody watches, not because they earn anything (docs/strategies.md says what the recorded week shows).
 DEMO_FX = {
     "FX_MODE": "paper",
-    "FX_LOOP_S": "12",
-    "RISK_BANKROLL": "10000",
+    "FX_LOOP_S": "6",
+    "FX_UNKNOWN_QUERY_S": "60",
+    "FX_MAX_HOLDING_HOURS": "0.5",
+    "RISK_BANKROLL": "25000",
+    "RISK_MAX_POSITIONS": "6",
+    "RISK_MAX_MARKET_NOTIONAL": "60000",
+    "RISK_MAX_GROUP_NOTIONAL": "60000",
+    "RISK_RISK_FRACTION": "0.0003",
+    "RISK_DAILY_LOSS": "250",
+    "RISK_MAX_QUOTE_AGE_S": "60",
+    "RISK_MAX_SPREAD_BP": "3.5",
+    "RISK_MIN_EDGE_BP": "0.1",
+    "RISK_MIN_CONFIDENCE": "0.5",
+    "RISK_COOLDOWN_S": "120",
+    "RISK_DEDUP_WINDOW_S": "120",
+    "RISK_STORM_STOP_OUTS": "12",
     "STRATEGY_PERIOD_S": "60",
+    "STRATEGY_DONCHIAN": "10",
+    "STRATEGY_EMA_FAST": "8",
+    "STRATEGY_EMA_SLOW": "21",
+    "STRATEGY_RSI": "7",
+    "STRATEGY_ADX": "7",
+    "STRATEGY_EFFICIENCY": "10",
+    "STRATEGY_REGIME": "30",
+    "STRATEGY_STOP_ATR": "3",
+    "STRATEGY_TARGET_ATR": "5",
+    "STRATEGY_MAX_TILT": "0.15",
 }
 DEMO_SUBSCRIBER = {
     "size-rule": "risk",
@@ -78,8 +104,14 @@ def prepare(home: Path) -> Demo:
     _write_feed(home, feed_url)
     subscriber_home = _write_subscriber(house, feed_url, venue_url, tokens[SUBSCRIBER_ACCOUNT])
     (home / "env" / MARKER).write_text("Settings of a demo. Replaced by the next demo.\n")
-    config = write_config(home, [item for item in FLEET if item.demo_only], clock=clock)
+    config = write_config(home, _demo_programs(venue_url), clock=clock)
     return Demo(house=house, config=config, feed_url=feed_url, venue_url=venue_url, subscriber_home=subscriber_home)
+
+
+def _demo_programs(venue_url: str) -> dict[str, list[str]]:
+    arguments: dict[str, list[str]] = {item.name: [] for item in FLEET if item.demo_only}
+    arguments["simulator-oanda"] = ["--port", venue_url.rpartition(":")[2]]
+    return arguments
 
 
 def _require_free(home: Path) -> None:

@@ -34,13 +34,21 @@ def read_env_file(path: Path) -> dict[str, str]:
 
 
 def write_env_file(path: Path, values: Mapping[str, str]) -> None:
-    """Write an env file with mode 600, replacing an older one at once or not at all."""
+    """Write an env file with mode 600, replacing an older one at once or not at all.
+
+    Raises:
+        Misconfigured: a key or value would not read back as it was given; nothing was written.
+    """
+    lines = [f"{key}={value}" for key, value in values.items()]
+    for number, (line, given) in enumerate(zip(lines, values.items(), strict=True), start=1):
+        if "\n" in line or _parse(path, number, line.encode()) != given:
+            raise Misconfigured("a value on one line", f"another form in line {number} of {path}", "correct the value")
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_suffix(".new")
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         os.fchmod(file.fileno(), 0o600)
-        file.writelines(f"{key}={value}\n" for key, value in values.items())
+        file.writelines(f"{line}\n" for line in lines)
     scratch.replace(path)
 
 
@@ -73,6 +81,8 @@ def _parse(path: Path, number: int, line: bytes) -> tuple[str, str]:
         text = line.decode()
     except UnicodeDecodeError as error:
         raise Misconfigured("UTF-8 text", f"other bytes in {where}", "retype the line") from error
+    if "\0" in text:
+        raise Misconfigured("text", f"a NUL byte in {where}", "retype the line")
     if text.endswith("\r"):
         raise Misconfigured("lines ending in LF", f"CR LF in {where}", f"run sed -i 's/\\r$//' {path}")
     if not text.strip() or text.lstrip().startswith("#"):

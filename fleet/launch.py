@@ -32,7 +32,7 @@ def main() -> int:
     """Launch the program named on the command line; return only when it could not be launched."""
     parser = argparse.ArgumentParser(prog="python -m fleet.launch", description=__doc__)
     parser.add_argument("program", help=", ".join(item.name for item in FLEET))
-    parser.add_argument("extra", nargs="*", help="arguments handed to the program")
+    parser.add_argument("extra", nargs=argparse.REMAINDER, help="arguments handed to the program")
     given = parser.parse_args()
     try:
         launch(program(given.program), given.extra)
@@ -95,7 +95,8 @@ def _try_lock(descriptor: int, wanted: bytes) -> bool:
 def _back_off(house: House, item: Program) -> None:
     path = house.state / "crashes" / f"{item.name}.json"
     now = time.time()
-    history = backoff.after_start(backoff.load(path), now, clean=item.beats and _stopped_cleanly(house, item))
+    before = backoff.load(path)
+    history = backoff.after_start(before, now, clean=item.beats and _stopped_cleanly(house, item, before))
     if backoff.is_looping(history):
         raise backoff.refuse_loop(item.name, path)
     wait_s = backoff.with_jitter(backoff.delay_s(history, now))
@@ -105,12 +106,15 @@ def _back_off(house: House, item: Program) -> None:
         time.sleep(wait_s)
 
 
-def _stopped_cleanly(house: House, item: Program) -> bool:
+def _stopped_cleanly(house: House, item: Program, before: backoff.History) -> bool:
+    """Tell whether the last run said goodbye; one that died before its first beat left that of an earlier run."""
+    beat = house.heartbeat(item.name)
     try:
-        phase: object = json.loads(house.heartbeat(item.name).read_text())["phase"]
+        phase: object = json.loads(beat.read_text())["phase"]
+        written = beat.stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return phase == "stopped"
+    return phase == "stopped" and (before.last_start is None or written >= before.last_start)
 
 
 def _limit(item: Program) -> None:

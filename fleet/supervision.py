@@ -4,15 +4,16 @@ import configparser
 import http.client
 import io
 import os
+import shlex
 import socket
 import sys
 import xmlrpc.client
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from domain.errors import Refuse, Retry
-from fleet.programs import Program
+from fleet.programs import Program, program
 
 TEMPLATE = "feed"
 SHIPPED = Path(__file__).resolve().parent.parent / "supervisord.conf"
@@ -20,23 +21,30 @@ SHIPPED = Path(__file__).resolve().parent.parent / "supervisord.conf"
 LONGEST_SOCKET = 95
 
 
-def write_config(home: Path, extra: Sequence[Program], *, clock: str) -> Path:
-    """Write the shipped configuration for another home, with ``extra`` programs, and return its path.
+def write_config(home: Path, extra: Mapping[str, Sequence[str]], *, clock: str) -> Path:
+    """Write the shipped configuration for another home, and return its path.
+
+    Args:
+        extra: programs to add, name -> further arguments for its command.
 
     Raises:
-        Refuse: the home's path is too long for a unix socket.
+        Refuse: the home's path is too long for a unix socket, or holds a character supervisor can't take.
     """
     socket_path = home / "run" / "supervisor.sock"
     if len(os.fsencode(socket_path)) > LONGEST_SOCKET:
         raise Refuse(f"a home whose socket path has at most {LONGEST_SOCKET} bytes", str(home), "choose a shorter one")
+    if odd := set(str(home)) & set('%";\n'):
+        # supervisor expands paths twice and takes the rest for its own syntax.
+        raise Refuse('a home without any of % " ; in its path', repr("".join(sorted(odd))), "choose another one")
     parser = configparser.RawConfigParser()
     parser.read(SHIPPED)
-    for item in extra:
-        _add_program(parser, item)
+    for name in extra:
+        _add_program(parser, program(name))
     for section in parser.sections():
         if section.startswith("program:"):
             name = section.removeprefix("program:")
-            parser[section]["command"] = f"{sys.executable} -m fleet.launch {name}"
+            command = [sys.executable, "-m", "fleet.launch", name, *extra.get(name, ())]
+            parser[section]["command"] = shlex.join(command)
     parser["supervisord"]["environment"] = f'TBOT_HOME="%(here)s",TBOT_CLOCK="{clock}"'
     path = home / "run" / "supervisord.conf"
     path.parent.mkdir(parents=True, exist_ok=True)

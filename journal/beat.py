@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,14 @@ class Heartbeat:
     def beat(self, **facts: Any) -> None:
         """Write the heartbeat if it is due; ``facts`` are shown beside it (text, numbers, lists of text)."""
         now_ns = self._clock.monotonic_ns()
-        if now_ns < self._next_ns:
-            return
+        if now_ns >= self._next_ns:
+            self._write(now_ns, facts)
+
+    def stopped(self) -> None:
+        """Say that the process ends on purpose, so that the launcher does not take it for a crash."""
+        self._write(self._clock.monotonic_ns(), {"phase": "stopped"})
+
+    def _write(self, now_ns: int, facts: Mapping[str, Any]) -> None:
         self._next_ns = now_ns + self._every_ns
         self._seq += 1
         content = {"ts": iso(self._clock.now()), "seq": self._seq, "mono_ns": str(now_ns), "pid": os.getpid(), **facts}

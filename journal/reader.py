@@ -7,10 +7,12 @@ from pathlib import Path
 from journal.layout import segment_path
 from journal.mark import head, rewritten
 from journal.model import Entry, Position
-from journal.record import BadLine, links
+from journal.record import MAX_LINE, BadLine, links
 
-# Enough for a few hundred usual lines, and for the longest allowed one.
+# A few hundred usual lines.
 BLOCK = 256 * 1024
+# Whoever wants only the next entry should not wait for hundreds.
+FIRST_BLOCK = 8 * 1024
 
 
 class Cursor:
@@ -22,15 +24,15 @@ class Cursor:
         self._fd, self._open_segment = -1, 0
 
     def take(self, until: Position, limit: int = BLOCK) -> list[Entry]:
-        """Return the next entries before ``until``, about ``limit`` bytes of them; none at the end.
+        """Return the next entries before ``until``, about ``limit`` bytes of them but at least one; none at the end.
 
         Raises:
             Halt: the log does not continue from this place: it was changed or replaced.
         """
         entries: list[Entry] = []
         taken = 0
-        while taken < limit and (self.position.segment, self.position.offset) < (until.segment, until.offset):
-            block = self._block(until)
+        while taken < limit // 2 and (self.position.segment, self.position.offset) < (until.segment, until.offset):
+            block = self._block(until, limit)
             if block:
                 entries += self._entries(block)
             elif self.position.segment < until.segment:
@@ -46,13 +48,15 @@ class Cursor:
             os.close(self._fd)
             self._fd = -1
 
-    def _block(self, until: Position) -> bytes:
-        """Return whole lines from the current place; a segment before the head's is committed to its end."""
+    def _block(self, until: Position, size: int) -> bytes:
+        """Return about ``size`` bytes of whole lines; a segment before the head's is committed to its end."""
         self._open()
         here = self.position
-        size = BLOCK if here.segment < until.segment else min(BLOCK, until.offset - here.offset)
-        block = os.pread(self._fd, size, here.offset)
+        left = BLOCK if here.segment < until.segment else until.offset - here.offset
+        block = os.pread(self._fd, min(size, left), here.offset)
         whole = block[: block.rfind(b"\n") + 1]
+        if block and not whole and size <= MAX_LINE:
+            return self._block(until, BLOCK)  # a line longer than was asked for
         if block and not whole:
             raise rewritten(self._directory, here, "no whole line there")
         return whole
@@ -102,8 +106,10 @@ def read_from(directory: Path, position: Position) -> Iterator[Entry]:
         return
     cursor = Cursor(directory, position)
     try:
-        while entries := cursor.take(until):
+        size = FIRST_BLOCK
+        while entries := cursor.take(until, size):
             yield from entries
+            size = min(size * 4, BLOCK)
     finally:
         cursor.close()
 

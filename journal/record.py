@@ -16,7 +16,7 @@ import msgspec
 
 from domain.errors import Refuse
 from journal.codec import clean_text, encode_fields, plain_text, to_ascii_json
-from journal.model import NewRecord
+from journal.model import Fields
 
 VERSION = 1
 MAX_LINE = 64 * 1024
@@ -66,24 +66,24 @@ class BadLine(Exception):
     """Bytes that are no record; the message says why. Never leaves this package."""
 
 
-def prepare(record: NewRecord, log: str) -> Prepared:
+def prepare(log: str, kind: str, surface: str, mode: str, id_: str | None, fields: Fields) -> Prepared:
     """Check and encode what a caller wants written.
 
     Raises:
         Refuse: a reserved field name, a value without a JSON form, or a line beyond 64 KiB.
     """
-    kind, start = _start(record.kind, record.surface, record.mode)
-    fields = encode_fields(record.fields)
-    if not RESERVED.isdisjoint(fields):
-        fields = _without_shared(fields, record)
-    body = start + to_ascii_json(fields)[1:-1] if fields else start[:-1]
-    id_ = clean_text(record.id or "")
-    if record.id is not None and not id_:
+    plain_kind, start = _start(kind, surface, mode)
+    plain = encode_fields(fields)
+    if not RESERVED.isdisjoint(plain):
+        plain = _without_shared(plain, {"id": id_, "kind": kind, "surface": surface, "mode": mode})
+    body = start + to_ascii_json(plain)[1:-1] if plain else start[:-1]
+    if id_ == "":
         raise Refuse("an id, or None for one made here", "an empty id", "fill it in; nothing was written")
-    size = len(body) + len(log) + ENVELOPE_ROOM + 6 * len(id_)
+    plain_id = clean_text(id_ or "")
+    size = len(body) + len(log) + ENVELOPE_ROOM + 6 * len(plain_id)
     if size > MAX_LINE:
         raise Refuse(f"a line of at most {MAX_LINE} bytes", f"about {size}", "store the large part elsewhere")
-    return Prepared(id_, kind, body)
+    return Prepared(plain_id, plain_kind, body)
 
 
 @lru_cache(maxsize=256)
@@ -95,13 +95,12 @@ def _start(kind: str, surface: str, mode: str) -> tuple[str, bytes]:
     return own["kind"], to_ascii_json(own)[1:-1] + b","
 
 
-def _without_shared(fields: dict[str, Any], record: NewRecord) -> dict[str, Any]:
+def _without_shared(fields: dict[str, Any], own: dict[str, str | None]) -> dict[str, Any]:
     for name in sorted(RESERVED & fields.keys()):
-        if name not in _SHARED:
+        if name not in own:
             raise Refuse("no field with a name of the envelope", repr(name), _TODO)
-        own = getattr(record, name)
-        if fields[name] != own:
-            raise Refuse(f"{name!r} as given to append ({own!r})", repr(fields[name]), _TODO)
+        if fields[name] != own[name]:
+            raise Refuse(f"{name!r} as given to append ({own[name]!r})", repr(fields[name]), _TODO)
     return {name: value for name, value in fields.items() if name not in RESERVED}
 
 

@@ -83,8 +83,13 @@ def recover(directory: Path, log: str, clock: Clock, calls: Syscalls) -> Recover
 
 
 def _unmentioned(directory: Path) -> list[Torn]:
-    notes = sorted((directory / TORN).glob(f"*{_PENDING}"))
-    return [msgspec.json.decode(note.read_bytes(), type=Torn) for note in notes]
+    found = []
+    for note in sorted((directory / TORN).glob(f"*{_PENDING}")):
+        try:
+            found.append(msgspec.json.decode(note.read_bytes(), type=Torn))
+        except msgspec.DecodeError:
+            continue  # a crash while it was written: its bytes were still in the segment, and were moved again
+    return found
 
 
 def _damage(directory: Path, segment: int, offset: int, seq: int, what: str) -> Halt:
@@ -142,7 +147,7 @@ def _scan(directory: Path, number: int, tip: Tip, mark: Mark | None, log: str) -
         if bounds and bounds[0] == record.seq:
             batch_start, batch_last = _Stop(tip, offset, "a batch that was not written to its end"), bounds[1]
         tip = tip.after(record, number, offset + len(line))
-        _require_mark(directory, tip, mark)
+        _require_mark(directory, offset, tip, mark)
         offset += len(line)
     return _cut(tip, batch_start, batch_last, offset, "")
 
@@ -151,13 +156,15 @@ def _cut(tip: Tip, batch_start: _Stop, batch_last: int, offset: int, reason: str
     return batch_start if tip.position.seq < batch_last else _Stop(tip, offset, reason)
 
 
-def _require_mark(directory: Path, tip: Tip, mark: Mark | None) -> None:
-    """Refuse when a record ends on or crosses the mark without being the marked one."""
+def _require_mark(directory: Path, start: int, tip: Tip, mark: Mark | None) -> None:
+    """Refuse when the record from ``start`` to ``tip`` reaches the mark without being the marked one."""
     at = tip.position
-    if mark is None or at.segment != mark.segment or at.offset < mark.offset or at.seq > mark.seq:
+    if mark is None or at.segment != mark.segment or not start < mark.offset <= at.offset:
         return
     if at != mark.position():
-        raise _damage(directory, at.segment, at.offset, at.seq, f"not the committed head (seq {mark.seq})")
+        raise _damage(
+            directory, at.segment, start, at.seq, f"not the committed head (seq {mark.seq}) but another record"
+        )
 
 
 def _require_committed(directory: Path, last: int, stop: _Stop, mark: Mark | None) -> None:
@@ -169,9 +176,9 @@ def _require_committed(directory: Path, last: int, stop: _Stop, mark: Mark | Non
 def _quarantine(directory: Path, segment: int, stop: _Stop, size: int, clock: Clock, calls: Syscalls) -> None:
     """Copy the bytes from the first bad record on to ``torn/``, make the copy durable, then cut them off."""
     now = clock.now()
-    name = f"{TORN}/{segment:06d}-{stop.offset}-{now:%Y%m%dT%H%M%S%fZ}.bin"
-    torn = Torn(name, segment, stop.offset, size - stop.offset, stop.reason)
     (directory / TORN).mkdir(exist_ok=True)
+    name = _free_name(directory, f"{TORN}/{segment:06d}-{stop.offset}-{now:%Y%m%dT%H%M%S%fZ}")
+    torn = Torn(name, segment, stop.offset, size - stop.offset, stop.reason)
     fd = os.open(segment_path(directory, segment), os.O_RDWR)
     try:
         _copy(fd, stop.offset, size, directory / name, calls)
@@ -183,6 +190,11 @@ def _quarantine(directory: Path, segment: int, stop: _Stop, size: int, clock: Cl
         calls.fsync(fd)
     finally:
         os.close(fd)
+
+
+def _free_name(directory: Path, stem: str) -> str:
+    names = (f"{stem}{suffix}.bin" for suffix in ("", *(f"-{again}" for again in range(2, 1000))))
+    return next(name for name in names if not (directory / name).exists())
 
 
 def _copy(source: int, offset: int, size: int, target: Path, calls: Syscalls) -> None:

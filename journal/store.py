@@ -13,7 +13,7 @@ from domain.errors import Halt
 from journal.chain import Tip
 from journal.layout import MARK, segment_name
 from journal.mark import write_mark
-from journal.model import NewRecord, Position, Receipt
+from journal.model import Position, Receipt
 from journal.record import LOG_MODE, RECOVERY, SEGMENT_END, SEGMENT_START, Prepared, prepare
 from journal.recovery import recover
 from journal.segment import Segment
@@ -55,21 +55,21 @@ class Store:
             self._publish()
         self._ready(0)
         for torn in recovered.torn:
-            self.persist([self._own(RECOVERY, msgspec.to_builtins(torn))])
+            self.persist([self._own(RECOVERY, msgspec.to_builtins(torn))], [1])
             torn.settle(self._directory)
 
-    def persist(self, records: list[Prepared], *, batches: list[int] | None = None) -> list[Receipt]:
+    def persist(self, records: list[Prepared], batches: list[int]) -> list[Receipt]:
         """Write records as one append, sync it and move the mark.
 
         Args:
-            batches: how many of the records belong together, in order; by default each stands alone.
+            batches: how many of the records belong together, in order.
 
         Raises:
             Retry: nothing was written.
             Halt: the outcome is uncertain; nothing more may be written.
         """
-        self._ready(sum(len(record.body) for record in records))
-        return self._write(records, batches or [1] * len(records))
+        self._ready(sum([len(record.body) for record in records]))
+        return self._write(records, batches)
 
     def close(self) -> None:
         """Close the files."""
@@ -116,4 +116,4 @@ class Store:
 
     def _own(self, kind: str, fields: dict[str, object]) -> Prepared:
         surface = self._log.split("/")[0]
-        return prepare(NewRecord(kind=kind, surface=surface, mode=LOG_MODE, fields=fields), self._log)
+        return prepare(self._log, kind, surface, LOG_MODE, None, fields)

@@ -34,7 +34,7 @@ class Tail:
     """
 
     def __init__(self, directory: Path, after: Position | None = None) -> None:
-        self._directory = directory
+        self._directory = directory = directory.absolute()
         self._cursor = Cursor(directory, after or Position.start())
         self._inotify = Inotify()
         self._watch: int | None = None
@@ -96,22 +96,15 @@ class Tail:
         """Watch the commit mark or, while there is none, the nearest directory in which it can come to be."""
         if self._watch is not None:
             self._inotify.unwatch(self._watch)
-            self._watch = None
-        path = self._directory / MARK
-        while self._watch is None:
-            self._watched = path
-            self._watch = self._inotify.watch(path, _ON_MARK if path.name == MARK else _ON_PARENT)
-            if self._watch is not None and self._child_appeared(path):
-                self._inotify.unwatch(self._watch)
-                self._watch, path = None, self._directory / MARK
-            elif path.parent == path:
-                break
-            else:
-                path = path.parent
-
-    def _child_appeared(self, watched: Path) -> bool:
-        """Tell whether the next part of the path came to be before the watch was set."""
         target = self._directory / MARK
-        if watched == target:
-            return False
-        return (watched / target.relative_to(watched).parts[0]).exists()
+        path = target
+        while True:
+            self._watched = path
+            self._watch = self._inotify.watch(path, _ON_MARK if path == target else _ON_PARENT)
+            if self._watch is None:
+                path = path.parent
+            elif path == target or not (path / target.relative_to(path).parts[0]).exists():
+                return
+            else:  # the next part came to be before the watch was set
+                self._inotify.unwatch(self._watch)
+                path = target

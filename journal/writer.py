@@ -1,5 +1,6 @@
 """The writer of a log: one process, any number of threads, each record durable before it is acknowledged."""
 
+import contextlib
 import os
 import threading
 from collections import deque
@@ -19,30 +20,30 @@ from journal.store import Store
 from journal.syscalls import SYSCALLS, Syscalls, Unsynced
 
 SEGMENT_BYTES = 64 * 2**20
-# One write carries about this many records, so that a burst does not delay its first record without bound.
+# One write carries about this much, so that a burst does not delay its first record without bound.
 GROUP_RECORDS = 1024
+GROUP_BYTES = 4 * 2**20
 
 
 class _Request:
     """Records that belong together, waiting for their place in the log."""
 
-    __slots__ = ("error", "future", "receipts", "records")
+    __slots__ = ("error", "future", "receipts", "records", "size")
 
     def __init__(self, records: list[Prepared], future: "Future[Receipt] | None" = None) -> None:
         self.records = records
+        self.size = sum([len(record.body) for record in records])
         self.future = future
         self.receipts: list[Receipt] | None = None
         self.error: BaseException | None = None
 
-    def succeed(self, receipts: list[Receipt]) -> None:
-        self.receipts = receipts
-        if self.future is not None:
-            self.future.set_result(receipts[0])
-
-    def fail(self, error: BaseException) -> None:
-        self.error = error
-        if self.future is not None:
-            self.future.set_exception(error)
+    def settle(self) -> None:
+        """Tell the future, which runs its callbacks, what became of the records."""
+        assert self.future is not None
+        if self.receipts is not None:
+            self.future.set_result(self.receipts[0])
+        else:
+            self.future.set_exception(self.error)
 
 
 class Journal:
@@ -52,6 +53,7 @@ class Journal:
         self.log = log
         self._lock, self._store, self._pid = lock, store, os.getpid()
         self._queue: deque[_Request] = deque()
+        self._finished: deque[_Request] = deque()
         self._commit_lock = threading.Lock()
         self._queued = threading.Semaphore(0)
         self._committer: threading.Thread | None = None
@@ -88,6 +90,7 @@ class Journal:
             Misconfigured: the file system is not trusted.
             Retry: there is no room to begin.
         """
+        directory = directory.absolute()  # segments to come must not depend on the working directory
         directory.mkdir(parents=True, exist_ok=True)
         require_local(directory, allowed=allow_fs)
         lock = WriterLock(directory)
@@ -120,12 +123,11 @@ class Journal:
             Retry: no room on the disk; nothing happened.
             Halt: the log failed, now or earlier; no more may be written.
         """
-        record = NewRecord(kind=kind, surface=surface, mode=mode, id=id, fields=fields)
-        return self._commit(_Request([prepare(record, self.log)]))[0]
+        return self._commit(_Request([prepare(self.log, kind, surface, mode, id, fields)]))[0]
 
     def append_many(self, records: Iterable[NewRecord]) -> list[Receipt]:
         """Write records together: after a crash either all of them are in the log or none. Raises as `append`."""
-        prepared = [prepare(record, self.log) for record in records]
+        prepared = [prepare(self.log, new.kind, new.surface, new.mode, new.id, new.fields) for new in records]
         return self._commit(_Request(prepared)) if prepared else []
 
     def submit(self, kind: str, *, surface: str, mode: str, id: str | None = None, fields: Fields) -> "Future[Receipt]":
@@ -137,7 +139,7 @@ class Journal:
             Refuse: the record cannot be written in this form, or the journal is closed; nothing was queued.
             Halt: the log failed earlier.
         """
-        prepared = prepare(NewRecord(kind=kind, surface=surface, mode=mode, id=id, fields=fields), self.log)
+        prepared = prepare(self.log, kind, surface, mode, id, fields)
         self._require_usable()
         future: Future[Receipt] = Future()
         future.set_running_or_notify_cancel()  # too late to cancel: it may be on its way to the disk
@@ -145,18 +147,15 @@ class Journal:
         self._queue.append(_Request([prepared], future))
         self._queued.release()
         if self._is_closed:  # closed since the check above: nobody else will look at the queue again
-            with self._commit_lock:
-                self._drain()
+            self._commit_queued()
         return future
 
     def close(self) -> None:
         """Write what is queued, then give the log up. Closing twice is harmless."""
         if os.getpid() == self._pid and not self._is_closed:
-            with self._commit_lock:
-                self._drain()
-                self._is_closed = True
+            self._commit_queued(closing=True)
             self._queued.release()
-            if self._committer is not None:
+            if self._committer is not None and self._committer is not threading.current_thread():
                 self._committer.join()
         self._release()
 
@@ -175,9 +174,7 @@ class Journal:
         """Queue the request and see to it that it is written: by us, or by whoever holds the lock before us."""
         self._require_usable()
         self._queue.append(request)
-        with self._commit_lock:
-            if request.receipts is None and request.error is None:
-                self._drain()
+        self._commit_queued(request)
         if request.receipts is None:
             assert request.error is not None
             raise request.error
@@ -194,10 +191,22 @@ class Journal:
         while True:
             self._queued.acquire()
             was_closed = self._is_closed  # read before draining, so that nothing queued before it is left behind
-            with self._commit_lock:
-                self._drain()
+            self._commit_queued()
             if was_closed:
                 return
+
+    def _commit_queued(self, unless: _Request | None = None, *, closing: bool = False) -> None:
+        """Write everything queued, ``unless`` that request has been written meanwhile by somebody else."""
+        try:
+            with self._commit_lock:
+                if unless is None or (unless.receipts is None and unless.error is None):
+                    self._drain()
+                self._is_closed = self._is_closed or closing
+        finally:
+            # Outside the lock, because a future's callbacks may append again.
+            while self._finished:
+                with contextlib.suppress(IndexError):  # another thread may take the last one first
+                    self._finished.popleft().settle()
 
     def _drain(self) -> None:
         """Write everything queued, group by group; the caller holds the commit lock."""
@@ -212,18 +221,20 @@ class Journal:
 
     def _next_group(self) -> list[_Request]:
         group: list[_Request] = []
-        count = 0
-        while self._queue and count < GROUP_RECORDS:
+        count = size = 0
+        while self._queue and count < GROUP_RECORDS and size < GROUP_BYTES:
             request = self._queue.popleft()
             group.append(request)
             count += len(request.records)
+            size += request.size
         return group
 
     def _write(self, group: list[_Request]) -> None:
         records = [record for request in group for record in request.records]
-        receipts = iter(self._store.persist(records, batches=[len(request.records) for request in group]))
+        receipts = iter(self._store.persist(records, [len(request.records) for request in group]))
         for request in group:
-            request.succeed([next(receipts) for _ in request.records])
+            request.receipts = [next(receipts) for _ in request.records]
+        self._finished.extend(request for request in group if request.future is not None)
 
     def _fail(self, group: list[_Request], error: BaseException) -> None:
         if not isinstance(error, Retry | Refuse) and self._failed is None:
@@ -232,7 +243,8 @@ class Journal:
         shown = error if isinstance(error, Retry | Refuse) or self._failed is None else self._failed
         for request in group:
             if request.receipts is None:
-                request.fail(shown)
+                request.error = shown
+        self._finished.extend(request for request in group if request.future is not None)
 
     def _interrupted(self, error: BaseException) -> Halt:
         halt = Halt(f"to finish a write to {self.log}", f"{type(error).__name__}: {error}", "reopen the log")

@@ -2,8 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -19,6 +18,7 @@ from resolver.exits import ExitDesk
 from resolver.settle import settle
 
 log = structlog.get_logger()
+FAILED_PAUSE_S = 1.0
 
 
 class Loop:
@@ -60,25 +60,30 @@ class Loop:
         try:
             while not self._stop.is_set():
                 began = time.monotonic()
-                self.on_tick()
-                self._stop.wait(max(0.01, period - (time.monotonic() - began)))
+                pause_s = period if self.on_tick() else max(period, FAILED_PAUSE_S)
+                self._stop.wait(max(0.01, pause_s - (time.monotonic() - began)))
         finally:
             self._executor.close()
             self._data.close()
-            log.info("stopped")
+        # Only an end on purpose says so: after a crash the launcher must see one.
+        self._heartbeat.stopped()
+        log.info("stopped")
 
-    def on_tick(self) -> None:
-        """Turn once. A broker that does not answer costs this turn, never the process."""
+    def on_tick(self) -> bool:
+        """Turn once; return False when the broker did not answer, which costs this turn and never the process."""
         self._books.follow()
         self._heartbeat.beat(phase="ready", open=len(self._books.fold.positions()), waiting=len(self._waiting))
-        with patience("fills"):
+        try:
             self._advance()
             self._read_fills()
-        self._settle_waiting()
-        if self._books.clock.now() >= self._next_tend:
-            self._next_tend = self._books.clock.now() + self._tend_every
-            with patience("tend"):
+            self._settle_waiting()
+            if self._books.clock.now() >= self._next_tend:
+                self._next_tend = self._books.clock.now() + self._tend_every
                 self._tend()
+        except (Retry, Ask) as error:
+            log.warning("turn_failed", error=str(error))
+            return False
+        return True
 
     def _read_fills(self) -> None:
         if self._cursor is None:
@@ -132,12 +137,3 @@ class Loop:
         fills, _ = self._executor.fills_since(position.entries[0].transaction_id)
         known = {fill.transaction_id for fill in self._waiting}
         self._waiting.extend(f for f in fills if self._is_ours(f) and f.transaction_id not in known)
-
-
-@contextmanager
-def patience(step: str) -> Iterator[None]:
-    """Let a step fail for now when the broker can't answer; the next turn tries again."""
-    try:
-        yield
-    except (Retry, Ask) as error:
-        log.warning("step_waits", step=step, error=str(error))

@@ -54,8 +54,8 @@ def seconds(span: timedelta) -> Decimal:
 
 
 def _slack(check: Check) -> Decimal:
-    """Return the distance to the limit relative to it; 1 for a limit of zero, which nothing comes gradually near."""
-    return abs(check.value - check.limit) / abs(check.limit) if check.limit else _ONE
+    """Return how far a passed check is from its limit, relative to it; 1 for a limit of zero, which has no "near"."""
+    return abs(check.value - check.limit) / check.limit if check.limit else _ONE
 
 
 def _verdict(gate: Gate, check: Check) -> Verdict:

@@ -27,7 +27,7 @@ class PerUnit(NamedTuple):
 def size(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
     """Return the quantity to trade and what it puts at stake; zero when anything needed is unknown."""
     unit = per_unit(candidate, state)
-    if unit is None or state.instrument is None or state.equity <= 0:
+    if unit is None or state.instrument is None:
         return _of(_ZERO, None, limits)
     caps = market_caps(candidate, state, limits) + equity_caps(candidate, state, limits)
     wanted = _DOWN.divide(state.equity * limits.risk_fraction, unit.risk)

@@ -6,8 +6,7 @@ before it is done.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Protocol
 
@@ -29,6 +28,7 @@ from surfaces.reconcile import reconcile
 from surfaces.snapshot import Valuation, risk_state
 
 log = structlog.get_logger()
+FAILED_PAUSE_S = 1.0
 
 
 class Desk(Protocol):
@@ -88,6 +88,8 @@ class Loop:
                 self.main_loop()
         finally:
             self.shutdown()
+        # Only an end on purpose says so: after a crash the launcher must see one.
+        self._heartbeat.stopped()
 
     def startup(self) -> bool:
         """Reconcile before the first scan, however long the broker takes to answer; return False when stopped."""
@@ -109,20 +111,23 @@ class Loop:
         period = self._books.clock.real_seconds(self._settings.loop_s)
         while not self._stop.is_set():
             began = time.monotonic()
-            self.on_tick()
-            self._stop.wait(max(0.01, period - (time.monotonic() - began)))
+            pause_s = period if self.on_tick() else max(period, FAILED_PAUSE_S)
+            self._stop.wait(max(0.01, pause_s - (time.monotonic() - began)))
 
-    def on_tick(self) -> None:
-        """Turn once. A venue that does not answer costs this turn, never the process."""
+    def on_tick(self) -> bool:
+        """Turn once; return False when the venue did not answer, which costs this turn and never the process."""
         self._beat("ready")
         self._books.follow()
         cool_down(self._books, self._limits, self._settings)
-        with patience("quotes"):
-            quotes = self._desk.quotes()
-            self._mind_the_day(quotes)
+        try:
+            self._mind_the_day(self._desk.quotes())
             self._chase_unknown()
             for candidate, estimate in self._desk.scan(self._books.now()):
                 self._consider(candidate, estimate)
+        except (Retry, Ask) as error:
+            log.warning("turn_failed", error=str(error))
+            return False
+        return True
 
     def shutdown(self) -> None:
         self._desk.close()
@@ -139,8 +144,7 @@ class Loop:
         """Reconcile when due, and sooner ask again about orders whose outcome is unknown."""
         now = self._books.now()
         if now >= self._next_reconcile:
-            with patience("reconciliation"):
-                self._reconcile()
+            self._reconcile()
         elif now >= self._next_query:
             self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
             for intent in self._books.fold.unfinished():
@@ -195,12 +199,3 @@ class Loop:
         self._heartbeat.beat(
             phase=phase, state=fold.state.state, reason=fold.state.reason, stopped=stopped, open=len(fold.positions())
         )
-
-
-@contextmanager
-def patience(step: str) -> Iterator[None]:
-    """Let a step fail for now when its venue can't answer; the next turn tries again."""
-    try:
-        yield
-    except (Retry, Ask) as error:
-        log.warning("step_waits", step=step, error=str(error))

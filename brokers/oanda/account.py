@@ -25,7 +25,9 @@ class AccountReader:
         self._lock = threading.Lock()
 
     def summary(self) -> Account:
-        account = self._wire.read("account summary", lambda: sdk.accounts.AccountSummary(self._account_id), parse.account)
+        account = self._wire.read(
+            "account summary", lambda: sdk.accounts.AccountSummary(self._account_id), parse.account
+        )
         self._currency = account.currency
         return account
 

@@ -23,7 +23,10 @@ class TradeBook:
     def __init__(self, reader: AccountReader) -> None:
         self._reader = reader
         self._trades: dict[str, Opened] = {}
+        # order id of a close -> our exit; trade id -> our exit under way; our exit -> trade id
         self._exits: dict[str, str] = {}
+        self._pending_exit: dict[str, str] = {}
+        self._trade_of_exit: dict[str, str] = {}
 
     def opened(self, trade_id: str, client_order_id: str | None, market: str, side: Side) -> None:
         self._trades.setdefault(trade_id, Opened(client_order_id, market, side))
@@ -48,9 +51,23 @@ class TradeBook:
             raise Refuse("a trade of this account", f"trade {trade_id}", "read open_trades again")
         return trade
 
-    def exited(self, order_id: str, client_order_id: str) -> None:
-        self._exits.setdefault(order_id, client_order_id)
+    def exiting(self, trade_id: str, client_order_id: str) -> None:
+        """Note that an exit is about to be sent: its fill may be read from the log before its own reply."""
+        self._trade_of_exit[client_order_id] = trade_id
+        self._pending_exit[trade_id] = client_order_id
 
-    def exit_order(self, order_id: str | None) -> str | None:
-        """Return our id of the exit behind OANDA's order id, which a trade's close does not carry."""
-        return self._exits.get(order_id) if order_id else None
+    def exit_refused(self, trade_id: str, client_order_id: str) -> None:
+        if self._pending_exit.get(trade_id) == client_order_id:
+            del self._pending_exit[trade_id]
+
+    def trade_of_exit(self, client_order_id: str) -> str | None:
+        return self._trade_of_exit.get(client_order_id)
+
+    def exited(self, order_id: str, trade_id: str, client_order_id: str) -> None:
+        """Note which of our exits a trade's close was."""
+        self._exits.setdefault(order_id, client_order_id)
+        self.exit_refused(trade_id, client_order_id)
+
+    def exit_order(self, order_id: str, trade_id: str) -> str | None:
+        """Return our id of the exit behind a close by request, which OANDA's transaction does not carry."""
+        return self._exits.get(order_id) or self._pending_exit.get(trade_id)

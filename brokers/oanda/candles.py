@@ -42,7 +42,7 @@ def bars(wire: Wire, market: str, period_s: int, start: datetime, end: datetime 
 
 
 def _params(period_s: int, start: datetime, end: datetime, now: datetime) -> dict[str, str]:
-    """Ask by ``from`` and ``to`` where that is safe; otherwise by ``from`` and ``count``, which has no end to get wrong."""
+    """Ask by ``from`` and ``to`` where that is safe, else by ``from`` and ``count``, which has no end to get wrong."""
     params = {
         "price": "BA",
         "granularity": GRANULARITY[period_s],

@@ -10,6 +10,7 @@ from brokers.oanda.book import TradeBook
 from brokers.oanda.config import OandaConfig
 from brokers.oanda.cursor import FillReader
 from brokers.oanda.exits import Exits
+from brokers.oanda.grace import Grace
 from brokers.oanda.orders import LOOK_BACK, Entries, Protection
 from brokers.oanda.prices import OandaMarketData
 from brokers.oanda.transactions import TransactionLog
@@ -34,10 +35,11 @@ class OandaExecutor:
 
     def __init__(self, wire: Wire, reader: AccountReader) -> None:
         log, book = TransactionLog(wire), TradeBook(reader)
+        grace = Grace(wire.clock, wire.config.fresh_order_grace_s)
         self._wire = wire
         self._reader = reader
-        self._entries = Entries(wire, reader, log)
-        self._exits = Exits(wire, reader, log, book)
+        self._entries = Entries(wire, reader, log, grace)
+        self._exits = Exits(wire, reader, log, book, grace)
         self._protection = Protection(wire, reader, book)
         self._fills = FillReader(wire, reader, log, book)
 

@@ -78,7 +78,9 @@ class OandaConfig:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be above 0, found {getattr(self, name)}")
         if self.requests_per_s > 100:
-            raise ValueError(f"{PREFIX}REQUESTS_PER_S must be at most 100 (OANDA's advice), found {self.requests_per_s}")
+            raise ValueError(
+                f"{PREFIX}REQUESTS_PER_S must be at most 100 (OANDA's advice), found {self.requests_per_s}"
+            )
 
 
 _ACCOUNT_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_")

@@ -13,7 +13,9 @@ from brokers.oanda import outcome, sdk
 from brokers.oanda.account import AccountReader
 from brokers.oanda.book import TradeBook
 from brokers.oanda.errors import Rejected
-from brokers.oanda.orders import LOOK_BACK, SKEW, require_grace
+from brokers.oanda.fills import CLOSED_BY_REQUEST
+from brokers.oanda.grace import Grace
+from brokers.oanda.orders import LOOK_BACK, SKEW
 from brokers.oanda.outcome import Ticket
 from brokers.oanda.parse import Json, moment
 from brokers.oanda.transactions import TransactionLog
@@ -22,7 +24,6 @@ from domain.errors import Ask, Refuse, Retry
 from domain.ids import signal_of_order
 from domain.order import OrderEvent, OrderIntent
 
-CLOSED_BY_REQUEST = "MARKET_ORDER_TRADE_CLOSE"
 GONE = frozenset({"TRADE_DOESNT_EXIST", "NO_SUCH_TRADE"})
 # The most that GET /trades returns; an exit is looked for while its trade is among the latest.
 TRADES = "500"
@@ -31,26 +32,30 @@ TRADES = "500"
 class Exits:
     """Closes of trades."""
 
-    def __init__(self, wire: Wire, reader: AccountReader, log: TransactionLog, book: TradeBook) -> None:
+    def __init__(self, wire: Wire, reader: AccountReader, log: TransactionLog, book: TradeBook, grace: Grace) -> None:
         self._wire = wire
         self._reader = reader
         self._log = log
         self._book = book
         self._account_id = wire.config.account_id
-        self._trade_of: dict[str, str] = {}
+        self._grace = grace
 
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
         """Close the trade, whole or in part; one that is closed already answers with the close that did it."""
         if intent.broker_trade_id is None:
             raise Refuse("an exit that names its trade", "broker_trade_id None", "find the trade in open_trades")
-        ticket = outcome.ticket_of_intent(intent, self._reader.currency(), self._wire.clock.now())
-        self._trade_of[intent.client_order_id] = intent.broker_trade_id
+        ticket, trade_id = self._ticket_of(intent), intent.broker_trade_id
+        self._book.exiting(trade_id, intent.client_order_id)
         units = format(intent.quantity.normalize(), "f")
-        request = sdk.trades.TradeClose(self._account_id, intent.broker_trade_id, data={"units": units})
+        request = sdk.trades.TradeClose(self._account_id, trade_id, data={"units": units})
         try:
-            return self._wire.write("a trade's close", request, lambda body: self._read(ticket, body))
+            with self._grace.sending(intent.client_order_id):
+                return self._wire.write("a trade's close", request, lambda body: self._read(ticket, trade_id, body))
         except Rejected as error:
-            return self._refused(replace(ticket, learned_at=self._wire.clock.now()), intent.broker_trade_id, error)
+            return self._refused(replace(ticket, learned_at=self._wire.clock.now()), trade_id, error)
+        except (Retry, Refuse):
+            self._book.exit_refused(trade_id, intent.client_order_id)
+            raise
 
     def find(self, ticket: Ticket, since: datetime) -> Sequence[OrderEvent]:
         """Read the close off the trade; absent when the trade shows none and none can come any more."""
@@ -60,27 +65,34 @@ class Exits:
             return closes
         if trade is not None and trade["state"] == "CLOSED":
             return [ticket.absent("the trade was closed by something else")]
-        require_grace(self._wire, since, ticket.client_order_id)
+        self._grace.require(ticket.client_order_id, since)
         return [ticket.absent("the trade shows no such close")]
 
-    def _read(self, ticket: Ticket, body: Body) -> list[OrderEvent]:
+    def _ticket_of(self, intent: OrderIntent) -> Ticket:
+        return outcome.ticket_of_intent(intent, self._reader.currency(), self._wire.clock.now())
+
+    def _read(self, ticket: Ticket, trade_id: str, body: Body) -> list[OrderEvent]:
         events = outcome.of_reply(replace(ticket, learned_at=self._wire.clock.now()), body)
-        self._book.exited(body["orderCreateTransaction"]["id"], ticket.client_order_id)
+        self._book.exited(body["orderCreateTransaction"]["id"], trade_id, ticket.client_order_id)
         return events
 
     def _refused(self, ticket: Ticket, trade_id: str, error: Rejected) -> Sequence[OrderEvent]:
+        """Answer with the close that got there first, if the trade is gone because of one."""
+        refusal = outcome.of_rejection(ticket, error)
         if error.code not in GONE and error.status != 404:
-            return outcome.of_rejection(ticket, error)
+            self._book.exit_refused(trade_id, ticket.client_order_id)
+            return refusal
         try:
             trade = self._reader.trade(trade_id)
-            since = self._wire.clock.now() - LOOK_BACK
-            return (self._closes(ticket, trade, since) if trade else []) or outcome.of_rejection(ticket, error)
+            closes = self._closes(ticket, trade, self._wire.clock.now() - LOOK_BACK) if trade else []
         except Retry as retry:
             raise Ask(f"what closed trade {trade_id}", retry.found, "look the exit up by its client id") from retry
+        self._book.exit_refused(trade_id, ticket.client_order_id)
+        return closes or refusal
 
     def _trade(self, client_order_id: str) -> Body | None:
         """Return the trade an exit concerns: as we sent it, or, after a restart, that of the same signal."""
-        known = self._trade_of.get(client_order_id)
+        known = self._book.trade_of_exit(client_order_id)
         if known is not None:
             return self._reader.trade(known)
         wanted = _signal(client_order_id)
@@ -96,15 +108,15 @@ class Exits:
             fill = self._log.one(transaction_id)
             if fill is None:
                 raise Retry("the fill that closed a trade", "none yet", "ask again", after_s=0.5)
-            if self._is_close_of(ticket, fill, since):
-                self._book.exited(fill["orderID"], ticket.client_order_id)
+            if self._is_close_of(ticket, trade["id"], fill, since):
+                self._book.exited(fill["orderID"], trade["id"], ticket.client_order_id)
                 return outcome.events(ticket, None, [fill], None)
         return []
 
-    def _is_close_of(self, ticket: Ticket, fill: Json, since: datetime) -> bool:
-        owner = self._book.exit_order(fill.get("orderID"))
-        recent = moment(fill["time"]) >= since
-        return fill.get("reason") == CLOSED_BY_REQUEST and recent and owner in (None, ticket.client_order_id)
+    def _is_close_of(self, ticket: Ticket, trade_id: str, fill: Json, since: datetime) -> bool:
+        if fill.get("reason") != CLOSED_BY_REQUEST or moment(fill["time"]) < since:
+            return False
+        return self._book.exit_order(fill["orderID"], trade_id) in (None, ticket.client_order_id)
 
 
 def _client_id(trade: Json) -> str:

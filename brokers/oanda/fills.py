@@ -10,6 +10,7 @@ from brokers.port import Fill
 from domain.ids import signal_of_order
 from domain.vocabulary import ExitReason
 
+CLOSED_BY_REQUEST = "MARKET_ORDER_TRADE_CLOSE"
 # ORDER_FILL reason -> what ended the trade. Source: OANDA v20 definitions, OrderFillReason.
 REASONS: Mapping[str, ExitReason] = {
     "STOP_LOSS_ORDER": ExitReason.STOP_LOSS,
@@ -32,9 +33,8 @@ class Part:
 
 def parts(fill: Json) -> list[Part]:
     """Split an ORDER_FILL by trade: it may open one, reduce one and close several."""
-    found = []
-    for reduced in [*(fill.get("tradesClosed") or []), *filter(None, [fill.get("tradeReduced")])]:
-        found.append(_part(fill, reduced, closes=True))
+    reductions = [*(fill.get("tradesClosed") or []), *filter(None, [fill.get("tradeReduced")])]
+    found = [_part(fill, reduction, closes=True) for reduction in reductions]
     if fill.get("tradeOpened"):
         found.append(_part(fill, fill["tradeOpened"], closes=False))
     return found
@@ -65,10 +65,10 @@ def fills(transaction: Json, book: TradeBook, currency: str) -> Iterator[Fill]:
     """
     if transaction["type"] != "ORDER_FILL":
         return
-    client_id = transaction.get("clientOrderID") or book.exit_order(transaction.get("orderID"))
     for index, part in enumerate(parts(transaction)):
         if not part.closes:
             book.opened(part.trade_id, _opener(transaction), transaction["instrument"], side_of(part.units))
+        client_id = _client_order(transaction, part, book)
         yield Fill(
             transaction_id=transaction["id"] if index == 0 else f"{transaction['id']}:{part.trade_id}",
             trade_id=part.trade_id,
@@ -85,6 +85,13 @@ def fills(transaction: Json, book: TradeBook, currency: str) -> Iterator[Fill]:
             reason=_reason(transaction, client_id) if part.closes else None,
             happened_at=moment(transaction["time"]),
         )
+
+
+def _client_order(fill: Json, part: Part, book: TradeBook) -> str | None:
+    if fill["reason"] == CLOSED_BY_REQUEST:
+        return book.exit_order(fill["orderID"], part.trade_id)
+    client_id: str | None = fill.get("clientOrderID")
+    return client_id
 
 
 def _opener(fill: Json) -> str | None:

@@ -9,10 +9,10 @@ from brokers.oanda import outcome, sdk, tickets
 from brokers.oanda.account import AccountReader
 from brokers.oanda.book import TradeBook
 from brokers.oanda.errors import Rejected
+from brokers.oanda.grace import Grace
 from brokers.oanda.outcome import Ticket
 from brokers.oanda.transactions import TransactionLog
 from brokers.oanda.wire import Body, Wire
-from domain.clock import Clock
 from domain.errors import Ask, Retry
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Instrument
@@ -28,10 +28,11 @@ TAKEN = frozenset({"CLIENT_ORDER_ID_ALREADY_EXISTS", "CLIENT_TRADE_ID_ALREADY_EX
 class Entries:
     """Market orders that open trades."""
 
-    def __init__(self, wire: Wire, reader: AccountReader, log: TransactionLog) -> None:
+    def __init__(self, wire: Wire, reader: AccountReader, log: TransactionLog, grace: Grace) -> None:
         self._wire = wire
         self._reader = reader
         self._log = log
+        self._grace = grace
         self._account_id = wire.config.account_id
 
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
@@ -44,7 +45,8 @@ class Entries:
             return [ticket.rejected("UNITS_MINIMUM_NOT_MET")]
         request = sdk.orders.OrderCreate(self._account_id, data=tickets.market_order(intent, instrument))
         try:
-            events = self._wire.write("a market order", request, lambda body: self._read(ticket, body))
+            with self._grace.sending(intent.client_order_id):
+                events = self._wire.write("a market order", request, lambda body: self._read(ticket, body))
         except Rejected as error:
             events = outcome.of_rejection(self._now(ticket), error)
         return self._first_of_its_id(ticket, events)
@@ -59,7 +61,7 @@ class Entries:
             return events
         if order is not None:
             return [_of_order(ticket, order)]
-        require_grace(self._wire, since, ticket.client_order_id)
+        self._grace.require(ticket.client_order_id, since)
         return [ticket.absent("neither order nor transaction carries this id")]
 
     def cancel(self, client_order_id: str) -> None:
@@ -147,18 +149,3 @@ def _of_order(ticket: Ticket, order: Body) -> OrderEvent:
     """Read the state of an order whose transactions are not visible."""
     state = OrderState.CANCELLED if order["state"] == "CANCELLED" else OrderState.ACCEPTED
     return ticket.event(state, broker_order_id=order["id"], reason=f"order {order['state'].lower()}")
-
-
-def require_grace(wire: Wire, since: datetime, client_order_id: str) -> None:
-    """Raise Retry while an order sent at ``since`` may still turn up."""
-    left_s = wire.config.fresh_order_grace_s - real_elapsed_s(wire.clock, since)
-    if left_s > 0:
-        raise Retry(f"proof that {client_order_id} is absent", "an order too fresh", "ask again", after_s=left_s)
-
-
-def real_elapsed_s(clock: Clock, since: datetime) -> float:
-    """Return the real seconds since ``since``: the venue's delays do not shrink when our clock runs fast.
-
-    A clock that stands still (``real_seconds`` is 0) counts its own seconds.
-    """
-    return (clock.now() - since).total_seconds() * (clock.real_seconds(1.0) or 1.0)

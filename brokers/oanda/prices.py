@@ -121,4 +121,3 @@ class OandaMarketData:
             tradeable=price.tradeable,
             home_rate=self._rates.of(market),
         )
-

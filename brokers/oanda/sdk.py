@@ -3,8 +3,8 @@
 import logging
 from typing import Any
 
-import oandapyV20.oandapyV20 as core  # type: ignore[import-untyped]
-from oandapyV20.endpoints import (  # type: ignore[import-untyped]
+from oandapyV20 import oandapyV20 as core
+from oandapyV20.endpoints import (
     accounts,
     instruments,
     orders,
@@ -12,7 +12,7 @@ from oandapyV20.endpoints import (  # type: ignore[import-untyped]
     trades,
     transactions,
 )
-from oandapyV20.exceptions import V20Error  # type: ignore[import-untyped]
+from oandapyV20.exceptions import V20Error
 
 from brokers.oanda.config import OandaConfig
 

@@ -71,9 +71,7 @@ class PriceStream:
 
     def _read_one_connection(self) -> bool:
         """Read until the connection dies; return whether it ever gave a line."""
-        self._line_ns, api = None, sdk.open_api(
-            self._config, read_timeout_s=self._config.stream_silence_s, streaming=True
-        )
+        api = sdk.open_api(self._config, read_timeout_s=self._config.stream_silence_s, streaming=True)
         api.client.hooks["response"].append(self._hold)
         lines = 0
         try:

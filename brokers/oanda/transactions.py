@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from brokers.oanda import sdk
@@ -25,7 +24,7 @@ class TransactionLog:
         found: dict[int, Body] = {}
         while True:
             after = max(found, default=last_id)
-            page, latest = self._wire.read("transactions since an id", lambda: self._since(after), _page)
+            page, latest = self._since(after)
             fresh = {number: row for number, row in page.items() if number > after}
             found |= fresh
             if not fresh or max(found) >= latest:
@@ -67,8 +66,13 @@ class TransactionLog:
                 return None
             raise
 
-    def _since(self, last_id: int) -> Any:
-        return sdk.transactions.TransactionsSinceID(self._account_id, params={"id": str(last_id)})
+    def _since(self, last_id: int) -> tuple[dict[int, Body], int]:
+        params = {"id": str(last_id)}
+        return self._wire.read(
+            "transactions since an id",
+            lambda: sdk.transactions.TransactionsSinceID(self._account_id, params=params),
+            _page,
+        )
 
 
 def _page(body: Body) -> tuple[dict[int, Body], int]:
@@ -82,6 +86,6 @@ def _single(body: Body) -> Body:
 
 
 def _range(url: str) -> tuple[str, str]:
-    """Take ``from`` and ``to`` out of a page's URL; its host is not followed, the token goes only where settings say."""
+    """Take ``from`` and ``to`` out of a page's URL, whose host is not followed: the token stays with our own."""
     query = parse_qs(urlsplit(url).query)
     return query["from"][0], query["to"][0]

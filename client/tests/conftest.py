@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from tbot_client.book import Book
-from tbot_client.clock import Clock
-from tbot_client.config import parse
+from tbot_client.brokers.oanda import OandaBroker
+from tbot_client.clock import Clock, parse_clock
+from tbot_client.config import Broker, parse
 from tbot_client.home import Home
 from tbot_client.loop import Loop
 
@@ -15,6 +16,8 @@ from tbot_client.loop import Loop
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 from fake_broker import FakeBroker  # noqa: E402 - after the path
 from fake_feed import TOKEN, FakeFeed  # noqa: E402
+from venue import ACCOUNT, ROOT, Venue  # noqa: E402
+from venue import TOKEN as VENUE_TOKEN  # noqa: E402
 
 CONFIG = """
 [feed]
@@ -94,3 +97,36 @@ def broker():
 @pytest.fixture
 def client(tmp_path, feed, broker):
     return Client(tmp_path / "home", feed, broker)
+
+
+@pytest.fixture(scope="session")
+def _venue():
+    if not (ROOT / "simulators" / "oanda" / "__main__.py").exists():
+        pytest.skip("the venue simulator is part of the whole repository")
+    venue = Venue()
+    yield venue
+    venue.close()
+
+
+@pytest.fixture
+def venue(_venue):
+    yield _venue
+    _venue.reset()
+
+
+@pytest.fixture
+def oanda(venue):
+    """Return the real adapter on the simulator."""
+    settings = Broker(kind="oanda", account_id=ACCOUNT, token=VENUE_TOKEN, api_url=venue.url, stream_url=venue.url)
+    broker = OandaBroker(settings)
+    yield broker
+    broker.shut()
+
+
+@pytest.fixture
+def live(client, feed, venue, oanda):
+    """Return the client trading on the simulator, feed and venue on one clock."""
+    client.broker = oanda
+    client.clock = parse_clock(venue.spec)
+    feed.now = client.clock.now
+    return client

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_oanda
-from brokers.oanda.config import OandaConfig
+from brokers.oanda.config import Environment, OandaConfig
 from brokers.port import Executor, MarketData
 from domain import settings
 from domain.clock import parse_clock
 from domain.house import House
-from domain.surface_settings import SurfaceSettings
+from domain.surface_settings import SurfaceSettings, require_armed
 from domain.vocabulary import Mode, Surface
+from journal import process_log
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.loop import Loop
@@ -41,7 +42,9 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     surface = settings.load(SurfaceSettings, environ, prefix="FX_", source=SOURCE)
     limits = settings.load(Limits, environ, prefix="RISK_", source=SOURCE)
     oanda = settings.load(OandaConfig, environ, prefix="OANDA_", source=SOURCE)
+    _require_armed(house, surface, oanda)
     clock = parse_clock(house.clock)
+    process_log.configure(PROGRAM, clock)
     fold = SurfaceFold(limits.bankroll, limits.currency)
     with ResolverBooks(house, Surface.FX, surface.mode, clock, fold) as books:
         data, executor = connect_oanda(surface.mode, oanda, clock, balance=limits.bankroll, currency=limits.currency)
@@ -54,6 +57,18 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             stop=stop,
             advance=_advance(surface.mode, books, data, executor),
         ).run()
+
+
+def _require_armed(house: House, surface: SurfaceSettings, oanda: OandaConfig) -> None:
+    arm_file = house.state / "fx.armed"
+    require_armed(
+        surface,
+        Surface.FX,
+        is_real=oanda.environment is Environment.LIVE,
+        account_id=oanda.account_id,
+        arm_text=arm_file.read_text() if arm_file.is_file() else None,
+        prefix="FX_",
+    )
 
 
 def _advance(mode: Mode, books: ResolverBooks, data: MarketData, executor: Executor) -> Callable[[], None]:

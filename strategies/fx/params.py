@@ -38,7 +38,7 @@ class FxParams:
         breakout_reach_atr: how far inside the channel a close already counts as a (weak) breakout.
         pullback_reach_atr: how near the fast average a dip must come.
         pullback_rsi: RSI (0–100) at or below which a dip must have been before it turns; mirrored in a downtrend.
-        max_tilt: most that trend strength may add to the probability of a driftless walk (0.1 is ten points).
+        max_tilt: most that trend strength may add to the probability of a driftless walk (0.05 is five points).
         commission_bp: commission of a whole trade in basis points of the entry price.
         min_atr_spreads: ATR in spreads below which confidence fades.
     """
@@ -60,7 +60,7 @@ class FxParams:
     breakout_reach_atr: float = 0.25
     pullback_reach_atr: float = 0.25
     pullback_rsi: float = 50.0
-    max_tilt: float = 0.1
+    max_tilt: float = 0.05
     commission_bp: float = 0.0
     min_atr_spreads: float = 3.0
 

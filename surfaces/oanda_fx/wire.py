@@ -5,13 +5,16 @@ from collections.abc import Mapping
 
 from audit.fold import SurfaceFold
 from brokers.connect import connect_oanda
+from brokers.oanda.config import Environment
 from domain.clock import parse_clock
 from domain.surface_settings import require_armed
-from domain.vocabulary import Surface
+from domain.vocabulary import Mode, Surface
+from journal import process_log
 from journal.beat import Heartbeat
 from market.recorder import Recorder
 from surfaces.books import Books
 from surfaces.loop import Loop
+from surfaces.mirror import MirrorExecutor
 from surfaces.oanda_fx.config import FxConfig, load
 from surfaces.oanda_fx.desk import FxDesk
 from surfaces.stop import stop_reasons
@@ -29,6 +32,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     config = load(environ)
     _require_armed(config)
     clock = parse_clock(config.house.clock)
+    process_log.configure(PROGRAM, clock)
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency)
     files = config.house.stop_files(Surface.FX)
     with Books(config.house, Surface.FX, config.surface.mode, clock, fold) as books:
@@ -41,7 +45,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         )
         Loop(
             books=books,
-            executor=executor,
+            executor=executor if config.surface.mode is not Mode.DRY_RUN else MirrorExecutor(executor, fold),
             desk=FxDesk(data, config.surface.markets, config.strategy, clock, _recorder(config)),
             limits=config.limits,
             settings=config.surface,
@@ -60,6 +64,7 @@ def _require_armed(config: FxConfig) -> None:
     require_armed(
         config.surface,
         Surface.FX,
+        is_real=config.oanda.environment is Environment.LIVE,
         account_id=config.oanda.account_id,
         arm_text=arm_file.read_text() if arm_file.is_file() else None,
         prefix="FX_",

@@ -203,8 +203,8 @@ class Stage:
 
     def callback_lines(self) -> list[dict[str, Any]]:
         folder = self.house.log("feed", "callbacks")
-        lines = [json.loads(line) for path in sorted(folder.glob("0*.jsonl")) for line in path.read_bytes().splitlines()]
-        return [line for line in lines if line["kind"].startswith("callback")]
+        raw = b"".join(path.read_bytes() for path in sorted(folder.glob("0*.jsonl")))
+        return [line for line in map(json.loads, raw.splitlines()) if line["kind"].startswith("callback")]
 
     def end(self) -> None:
         for client in self.clients:
@@ -217,8 +217,14 @@ class Stage:
 
 @pytest.fixture
 def stage(tmp_path: Path) -> Iterator[Stage]:
-    home = tmp_path / "house"
-    home.mkdir()
-    made = Stage(home)
+    made = Stage(tmp_path)
+    yield made
+    made.end()
+
+
+@pytest.fixture(scope="module")
+def shared_stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage for all tests of a module, for those that leave nothing behind."""
+    made = Stage(tmp_path_factory.mktemp("house"))
     yield made
     made.end()

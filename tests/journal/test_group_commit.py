@@ -146,3 +146,18 @@ def test_a_batch_is_seen_whole_or_not_at_all_across_rotation(directory: Path, cl
             assert seen == [first, first + 1, first + 2]
     assert len(list(directory.glob("0*.jsonl"))) > 5
     assert verify(directory).ok
+
+
+def test_a_futures_callback_may_append_and_even_close(directory: Path, clock: FakeClock) -> None:
+    journal = Journal.open(directory, clock=clock)
+    done = threading.Event()
+
+    def answer(future: object) -> None:
+        journal.append("n", surface="fx", mode="paper", fields={"n": 1})
+        journal.close()
+        done.set()
+
+    journal.submit("n", surface="fx", mode="paper", fields={"n": 0}).add_done_callback(answer)
+
+    assert done.wait(30)
+    assert numbers(directory) == [0, 1]

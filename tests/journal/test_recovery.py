@@ -2,13 +2,14 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from domain.clock import FakeClock
 from domain.errors import Halt
-from journal import Journal, NewRecord, read, verify
+from journal import Journal, NewRecord, Syscalls, read, verify
 
 
 @pytest.fixture
@@ -19,6 +20,25 @@ def small(directory: Path, clock: FakeClock) -> Path:
             journal.append("n", surface="fx", mode="paper", fields={"n": number})
     assert sorted(path.name for path in directory.glob("0*")) == ["000001.jsonl", "000002.jsonl", "000003.jsonl"]
     return directory
+
+
+class Died(BaseException):
+    """Stands for SIGKILL."""
+
+
+class DyingCalls(Syscalls):
+    """Real calls, of which the ``nth`` (from 1) of one name ends everything."""
+
+    def __init__(self, name: str, nth: int) -> None:
+        self.left = nth
+        real = getattr(super(), name)
+        setattr(self, name, lambda *arguments: self._call(real, *arguments))
+
+    def _call(self, real: Callable[..., object], *arguments: object) -> object:
+        self.left -= 1
+        if self.left == 0:
+            raise Died
+        return real(*arguments)
 
 
 def reopen(directory: Path, clock: FakeClock) -> None:
@@ -224,6 +244,46 @@ def test_an_ended_segment_without_a_successor_gets_one(directory: Path, clock: F
 
     assert verify(directory).ok
     assert [entry.kind for entry in read(directory)][-3:] == ["segment_end", "segment_start", "after"]
+
+
+def test_a_log_rewritten_with_shorter_lines_is_not_taken_for_the_marked_one(
+    directory: Path, clock: FakeClock, tmp_path: Path
+) -> None:
+    for base, pad in ((directory, "x" * 100), (tmp_path / "forged" / "fx" / "signals", "")):
+        with Journal.open(base, clock=clock) as journal:
+            for _ in range(20):
+                journal.append("n", surface="fx", mode="paper", fields={"n": 0, "pad": pad})
+    shutil.copy(tmp_path / "forged" / "fx" / "signals" / "000001.jsonl", directory)
+    with Journal.open(tmp_path / "forged" / "fx" / "signals", clock=clock) as journal:
+        for _ in range(20):
+            journal.append("n", surface="fx", mode="paper", fields={"n": 0})
+    shutil.copy(tmp_path / "forged" / "fx" / "signals" / "000001.jsonl", directory)
+
+    with pytest.raises(Halt, match="not the committed head"):
+        reopen(directory, clock)
+
+
+@pytest.mark.parametrize("call", ["fsync", "ftruncate", "fdatasync", "write", "pwrite"])
+def test_recovery_itself_may_die_at_any_call(small: Path, clock: FakeClock, scratch: Path, call: str) -> None:
+    with open(small / "000003.jsonl", "ab") as file:
+        file.write(b'{"ts":"torn')
+    deaths = 0
+    for nth in range(1, 30):
+        copy = scratch / str(nth) / "fx" / "signals"
+        shutil.copytree(small, copy)
+        calls = DyingCalls(call, nth)
+        try:
+            Journal.open(copy, clock=clock, syscalls=calls, lock_wait_s=0).close()
+        except Died:
+            deaths += 1
+        reopen(copy, clock)
+
+        assert (verify(copy).problems, numbers(copy)) == ([], [0, 1, 2, 3, 4, 5])
+        assert b'{"ts":"torn' in {path.read_bytes() for path in copy.glob("torn/*.bin")}
+        assert "recovery" in {entry.kind for entry in read(copy)}
+        if calls.left > 0:
+            break
+    assert deaths >= 1
 
 
 def test_another_logs_files_are_not_continued(small: Path, clock: FakeClock) -> None:

@@ -167,7 +167,7 @@ def test_a_poll_is_bounded_and_the_next_ones_bring_the_rest(directory: Path, clo
             sizes.append(sum(len(entry.raw) + 1 for entry in entries))
             total += len(entries)
 
-    assert (total, max(sizes) <= 256 * 1024, len(sizes) >= 5) == (41, True, True)
+    assert (total, max(sizes) <= 512 * 1024, len(sizes) >= 3) == (41, True, True)
 
 
 def test_following_survives_a_crash_and_recovery_of_the_writer(directory: Path, clock: FakeClock) -> None:
@@ -230,3 +230,18 @@ def test_a_deleted_and_recreated_head_file_is_watched_again(directory: Path, clo
             tail.drain()
             write(journal, 1, first=2)
             assert is_readable(tail)
+
+
+def test_the_head_read_beside_a_busy_writer_only_ever_grows(directory: Path, clock: FakeClock) -> None:
+    with Journal.open(directory, clock=clock, durable=False) as journal:
+        thread = threading.Thread(target=write, args=(journal, 3000))
+        thread.start()
+        seqs = [1]
+        while thread.is_alive():
+            at = head(directory)
+            assert at is not None
+            seqs.append(at.seq)
+        thread.join()
+
+    assert seqs == sorted(seqs)
+    assert head(directory) == journal.position

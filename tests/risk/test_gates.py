@@ -128,6 +128,7 @@ ROWS = [
     ),
     spoil(Gate.SLIPPAGE, Code.STALE, aged(10, "at"), aged(10.000001, "at"), "10.000001", 10, "s"),
     spoil(Gate.SLIPPAGE, Code.STALE, aged(-10, "at"), aged(-12, "at"), 12, 10, "s"),
+    spoil(Gate.SLIPPAGE, Code.STALE, aged(-10, "received_at"), aged(-12, "received_at"), 12, 10, "s"),
     spoil(Gate.SLIPPAGE, Code.STALE, given(), given(state={"quote": None}), 0, 1, "quotes"),
     spoil(Gate.SLIPPAGE, Code.STALE, quote(), quote(market="GBP_USD"), 0, 1, "quotes"),
     spoil(

@@ -84,6 +84,7 @@ def test_caps_add_up_every_position_that_belongs_to_them(case, make):
         ({}, {"stop_loss": D("1.1")}, "stop not beyond the entry"),
         ({}, {"stop_loss": D("1.105")}, "stop not beyond the entry"),
         ({"bid": D("1.0948"), "ask": D("1.0949")}, {}, "stop not beyond the entry"),
+        ({"bid": D("1.0949"), "ask": D("1.0950")}, {}, "stop not beyond the entry"),
     ],
 )
 def test_size_is_zero_when_anything_is_unknown_and_the_verdict_says_what(case, make, state, candidate, reason):
@@ -124,6 +125,16 @@ def test_quantity_keeps_step_minimum_and_maximum(case, make, step, minimum, maxi
     rules = replace(make.instrument, quantity_step=D(step), quantity_min=D(minimum), quantity_max=D(maximum))
 
     assert quantity == case.but(state={"instrument": rules}).size().quantity
+
+
+@pytest.mark.parametrize(
+    ("margin", "reserve", "quantity"),
+    [("0", "0.5", 10000), ("5000", "0.5", 10000), ("0", "1", 10000), ("5001", "0.5", 0)],
+)
+def test_instrument_without_margin_is_stopped_only_by_a_reserve_already_broken(case, make, margin, reserve, quantity):
+    state = {"instrument": replace(make.instrument, margin_rate=D(0)), **held(make, margin=D(margin))}
+
+    assert quantity == case.but(state=state, limits={"cash_reserve": D(reserve)}).size().quantity
 
 
 @pytest.mark.parametrize(("minimum", "step", "least"), [("1", "1", "1"), ("10", "3", "12"), ("0", "0.01", "0.01")])

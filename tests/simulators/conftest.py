@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -113,6 +114,7 @@ class Running:
 
     process: subprocess.Popen
     url: str
+    sessions: list = field(default_factory=list)
 
     def client(self, token=TOKEN, **options):
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=10, **options)
@@ -129,7 +131,15 @@ class Running:
 
     def sdk(self, timeout=10):
         core.TRADING_ENVIRONMENTS[self.url] = {"api": self.url, "stream": self.url}
-        return core.API(access_token=TOKEN, environment=self.url, request_params={"timeout": timeout})
+        api = core.API(access_token=TOKEN, environment=self.url, request_params={"timeout": timeout})
+        self.sessions.append(api.client)
+        return api
+
+    def tidy(self):
+        """Remove every fault and close what the library leaves open."""
+        self.clear()
+        while self.sessions:
+            self.sessions.pop().close()
 
 
 def command(*arguments):
@@ -165,7 +175,7 @@ def _slow(start_process):
 def slow(_slow):
     """A venue at the speed of the wall clock, without faults left by another test."""
     yield _slow
-    _slow.clear()
+    _slow.tidy()
 
 
 @pytest.fixture(scope="session")
@@ -177,7 +187,7 @@ def _fast(start_process):
 def fast(_fast):
     """A venue in which ten minutes pass each second, without faults left by another test."""
     yield _fast
-    _fast.clear()
+    _fast.tidy()
 
 
 @pytest.fixture
@@ -230,3 +240,16 @@ def conforms(shapes):
         return True
 
     return check
+
+
+@pytest.fixture
+def raw():
+    """A way to send bytes as they are and read until the other side closes."""
+
+    def send(url, data):
+        host, port = url.removeprefix("http://").split(":")
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            connection.sendall(data)
+            return b"".join(iter(lambda: connection.recv(65536), b""))
+
+    return send

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from simulators.oanda.account import Account
 from simulators.oanda.wire import from_points, parse_time
 
 
@@ -29,11 +30,11 @@ def test_take_profit_closes_at_its_price_or_better_and_cancels_the_stop(lab, tap
 
     fill = closing_fill(lab.at("2014-05-02T20:00:00Z"), trade)
 
-    assert "TAKE_PROFIT_ORDER" == fill["reason"]
+    assert fill["reason"] == "TAKE_PROFIT_ORDER"
     assert expected.time == parse_time(fill["time"])
     assert from_points(expected.bid) == Decimal(fill["price"]) >= target
     cancel = lab.transactions(after=int(fill["id"]))[0]
-    assert ("ORDER_CANCEL", "LINKED_TRADE_CLOSED") == (cancel["type"], cancel["reason"])
+    assert (cancel["type"], cancel["reason"]) == ("ORDER_CANCEL", "LINKED_TRADE_CLOSED")
     profit = (Decimal(fill["price"]) - Decimal(body["orderFillTransaction"]["price"])) * 1000
     assert profit == Decimal(fill["pl"]) == Decimal(lab.summary()["pl"])
     assert Decimal(100_000) + profit == Decimal(fill["accountBalance"])
@@ -49,7 +50,7 @@ def test_short_stop_watches_the_ask_and_cancels_the_take_profit(lab, tape):
 
     assert ("STOP_LOSS_ORDER", from_points(expected.ask)) == (fill["reason"], Decimal(fill["price"]))
     assert Decimal(fill["pl"]) < 0
-    assert "LINKED_TRADE_CLOSED" == lab.transactions(after=int(fill["id"]))[0]["reason"]
+    assert lab.transactions(after=int(fill["id"]))[0]["reason"] == "LINKED_TRADE_CLOSED"
 
 
 def test_stop_distance_is_taken_from_the_entry(lab):
@@ -132,7 +133,7 @@ def test_market_if_touched_waits_for_the_price_from_either_side(lab, offset):
     lab.at("2014-05-02T20:00:00Z")
 
     assert "orderFillTransaction" not in body
-    assert "MARKET_IF_TOUCHED_ORDER" == lab.transactions(after=3)[0]["reason"]
+    assert lab.transactions(after=3)[0]["reason"] == "MARKET_IF_TOUCHED_ORDER"
 
 
 def test_order_that_outlives_its_date_is_cancelled_at_that_time(lab):
@@ -143,7 +144,7 @@ def test_order_that_outlives_its_date_is_cancelled_at_that_time(lab):
     cancelled = lab.transactions(after=4)
 
     assert [gtd["lastTransactionID"], day["lastTransactionID"]] == [item["orderID"] for item in cancelled]
-    assert ["2014-05-02T11:30:00.000000000Z", "2014-05-02T21:00:00.000000000Z"] == [i["time"] for i in cancelled]
+    assert [i["time"] for i in cancelled] == ["2014-05-02T11:30:00.000000000Z", "2014-05-02T21:00:00.000000000Z"]
     assert {"TIME_IN_FORCE_EXPIRED"} == {item["reason"] for item in cancelled}
 
 
@@ -156,7 +157,7 @@ def test_gap_over_the_weekend_fills_the_stop_at_the_first_quote_of_sunday(make_l
     level = from_points(last.ask + 1)
     trade = lab.order(-1000)[1]["orderFillTransaction"]["id"]
     lab.at("2014-05-03T12:00:00Z").put(f"trades/{trade}/orders", {"stopLoss": {"price": str(level)}})
-    assert "OPEN" == lab.get(f"trades/{trade}")["trade"]["state"]
+    assert lab.get(f"trades/{trade}")["trade"]["state"] == "OPEN"
 
     lab.at("2014-05-05T00:00:00Z")
     fill = closing_fill(lab, trade)
@@ -167,20 +168,19 @@ def test_gap_over_the_weekend_fills_the_stop_at_the_first_quote_of_sunday(make_l
     assert Decimal(fill["price"]) > level
 
 
-def test_account_is_closed_out_when_half_its_margin_is_gone(make_lab):
-    from simulators.oanda.account import Account
-
-    lab = make_lab("2014-05-02T12:29:00Z", accounts=[Account("A", "a", "USD", Decimal(29_000))])
+def test_account_is_closed_out_when_half_its_margin_is_gone(make_lab, tape):
+    lab = make_lab("2014-05-08T12:40:00Z", accounts=[Account("A", "a", "USD", Decimal(29_000))])
     lab.account, lab.token = "A", "a"
-    fill = lab.order(1_000_000)[1]["orderFillTransaction"]
-    lab.order(-1, "LIMIT", price="1.60000")
+    opened = lab.order(1_000_000)[1]["orderFillTransaction"]
 
-    # the jobs report of that Friday moved the pair by half a cent, too little for a close-out at this leverage
-    lab.at("2014-05-02T12:40:00Z")
-    assert 1 == lab.summary()["openTradeCount"]
+    def is_due(quote):
+        nav = 29_000 + (from_points(quote.bid) - Decimal(opened["price"])) * 1_000_000
+        return from_points(quote.bid + quote.ask) / 2 * 10_000 >= nav
+
+    expected = first_quote(tape, "2014-05-08T12:40:00Z", is_due)
     lab.at("2014-05-09T20:00:00Z")
-    closing = [i for i in lab.transactions() if i.get("reason") == "MARKET_ORDER_MARGIN_CLOSEOUT"]
+    closing = lab.transactions(after=int(opened["id"]))
 
-    if closing:
-        assert [fill["id"]] == [part["tradeID"] for part in closing[0]["tradesClosed"]]
-    assert Decimal(lab.summary()["NAV"]) > 0
+    assert [item["reason"] for item in closing] == ["MARGIN_CLOSEOUT", "MARKET_ORDER_MARGIN_CLOSEOUT"]
+    assert expected.time == parse_time(closing[1]["time"])
+    assert [opened["tradeOpened"]["tradeID"]] == [part["tradeID"] for part in closing[1]["tradesClosed"]]

@@ -4,6 +4,8 @@ from decimal import Decimal
 
 import pytest
 
+from simulators.oanda.account import Account
+
 TAKE, STOP = {"price": "1.39500"}, {"price": "1.38000"}
 
 
@@ -14,7 +16,7 @@ def kinds(transactions):
 def test_bracket_takes_four_consecutive_ids(lab, conforms):
     status, body = lab.order(1000, takeProfitOnFill=TAKE, stopLossOnFill=STOP, clientExtensions={"id": "sig-1"})
 
-    assert 201 == status
+    assert status == 201
     first = int(body["orderCreateTransaction"]["id"])
     assert [str(first + i) for i in range(4)] == body["relatedTransactionIDs"]
     assert str(first + 3) == body["lastTransactionID"]
@@ -22,7 +24,7 @@ def test_bracket_takes_four_consecutive_ids(lab, conforms):
     assert (str(first), str(first + 1)) == (fill["orderID"], fill["tradeOpened"]["tradeID"])
     assert {str(first)} == {body["orderCreateTransaction"]["batchID"], fill["batchID"]}
     written = lab.transactions(after=first - 1)
-    assert ["MARKET_ORDER", "ORDER_FILL", "TAKE_PROFIT_ORDER", "STOP_LOSS_ORDER"] == kinds(written)
+    assert kinds(written) == ["MARKET_ORDER", "ORDER_FILL", "TAKE_PROFIT_ORDER", "STOP_LOSS_ORDER"]
     assert {"ON_FILL"} == {item["reason"] for item in written[2:]}
     assert {str(first + 1)} == {item["orderFillTransactionID"] for item in written[2:]}
     assert all(conforms(item, "Transaction") for item in lab.transactions())
@@ -47,8 +49,8 @@ def test_opposite_order_reduces_oldest_trade_first_and_opens_the_rest(lab):
     assert [first] == [part["tradeID"] for part in fill["tradesClosed"]]
     assert (second, "-50") == (fill["tradeReduced"]["tradeID"], fill["tradeReduced"]["units"])
     assert [second] == [part["tradeID"] for part in turned["tradesClosed"]]
-    assert "-30" == turned["tradeOpened"]["units"]
-    assert 1 == lab.summary()["openTradeCount"]
+    assert turned["tradeOpened"]["units"] == "-30"
+    assert lab.summary()["openTradeCount"] == 1
 
 
 @pytest.mark.parametrize(
@@ -64,7 +66,7 @@ def test_opposite_order_reduces_oldest_trade_first_and_opens_the_rest(lab):
         ({"positionFill": "SOME"}, "ORDER_FILL_POSITION_ACTION_INVALID"),
         ({"priceBound": "1.381234"}, "PRICE_BOUND_PRECISION_EXCEEDED"),
         ({"clientExtensions": {"id": "x" * 129}}, "CLIENT_ORDER_ID_INVALID"),
-        ({"tradeClientExtensions": {"tag": 7}}, "CLIENT_TRADE_TAG_INVALID"),
+        ({"tradeClientExtensions": {"tag": "x" * 129}}, "CLIENT_TRADE_TAG_INVALID"),
         ({"takeProfitOnFill": {"price": "1.390001"}}, "TAKE_PROFIT_ON_FILL_PRICE_PRECISION_EXCEEDED"),
         ({"takeProfitOnFill": {}}, "TAKE_PROFIT_ON_FILL_PRICE_MISSING"),
         ({"stopLossOnFill": {}}, "STOP_LOSS_ON_FILL_PRICE_AND_DISTANCE_BOTH_MISSING"),
@@ -102,17 +104,17 @@ def test_yen_pair_takes_three_decimals_and_euro_pair_five(lab):
     yen = lab.order(1, "LIMIT", "USD_JPY", price="102.12345")[1]
     euro = lab.order(1, "LIMIT", price="1.38123")
 
-    assert "PRICE_PRECISION_EXCEEDED" == yen["errorCode"]
-    assert 201 == euro[0]
+    assert yen["errorCode"] == "PRICE_PRECISION_EXCEEDED"
+    assert euro[0] == 201
 
 
 def test_pending_client_id_is_unique_but_a_filled_one_is_not(lab):
     extensions = {"clientExtensions": {"id": "sig-1"}}
 
-    assert 201 == lab.order(1, **extensions)[0]
-    assert 201 == lab.order(1, **extensions)[0]
-    assert 201 == lab.order(1, "LIMIT", price="1.30000", **extensions)[0]
-    assert "CLIENT_ORDER_ID_ALREADY_EXISTS" == lab.order(1, "LIMIT", price="1.30000", **extensions)[1]["errorCode"]
+    assert lab.order(1, **extensions)[0] == 201
+    assert lab.order(1, **extensions)[0] == 201
+    assert lab.order(1, "LIMIT", price="1.30000", **extensions)[0] == 201
+    assert lab.order(1, "LIMIT", price="1.30000", **extensions)[1]["errorCode"] == "CLIENT_ORDER_ID_ALREADY_EXISTS"
 
 
 @pytest.mark.parametrize(
@@ -132,15 +134,16 @@ def test_accepted_but_unfillable_order_is_a_201_with_a_cancel(lab, conforms, fie
     assert (201, reason) == (status, body["orderCancelTransaction"]["reason"])
     assert "orderFillTransaction" not in body
     order = lab.get(f"orders/{body['orderCreateTransaction']['id']}")["order"]
-    assert "CANCELLED" == order["state"]
+    assert order["state"] == "CANCELLED"
     conforms(order, "Order")
 
 
 def test_taken_client_trade_id_cancels_the_order(lab):
     lab.order(1, tradeClientExtensions={"id": "t"})
 
-    assert "CLIENT_TRADE_ID_ALREADY_EXISTS" == (
-        lab.order(1, tradeClientExtensions={"id": "t"})[1]["orderCancelTransaction"]["reason"]
+    assert (
+        (lab.order(1, tradeClientExtensions={"id": "t"})[1]["orderCancelTransaction"]["reason"])
+        == "CLIENT_TRADE_ID_ALREADY_EXISTS"
     )
 
 
@@ -162,7 +165,7 @@ def test_reducing_order_passes_even_without_margin(make_lab):
     lab.order(3_500_000)
 
     assert "orderFillTransaction" in lab.order(-1_000_000)[1]
-    assert "INSUFFICIENT_MARGIN" == lab.order(2_000_000)[1]["orderCancelTransaction"]["reason"]
+    assert lab.order(2_000_000)[1]["orderCancelTransaction"]["reason"] == "INSUFFICIENT_MARGIN"
 
 
 def test_marketable_limit_fills_at_once_and_a_distant_one_rests(lab, conforms):
@@ -172,7 +175,7 @@ def test_marketable_limit_fills_at_once_and_a_distant_one_rests(lab, conforms):
     resting = lab.order(1, "LIMIT", price="1.20000")[1]
 
     assert ask == Decimal(filled["orderFillTransaction"]["price"])
-    assert "LIMIT_ORDER" == filled["orderFillTransaction"]["reason"]
+    assert filled["orderFillTransaction"]["reason"] == "LIMIT_ORDER"
     assert "orderFillTransaction" not in resting
     assert [resting["lastTransactionID"]] == [order["id"] for order in lab.get("pendingOrders")["orders"]]
     assert all(conforms(order, "Order") for order in lab.get("orders", state="ALL")["orders"])
@@ -184,22 +187,24 @@ def test_replace_keeps_the_client_id_and_links_both_orders(lab):
 
     status, body = lab.put("orders/@mine", {"order": order})
 
-    assert 201 == status
+    assert status == 201
     assert (old, "CLIENT_REQUEST_REPLACED") == (
         body["orderCancelTransaction"]["orderID"],
         body["orderCancelTransaction"]["reason"],
     )
     created = body["orderCreateTransaction"]
     assert (old, "REPLACEMENT") == (created["replacesOrderID"], created["reason"])
-    assert created["id"] == body["orderCancelTransaction"]["replacedByOrderID"] == lab.get("orders/@mine")["order"]["id"]
+    assert (
+        created["id"] == body["orderCancelTransaction"]["replacedByOrderID"] == lab.get("orders/@mine")["order"]["id"]
+    )
 
 
 def test_cancel_works_once_and_then_is_a_404_with_its_own_transaction(lab):
     order_id = lab.order(1, "STOP", price="1.50000")[1]["lastTransactionID"]
 
-    assert "CLIENT_REQUEST" == lab.put(f"orders/{order_id}/cancel")[1]["orderCancelTransaction"]["reason"]
+    assert lab.put(f"orders/{order_id}/cancel")[1]["orderCancelTransaction"]["reason"] == "CLIENT_REQUEST"
     status, body = lab.put(f"orders/{order_id}/cancel")
-    assert (404, "ORDER_DOESNT_EXIST") == (status, body["orderCancelRejectTransaction"]["rejectReason"])
+    assert (status, body["orderCancelRejectTransaction"]["rejectReason"]) == (404, "ORDER_DOESNT_EXIST")
 
 
 def test_trade_closes_in_part_then_whole_and_takes_its_bracket_along(lab, conforms):
@@ -208,24 +213,25 @@ def test_trade_closes_in_part_then_whole_and_takes_its_bracket_along(lab, confor
     part = lab.put(f"trades/{trade}/close", {"units": "400"})[1]
     left = lab.get(f"trades/{trade}")["trade"]
     whole = lab.put(f"trades/{trade}/close", {"units": "ALL"})[1]
+    cancelled = lab.transactions(after=int(whole["orderFillTransaction"]["id"]))
     again = lab.put(f"trades/{trade}/close")
 
-    assert "MARKET_ORDER_TRADE_CLOSE" == part["orderFillTransaction"]["reason"]
-    assert "-400" == part["orderFillTransaction"]["tradeReduced"]["units"]
-    assert ("600", "OPEN") == (left["currentUnits"], left["state"])
-    assert 4 == len(whole["relatedTransactionIDs"])
-    cancelled = lab.transactions(after=int(whole["orderFillTransaction"]["id"]))
-    assert ["LINKED_TRADE_CLOSED"] * 2 == [item["reason"] for item in cancelled]
-    assert (404, "TRADE_DOESNT_EXIST") == (again[0], again[1]["errorCode"])
+    assert part["orderFillTransaction"]["reason"] == "MARKET_ORDER_TRADE_CLOSE"
+    assert part["orderFillTransaction"]["tradeReduced"]["units"] == "-400"
+    assert (left["currentUnits"], left["state"]) == ("600", "OPEN")
+    assert len(whole["relatedTransactionIDs"]) == 4
+    assert [item["reason"] for item in cancelled] == ["LINKED_TRADE_CLOSED"] * 2
+    assert (again[0], again[1]["errorCode"]) == (404, "TRADE_DOESNT_EXIST")
     closed = lab.get("trades", state="CLOSED")["trades"][0]
-    assert ("CLOSED", "0") == (closed["state"], closed["currentUnits"])
-    assert conforms(left, "Trade") and conforms(closed, "Trade")
+    assert (closed["state"], closed["currentUnits"]) == ("CLOSED", "0")
+    assert conforms(left, "Trade")
+    assert conforms(closed, "Trade")
 
 
 def test_closing_more_than_the_trade_is_rejected(lab):
     trade = lab.order(10)[1]["orderFillTransaction"]["id"]
 
-    assert "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE" == lab.put(f"trades/{trade}/close", {"units": "11"})[1]["errorCode"]
+    assert lab.put(f"trades/{trade}/close", {"units": "11"})[1]["errorCode"] == "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE"
 
 
 def test_trade_orders_are_created_replaced_and_cancelled(lab):
@@ -238,10 +244,11 @@ def test_trade_orders_are_created_replaced_and_cancelled(lab):
     shown = lab.get(f"trades/{trade}")["trade"]
 
     assert {"stopLossOrderTransaction", "trailingStopLossOrderTransaction"} < set(made)
-    assert "CLIENT_REQUEST_REPLACED" == moved["stopLossOrderCancelTransaction"]["reason"]
-    assert "1.37000" == moved["stopLossOrderTransaction"]["price"]
-    assert "CLIENT_REQUEST" == gone["stopLossOrderCancelTransaction"]["reason"]
-    assert "stopLossOrder" not in shown and "trailingStopLossOrder" in shown
+    assert moved["stopLossOrderCancelTransaction"]["reason"] == "CLIENT_REQUEST_REPLACED"
+    assert moved["stopLossOrderTransaction"]["price"] == "1.37000"
+    assert gone["stopLossOrderCancelTransaction"]["reason"] == "CLIENT_REQUEST"
+    assert "stopLossOrder" not in shown
+    assert "trailingStopLossOrder" in shown
 
 
 def test_second_stop_posted_for_a_trade_is_rejected(lab):
@@ -250,7 +257,7 @@ def test_second_stop_posted_for_a_trade_is_rejected(lab):
 
     status, body = lab.send("POST", f"/v3/accounts/{lab.account}/orders", {"order": order})
 
-    assert (400, "STOP_LOSS_ORDER_ALREADY_EXISTS") == (status, body["errorCode"])
+    assert (status, body["errorCode"]) == (400, "STOP_LOSS_ORDER_ALREADY_EXISTS")
 
 
 def test_position_closes_each_side_and_reports_profit(lab, conforms):
@@ -261,32 +268,29 @@ def test_position_closes_each_side_and_reports_profit(lab, conforms):
     status, body = lab.put("positions/EUR_USD/close", {"longUnits": "ALL"})
     after = lab.get("positions/EUR_USD")["position"]
 
-    assert ("100", "-40") == (open_now["long"]["units"], open_now["short"]["units"])
-    assert (200, "MARKET_ORDER_POSITION_CLOSEOUT") == (status, body["longOrderFillTransaction"]["reason"])
-    assert ("0", "-40") == (after["long"]["units"], after["short"]["units"])
+    assert (open_now["long"]["units"], open_now["short"]["units"]) == ("100", "-40")
+    assert (status, body["longOrderFillTransaction"]["reason"]) == (200, "MARKET_ORDER_POSITION_CLOSEOUT")
+    assert (after["long"]["units"], after["short"]["units"]) == ("0", "-40")
     assert Decimal(after["long"]["pl"]) < 0
-    assert conforms(open_now, "Position") and conforms(after, "Position")
-    assert 404 == lab.put("positions/EUR_USD/close", {"longUnits": "ALL"})[0]
+    assert conforms(open_now, "Position")
+    assert conforms(after, "Position")
+    assert lab.put("positions/EUR_USD/close", {"longUnits": "ALL"})[0] == 404
 
 
 def test_accounts_share_nothing(make_lab):
-    from simulators.oanda.account import Account
-
     lab = make_lab(
         accounts=[Account("A", "a", "USD", Decimal(1000)), Account("B", "b", "USD", Decimal(1000))],
     )
     lab.account, lab.token = "A", "a"
     lab.order(100)
 
-    assert 403 == lab.send("GET", "/v3/accounts/B/summary")[0]
+    assert lab.send("GET", "/v3/accounts/B/summary")[0] == 403
     lab.account, lab.token = "B", "b"
-    assert (0, "1000.0000", "2") == tuple(lab.summary()[k] for k in ("openTradeCount", "NAV", "lastTransactionID"))
-    assert ["B"] == [item["id"] for item in lab.send("GET", "/v3/accounts")[1]["accounts"]]
+    assert tuple(lab.summary()[k] for k in ("openTradeCount", "NAV", "lastTransactionID")) == (0, "1000.0000", "2")
+    assert [item["id"] for item in lab.send("GET", "/v3/accounts")[1]["accounts"]] == ["B"]
 
 
 def test_euro_account_books_dollars_at_the_worse_side(make_lab):
-    from simulators.oanda.account import Account
-
     lab = make_lab(accounts=[Account("E", "e", "EUR", Decimal(1000))])
     lab.account, lab.token = "E", "e"
     lab.order(100, instrument="NZD_USD")
@@ -307,11 +311,15 @@ def test_changes_hold_what_happened_since(lab, conforms):
     body = lab.get("changes", sinceTransactionID=since)
 
     changes = body["changes"]
-    assert (3, 1, 1, 4) == tuple(
-        len(changes[k]) for k in ("ordersCreated", "ordersFilled", "tradesOpened", "transactions")
+    assert tuple(len(changes[k]) for k in ("ordersCreated", "ordersFilled", "tradesOpened", "transactions")) == (
+        3,
+        1,
+        1,
+        4,
     )
-    assert ["0.01000"] == [order["triggerDistance"] for order in body["state"]["orders"]]
-    assert conforms(changes, "AccountChanges") and conforms(body["state"], "AccountChangesState")
+    assert [order["triggerDistance"] for order in body["state"]["orders"]] == ["0.01000"]
+    assert conforms(changes, "AccountChanges")
+    assert conforms(body["state"], "AccountChangesState")
     assert conforms(lab.send("GET", f"/v3/accounts/{lab.account}")[1]["account"], "Account")
 
 
@@ -324,16 +332,16 @@ def test_sinceid_is_exclusive_paged_and_bounded(lab):
     rest = lab.get("transactions/sinceid", id=first["transactions"][-1]["id"])
     pages = lab.get("transactions", pageSize=1000)
 
-    assert (1000, "3", "1004") == (
+    assert (
         len(first["transactions"]),
         first["transactions"][0]["id"],
         first["lastTransactionID"],
-    )
-    assert ["1003", "1004"] == [item["id"] for item in rest["transactions"]]
-    assert [] == lab.get("transactions/sinceid", id=1004)["transactions"]
-    assert 416 == lab.send("GET", f"/v3/accounts/{lab.account}/transactions/sinceid", id=1005)[0]
-    assert (1004, 2) == (pages["count"], len(pages["pages"]))
+    ) == (1000, "3", "1004")
+    assert [item["id"] for item in rest["transactions"]] == ["1003", "1004"]
+    assert lab.get("transactions/sinceid", id=1004)["transactions"] == []
+    assert lab.send("GET", f"/v3/accounts/{lab.account}/transactions/sinceid", id=1005)[0] == 416
+    assert (pages["count"], len(pages["pages"])) == (1004, 2)
     assert pages["pages"][1].endswith("idrange?from=1001&to=1004")
-    assert 5 == len(lab.get("transactions/idrange", **{"from": 6, "to": 10})["transactions"])
+    assert len(lab.get("transactions/idrange", **{"from": 6, "to": 10})["transactions"]) == 5
     cancels = lab.get("transactions/idrange", **{"from": 1, "to": 10, "type": "ORDER_CANCEL"})["transactions"]
     assert {"ORDER_CANCEL"} == {item["type"] for item in cancels}

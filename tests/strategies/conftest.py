@@ -48,9 +48,7 @@ def closing_quote() -> Callable[..., Quote]:
 
     def quote(bar: Bar, wider: int = 0) -> Quote:
         ask = bar.ask.close + wider * TICK
-        return Quote(
-            market=bar.market, bid=bar.bid.close, ask=ask, at=bar.end, received_at=bar.end, tradeable=True
-        )
+        return Quote(market=bar.market, bid=bar.bid.close, ask=ask, at=bar.end, received_at=bar.end, tradeable=True)
 
     return quote
 

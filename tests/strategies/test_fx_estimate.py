@@ -73,9 +73,7 @@ def coin_walk(generator: random.Random, stop: int, target: int, trailing: int | 
     return target
 
 
-@given(
-    stop=st.floats(1e-5, 1), target=st.floats(1e-5, 1), trailing=st.none() | st.floats(1e-4, 2)
-)
+@given(stop=st.floats(1e-5, 1), target=st.floats(1e-5, 1), trailing=st.none() | st.floats(1e-4, 2))
 def test_a_driftless_walk_earns_nothing(stop: float, target: float, trailing: float | None) -> None:
     odds = driftless(stop, target, trailing)
     assume(odds.probability < 0.999999)

@@ -12,14 +12,22 @@ from hypothesis import strategies as st
 from domain.ids import is_id
 from domain.quotes import Bar, Instrument, Quote
 from domain.vocabulary import Side, Surface
-from strategies.fx.strategy import FxParams, FxStrategy, Proposal, group_of
+from strategies.fx.strategy import FxParams, FxStrategy, Proposal
 
 QUICK = FxParams(
-    period_s=60, donchian=5, ema_fast=3, ema_slow=8, atr=5, rsi=4, adx=4, efficiency=5, regime=5, trailing_atr=1.5
+    period_s=60,
+    donchian=5,
+    ema_fast=3,
+    ema_slow=8,
+    atr=5,
+    rsi=4,
+    adx=4,
+    efficiency=5,
+    regime=5,
+    trailing_atr=1.5,
+    max_tilt=0.15,
 )
-STEPS = st.lists(
-    st.tuples(st.integers(-30, 30), st.integers(0, 20), st.integers(0, 20)), min_size=12, max_size=80
-)
+STEPS = st.lists(st.tuples(st.integers(-30, 30), st.integers(0, 20), st.integers(0, 20)), min_size=12, max_size=80)
 QuoteMaker = Callable[..., Quote]
 
 
@@ -35,7 +43,9 @@ def run(instrument: Instrument, params: FxParams, bars: list[Bar], quote: QuoteM
 
 @pytest.fixture(scope="module")
 def proposals(eur_usd: Instrument, recorded: list[Bar], closing_quote: QuoteMaker) -> list[list[Proposal]]:
-    return run(eur_usd, replace(QUICK, donchian=20, ema_fast=8, ema_slow=21, atr=14, regime=30), recorded, closing_quote)
+    return run(
+        eur_usd, replace(QUICK, donchian=20, ema_fast=8, ema_slow=21, atr=14, regime=30), recorded, closing_quote
+    )
 
 
 @settings(max_examples=40, deadline=None)
@@ -171,9 +181,7 @@ def test_a_dip_in_a_rise_is_a_pullback_once_the_rsi_turns(
     dip = [(30, 2, 2)] * 60 + [(-40, 2, 2)] * 4
     falling, turning = run(eur_usd, params, walk_bars([*dip, (15, 2, 2)], 5), closing_quote)[-2:]
 
-    (near,), (met,) = (
-        [p for p in found if p.candidate.sub_strategy == "pullback"] for found in (falling, turning)
-    )
+    (near,), (met,) = ([p for p in found if p.candidate.sub_strategy == "pullback"] for found in (falling, turning))
     assert (near.candidate.thesis, met.candidate.thesis) == ("pullback:up", "pullback:up")
     assert near.estimate.gross_edge_bp == 0 < met.estimate.gross_edge_bp
 
@@ -216,38 +224,3 @@ def test_bars_and_quotes_of_somebody_else_are_refused(
         strategy.propose(replace(quote, market="NZD_USD"), quote.at)
     with pytest.raises(ValueError, match="aware"):
         strategy.propose(quote, datetime(2014, 5, 2))  # noqa: DTZ001 - a naive time is what is tested
-
-
-@pytest.mark.parametrize(
-    ("base", "quote_currency", "group"),
-    [("EUR", "USD", "EUR"), ("USD", "JPY", "JPY"), ("USD", "CAD", "CAD"), ("EUR", "GBP", "EUR")],
-)
-def test_the_group_is_the_currency_beside_the_dollar(
-    base: str, quote_currency: str, group: str, eur_usd: Instrument
-) -> None:
-    assert group == group_of(replace(eur_usd, base=base, quote_currency=quote_currency))
-
-
-def test_levels_of_a_yen_pair_lie_on_its_coarser_tick(
-    eur_usd: Instrument, walk_bars: Callable[..., list[Bar]], closing_quote: QuoteMaker
-) -> None:
-    yen = replace(
-        eur_usd, name="USD_JPY", base="USD", quote_currency="JPY", tick=Decimal("0.001"), pip=Decimal("0.01")
-    )
-    bars = [_in_yen(bar) for bar in walk_bars([(20, 2, 2)] * 60, 5)]
-    last = run(yen, QUICK, bars, closing_quote)[-1]
-
-    assert last
-    for proposal in last:
-        assert proposal.candidate.group == "JPY"
-        assert_sound(proposal, yen)
-
-
-def _in_yen(bar: Bar) -> Bar:
-    sides = {
-        name: replace(
-            prices, open=prices.open * 100, high=prices.high * 100, low=prices.low * 100, close=prices.close * 100
-        )
-        for name, prices in (("bid", bar.bid), ("ask", bar.ask))
-    }
-    return replace(bar, market="USD_JPY", **sides)

@@ -7,7 +7,19 @@ from typing import Any
 
 import pytest
 
-from strategies.indicators import Adx, Atr, Bollinger, Donchian, EfficiencyRatio, Ema, Macd, RollingStdev, Rsi, Sma, Wilder
+from strategies.indicators import (
+    Adx,
+    Atr,
+    Bollinger,
+    Donchian,
+    EfficiencyRatio,
+    Ema,
+    Macd,
+    RollingStdev,
+    Rsi,
+    Sma,
+    Wilder,
+)
 
 MAKERS: dict[str, Callable[[int], Any]] = {
     "sma": Sma,

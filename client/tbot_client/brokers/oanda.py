@@ -93,16 +93,20 @@ class OandaBroker:
         return self._written(trades.TradeClose(self._account, tradeID=trade_id, data={"units": "ALL"}))
 
     def since(self, last_id: str) -> tuple[list[Event], str]:
-        """Page through ``sinceid``: OANDA answers with at most a thousand transactions at a time."""
+        """Page through ``sinceid``: OANDA answers with at most a thousand transactions at a time.
+
+        ``lastTransactionID`` may run ahead of the list, so only what was listed counts as read.
+        """
         found: list[Event] = []
         while True:
             request = transactions.TransactionsSinceID(self._account, params={"id": last_id})
             answer = self._read(request)
-            page = answer["transactions"]
+            page = [entry for entry in answer["transactions"] if int(entry["id"]) > int(last_id)]
+            if not page:
+                return found, last_id
             found += parse.events(page, self._home())
-            newest = str(answer["lastTransactionID"])
-            last_id = str(page[-1]["id"]) if page else newest
-            if int(last_id) >= int(newest):
+            last_id = str(max(int(entry["id"]) for entry in page))
+            if int(last_id) >= int(answer["lastTransactionID"]):
                 return found, last_id
 
     def positions(self) -> list[Position]:

@@ -119,7 +119,9 @@ class FakeFeed:
         opens = [line for line in self.lines if line[3].get("action") == "open" and line[3]["signal_id"] not in ended]
         chosen = []
         for line in opens:
-            amends = [x for x in self.lines if x[3].get("action") == "amend" and x[3]["signal_id"] == line[3]["signal_id"]]
+            amends = [
+                x for x in self.lines if x[3].get("action") == "amend" and x[3]["signal_id"] == line[3]["signal_id"]
+            ]
             chosen += [line, *amends[-1:]]
         return self._answer(chosen, {"cursor": f"c{len(self.lines)}"})
 
@@ -173,6 +175,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _feed(self, query):
         feed = self.feed
         feed.polls.append(query)
+        feed.changed.notify_all()
         cursor = query.get("cursor", [None])[0]
         if cursor is None:
             cursor = {"oldest": "c0", "head": f"c{len(feed.lines)}"}[query["start"][0]]

@@ -1,0 +1,1 @@
+"""Execution without a socket, on the prices of a real venue."""

@@ -1,0 +1,63 @@
+"""Clients that kill themselves with signal 9 at one chosen moment: before or after their n-th durable step.
+
+    python crashing.py HOME
+
+It reads one number a line, runs a client in a forked child that dies at that moment, and answers with the child's exit
+code and the moments it lived through. Steps are journal appends and calls that change the broker's account.
+"""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from tbot_client.book import Book
+from tbot_client.brokers.paper import PaperBroker
+from tbot_client.clock import Clock
+from tbot_client.home import Home, load
+from tbot_client.journal import Journal
+from tbot_client.loop import Loop
+
+moments = 0
+
+
+def step(fatal):
+    global moments
+    moments += 1
+    if moments == fatal:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def deadly(function, fatal):
+    def wrapped(*args, **kwargs):
+        step(fatal)
+        result = function(*args, **kwargs)
+        step(fatal)
+        return result
+
+    return wrapped
+
+
+def main():
+    for line in sys.stdin:
+        pid = os.fork()
+        if pid == 0:
+            live(int(line))
+        _, status = os.waitpid(pid, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def live(fatal):
+    home = Home(Path(sys.argv[1]))
+    config, clock = load(home), Clock()
+    Journal.append = deadly(Journal.append, fatal)
+    for name in ("place", "close", "protect"):
+        setattr(PaperBroker, name, deadly(getattr(PaperBroker, name), fatal))
+    book = Book(home.journal, clock)
+    broker = PaperBroker(config.broker, home.paper, clock.now)
+    code = Loop(config, home, clock, book, broker, is_dry=False).run(once=True, for_s=None)
+    print(moments, end=" ", flush=True)
+    os._exit(code)
+
+
+main()

@@ -1,0 +1,145 @@
+"""The command as a stranger types it: files, messages, exit codes."""
+
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from fake_feed import TOKEN
+
+
+def tbot(*args, env=None, timeout=30):
+    command = [sys.executable, "-m", "tbot_client", *map(str, args)]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("TBOT_")} | {"COLUMNS": "200"} | (env or {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, env=environment)
+
+
+def init(home, url, *more, **env):
+    base = ("init", "--home", home, "--non-interactive", "--feed-url", url, "--broker", "paper")
+    size = ("--size-rule", "fixed", "--size-value", "1000", "--max-units", "5000", "--wait-s", "1")
+    return tbot(*base, *size, *more, env={"TBOT_FEED_TOKEN": TOKEN} | env)
+
+
+def test_a_home_is_made_checked_run_and_looked_at(tmp_path, feed):
+    home = tmp_path / "home"
+    made = init(home, feed.url, "--instrument", "EUR_USD", "--broker-s", "0.1")
+    assert made.returncode == 0, made.stderr
+    assert stat.S_IMODE((home / "config.toml").stat().st_mode) == 0o600
+    looked = tbot("check", "--home", home)
+    assert looked.returncode == 0, looked.stdout
+    assert "smallest order 1, yours at most 1000" in looked.stdout
+
+    signal_id = feed.open()
+    ran = tbot("run", "--home", home, "--once")
+
+    assert ran.returncode == 0, ran.stderr
+    assert feed.stages(signal_id) == ["ack", "executed"]
+    shown = tbot("status", "--home", home, "--json")
+    found = json.loads(shown.stdout)
+    assert shown.returncode == 3  # nothing is running, and it says so
+    assert found["positions"][0]["resting"] == {"stop": "1.09500", "target": "1.11000", "trailing": None}
+    assert (found["outbox"], found["counts"]["executed"], found["entries"]) == (0, 1, "on")
+    assert "no client is running" in tbot("status", "--home", home).stdout
+
+
+def test_a_dry_run_reports_nothing_and_keeps_its_own_journal(tmp_path, feed):
+    home = tmp_path / "home"
+    init(home, feed.url)
+    signal_id = feed.open()
+    assert tbot("run", "--home", home, "--once", "--dry-run").returncode == 0
+    assert feed.bodies(signal_id) == []
+    assert not (home / "journal.jsonl").exists()
+    shown = tbot("status", "--home", home, "--json", "--dry-run")
+    assert json.loads(shown.stdout)["counts"]["executed"] == 1
+
+
+def start(home, *args):
+    command = [sys.executable, "-m", "tbot_client", "run", "--home", str(home), *args]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_a_running_client_acts_at_once_stays_small_and_ends_when_told(tmp_path, feed, number, code):
+    home = tmp_path / "home"
+    init(home, feed.url, "--broker-s", "0.1")
+    process = start(home)
+    try:
+        with feed.changed:
+            assert feed.changed.wait_for(lambda: feed.polls, timeout=20)
+        signal_id = feed.open()
+        with feed.changed:
+            feed.changed.wait_for(lambda: "executed" in feed.stages(signal_id), timeout=20)
+        assert feed.stages(signal_id) == ["ack", "executed"]
+        lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+        resident = next(line for line in lines if line.startswith("VmRSS"))
+        assert int(resident.split()[1]) < 60 * 1024, resident
+        assert tbot("status", "--home", home).returncode == 0
+        second = tbot("run", "--home", home, "--once")
+        assert (second.returncode, "held by another process" in second.stderr) == (1, True)
+    finally:
+        process.send_signal(number)
+        out, err = process.communicate(timeout=20)
+    assert process.returncode == code, err
+    assert out == ""
+
+
+def test_a_run_for_some_seconds_ends_by_itself(tmp_path, feed):
+    init(tmp_path / "home", feed.url)
+    assert tbot("run", "--home", tmp_path / "home", "--for", "0.3").returncode == 0
+
+
+def test_a_refused_token_ends_with_four_and_is_not_printed(tmp_path, feed):
+    init(tmp_path / "home", feed.url, TBOT_FEED_TOKEN="tbs_wrong")
+    for command in (("run", "--once"), ("run", "--for", "5"), ("check",), ("listen", "--for", "1")):
+        ran = tbot(*command, "--home", tmp_path / "home")
+        assert ran.returncode == 4, (command, ran.stderr)
+        assert "tbs_wrong" not in ran.stdout + ran.stderr
+
+
+def test_signals_are_printed_as_arrows_and_as_the_feeds_own_lines(tmp_path, feed):
+    home = tmp_path / "home"
+    init(home, feed.url)
+    signal_id = feed.open()
+    feed.end(signal_id)
+    arrows = tbot("listen", "--home", home, "--start", "oldest", "--for", "0")
+    raw = tbot("listen", "--home", home, "--start", "oldest", "--for", "0.5", "--print-json", "--events", "close")
+    assert raw.returncode == 0, raw.stderr
+    assert raw.stdout.encode() == feed.lines[1][4] + b"\n"
+    arrows = tbot("listen", "--home", home, "--start", "oldest", "--for", "0.5").stdout.splitlines()
+    assert [line.split(" --> ")[1].split()[0] for line in arrows] == ["open", "close"]
+    assert feed.bodies(signal_id) == []
+
+
+@pytest.mark.parametrize(
+    ("args", "hint"),
+    [(("--events", "opne"), "did you mean 'open'?"), (("--forward-to", "https://example.com/x"), "127.0.0.1")],
+)
+def test_a_wrong_listen_option_is_a_usage_error(tmp_path, feed, args, hint):
+    init(tmp_path / "home", feed.url)
+    ran = tbot("listen", "--home", tmp_path / "home", *args)
+    assert (ran.returncode, hint in ran.stderr) == (2, True)
+
+
+def test_an_unknown_option_is_a_usage_error():
+    assert tbot("run", "--onec").returncode == 2
+
+
+def test_a_token_is_never_taken_as_an_argument():
+    text = tbot("init", "--help").stdout
+    assert "--token-file" in text
+    assert "--token " not in text
+
+
+def test_init_without_a_token_says_where_to_put_it(tmp_path, feed):
+    ran = init(tmp_path / "home", feed.url, TBOT_FEED_TOKEN="")
+    assert (ran.returncode, "TBOT_FEED_TOKEN" in ran.stderr) == (78, True)
+
+
+def test_an_existing_config_is_not_replaced_unasked(tmp_path, feed):
+    assert init(tmp_path / "home", feed.url).returncode == 0
+    assert init(tmp_path / "home", feed.url).returncode == 78
+    assert init(tmp_path / "home", feed.url, "--force").returncode == 0

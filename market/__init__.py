@@ -1,0 +1,1 @@
+"""What the market did, and when it is open."""

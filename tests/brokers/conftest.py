@@ -1,0 +1,269 @@
+"""A simulated OANDA, an account of its own for each test, and orders to send it."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from brokers.dry_run.executor import DryRunExecutor
+from brokers.oanda.client import OandaExecutor, OandaMarketData, connect
+from brokers.oanda.config import OandaConfig
+from domain.clock import Clock, FakeClock, parse_clock
+from domain.ids import client_order_id, new_id
+from domain.order import OrderIntent
+from domain.quotes import Bar, Instrument, Ohlc, Quote
+from domain.settings import Secret
+from domain.vocabulary import Leg, Mode, Side, Surface
+
+ROOT = Path(__file__).parents[2]
+TOKEN = "sesame-7f3a9c"
+ACCOUNTS = [f"101-001-{number:03d}-001" for number in range(120)]
+EUR_ACCOUNT = "101-002-001-001"
+PIP = Decimal("0.0001")
+
+
+def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+    """Return the first true answer of ``condition``, asked again and again before a deadline."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = condition()
+        if answer:
+            return answer
+        time.sleep(0.01)
+    raise AssertionError(f"not within {seconds} s")
+
+
+class Simulator:
+    """The simulator's process and its control page."""
+
+    def __init__(self) -> None:
+        self.spec = f"sim:2014-05-06T12:00:00Z@60,anchor={time.time()}"
+        accounts = [f"{account}:{TOKEN}:USD:100000" for account in ACCOUNTS] + [f"{EUR_ACCOUNT}:{TOKEN}:EUR:100000"]
+        command = [sys.executable, "-m", "simulators.oanda", "--port", "0"]
+        for account in accounts:
+            command += ["--account", account]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "TBOT_CLOCK": self.spec}, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout is not None
+        self.url = self.process.stdout.readline().split()[-1]
+        self.accounts = iter(ACCOUNTS)
+        self.names = (f"fault-{number}" for number in count())
+
+    def control(self, method: str, page: str, **kwargs: Any) -> Any:
+        answer = requests.request(method, f"{self.url}/_sim/{page}", timeout=5, **kwargs)
+        answer.raise_for_status()
+        return answer.json()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        self.process.wait(timeout=10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
+
+class Venue:
+    """One account at the simulator: faults for it, and adapters connected to it."""
+
+    def __init__(self, simulator: Simulator, account_id: str) -> None:
+        self.simulator = simulator
+        self.account_id = account_id
+        self.clock: Clock = parse_clock(simulator.spec)
+        self.token = TOKEN
+        self._closers: list[Callable[[], None]] = []
+        self._faults: list[str] = []
+
+    def config(self, **changes: Any) -> OandaConfig:
+        settings: dict[str, Any] = {
+            "account_id": self.account_id,
+            "token": Secret(TOKEN),
+            "api_url": self.simulator.url,
+            "read_timeout_s": 1.0,
+            "fresh_order_grace_s": 0.4,
+            "poll_interval_s": 0.05,
+            "quote_max_age_s": 86_400.0,
+        }
+        return OandaConfig(**(settings | changes))
+
+    def connect(self, **changes: Any) -> tuple[OandaMarketData, OandaExecutor]:
+        data, executor = connect(self.config(**changes), self.clock)
+        self._closers += [data.close, executor.close]
+        return data, executor
+
+    def fault(self, action: str, *, market_wide: bool = False, **params: Any) -> str:
+        name = next(self.simulator.names)
+        match = {} if market_wide else {"match": {"account": self.account_id, **params.pop("match", {})}}
+        times = {} if market_wide or "times" in params else {"times": 1}
+        self.simulator.control("POST", "faults", json={"name": name, "action": action, **times, **match, **params})
+        self._faults.append(name)
+        return name
+
+    def clear(self, name: str) -> None:
+        self.simulator.control("DELETE", "faults", params={"name": name})
+        self._faults.remove(name)
+
+    def fired(self, name: str) -> int:
+        faults = self.simulator.control("GET", "faults")["faults"]
+        return next(int(fault["fired"]) for fault in faults if fault["name"] == name)
+
+    def requests(self, method: str, ending: str) -> list[dict[str, Any]]:
+        rows = self.simulator.control("GET", "requests")["requests"]
+        return [row for row in rows if row["method"] == method and row["path"].endswith(f"{self.account_id}{ending}")]
+
+    def close(self) -> None:
+        for name in list(self._faults):
+            self.clear(name)
+        for close in self._closers:
+            close()
+
+
+@pytest.fixture(scope="session")
+def simulator() -> Iterator[Simulator]:
+    running = Simulator()
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def venue(simulator: Simulator) -> Iterator[Venue]:
+    account = Venue(simulator, next(simulator.accounts))
+    yield account
+    account.close()
+
+
+@pytest.fixture
+def euro_venue(simulator: Simulator) -> Iterator[Venue]:
+    account = Venue(simulator, EUR_ACCOUNT)
+    yield account
+    account.close()
+
+
+@pytest.fixture
+def eventually() -> Callable[..., Any]:
+    return until
+
+
+def make_entry(quote: Quote, *, side: Side = Side.BUY, pips: int = 100, **changes: Any) -> OrderIntent:
+    """Build an entry whose stop and target lie ``pips`` away from the quote."""
+    signal_id = new_id("sig", quote.received_at)
+    away = pips * PIP * side.sign
+    facts: dict[str, Any] = {
+        "client_order_id": client_order_id(Surface.FX, signal_id, Leg.ENTRY, 1),
+        "signal_id": signal_id,
+        "surface": Surface.FX,
+        "mode": Mode.PAPER,
+        "market": quote.market,
+        "leg": Leg.ENTRY,
+        "attempt": 1,
+        "side": side,
+        "quantity": Decimal(1000),
+        "price_bound": quote.entry_price(side) + 20 * PIP * side.sign,
+        "stop_loss": quote.exit_price(side) - away,
+        "take_profit": quote.entry_price(side) + away,
+    }
+    return OrderIntent(**(facts | changes))
+
+
+def make_exit(entry: OrderIntent, trade_id: str, *, attempt: int = 1, quantity: Decimal | None = None) -> OrderIntent:
+    return OrderIntent(
+        client_order_id=client_order_id(Surface.FX, entry.signal_id, Leg.EXIT, attempt),
+        signal_id=entry.signal_id,
+        surface=entry.surface,
+        mode=entry.mode,
+        market=entry.market,
+        leg=Leg.EXIT,
+        attempt=attempt,
+        side=entry.side.opposite,
+        quantity=quantity or entry.quantity,
+        broker_trade_id=trade_id,
+    )
+
+
+@pytest.fixture
+def entry() -> Callable[..., OrderIntent]:
+    return make_entry
+
+
+@pytest.fixture
+def exit_of() -> Callable[..., OrderIntent]:
+    return make_exit
+
+
+class FakeMarketData:
+    """Quotes and instruments that a test sets."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.known: dict[str, Quote] = {}
+        self.error: Exception | None = None
+        self.show("1.10000", "1.10010")
+
+    def show(self, bid: str, ask: str, *, rate: str | None = "1", tradeable: bool = True) -> Quote:
+        now = self.clock.now()
+        quote = Quote(
+            market="EUR_USD",
+            bid=Decimal(bid),
+            ask=Decimal(ask),
+            at=now,
+            received_at=now,
+            tradeable=tradeable,
+            home_rate=None if rate is None else Decimal(rate),
+        )
+        self.known["EUR_USD"] = quote
+        return quote
+
+    def instruments(self, names: Any) -> dict[str, Instrument]:
+        instrument = Instrument(
+            name="EUR_USD",
+            base="EUR",
+            quote_currency="USD",
+            tick=Decimal("0.00001"),
+            pip=PIP,
+            quantity_step=Decimal(1),
+            quantity_min=Decimal(1),
+            quantity_max=Decimal(100_000_000),
+            margin_rate=Decimal("0.02"),
+        )
+        return {name: instrument for name in names if name == "EUR_USD"}
+
+    def quotes(self, markets: Any) -> dict[str, Quote]:
+        if self.error is not None:
+            raise self.error
+        return {market: self.known[market] for market in markets if market in self.known}
+
+    def bars(self, market: str, period_s: int, *, start: datetime, end: datetime | None = None) -> list[Bar]:
+        return []
+
+    def close(self) -> None:
+        pass
+
+
+class DryRun:
+    """A dry run on prices that the test sets, on a clock that the test moves."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(datetime(2014, 5, 6, 12, 0, tzinfo=UTC))
+        self.data = FakeMarketData(self.clock)
+        self.executor = DryRunExecutor(self.data, self.clock, balance=Decimal(100_000), currency="USD")
+
+    def bar(self, low: str, high: str, *, open_: str, close: str, minutes: int = 1, spread: str = "0.00010") -> Bar:
+        """Build the one-minute bar that starts ``minutes`` from now; prices are bids."""
+        bid = Ohlc(open=Decimal(open_), high=Decimal(high), low=Decimal(low), close=Decimal(close))
+        wide = Decimal(spread)
+        ask = Ohlc(open=bid.open + wide, high=bid.high + wide, low=bid.low + wide, close=bid.close + wide)
+        start = self.clock.now() + timedelta(minutes=minutes)
+        return Bar(market="EUR_USD", start=start, period_s=60, bid=bid, ask=ask, volume=1)
+
+
+@pytest.fixture
+def dry_run() -> DryRun:
+    return DryRun()

@@ -1,0 +1,404 @@
+"""Orders at OANDA, each way they can go wrong provoked at the simulator."""
+
+import json
+import socket
+from dataclasses import replace
+from datetime import timedelta
+from decimal import Decimal
+
+import pytest
+
+from domain.errors import Ask, Refuse, Retry
+from domain.vocabulary import ExitReason, OrderState, Side
+
+pytestmark = pytest.mark.contract
+D = Decimal
+
+
+def ago(venue, seconds=600):
+    return venue.clock.now() - timedelta(seconds=seconds)
+
+
+def find(executor, venue, intent):
+    """Ask until the grace of a fresh order is over."""
+
+    def ask():
+        try:
+            return executor.find(intent.client_order_id, since=ago(venue))
+        except Retry:
+            return None
+
+    return ask
+
+
+@pytest.fixture
+def desk(venue, entry):
+    data, executor = venue.connect()
+    quote = data.quotes(["EUR_USD"])["EUR_USD"]
+    return executor, entry(quote)
+
+
+def opened(executor, intent):
+    events = executor.submit(intent)
+    assert [event.state for event in events] == [OrderState.FILLED]
+    return events[0].broker_trade_id
+
+
+def test_market_order_goes_out_with_bound_brackets_and_our_id_on_order_and_trade(desk, venue):
+    executor, intent = desk
+    intent = replace(intent, trailing_distance=D("0.00501"))
+    opened(executor, intent)
+    (request,) = venue.requests("POST", "/orders")
+    order = json.loads(request["body"])["order"]
+    trade = executor.open_trades()[0]
+
+    assert trade.client_order_id == intent.client_order_id
+    assert (trade.stop_loss, trade.take_profit) == (intent.stop_loss, intent.take_profit)
+    assert trade.trailing_distance == D("0.00501")
+    assert order["clientExtensions"] == order["tradeClientExtensions"] == {"id": intent.client_order_id}
+    assert (order["timeInForce"], order["positionFill"]) == ("FOK", "OPEN_ONLY")
+    assert order["priceBound"] == str(intent.price_bound)
+
+
+def test_dropped_reply_is_ask_and_the_order_is_found_and_never_sent_twice(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("drop_after_accept", match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+    found = executor.find(intent.client_order_id, since=ago(venue))
+
+    assert venue.fired(fault) == 1
+    assert [event.state for event in found] == [OrderState.FILLED]
+    assert len(venue.requests("POST", "/orders")) == 1
+    assert len(executor.open_trades()) == 1
+
+
+def test_order_dropped_before_it_was_accepted_is_absent_only_after_the_grace(desk, venue, eventually):
+    executor, intent = desk
+    fault = venue.fault("drop_before_accept", match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+    with pytest.raises(Retry) as fresh:
+        executor.find(intent.client_order_id, since=ago(venue))
+    found = eventually(find(executor, venue, intent))
+
+    assert venue.fired(fault) == 1
+    assert fresh.value.after_s is not None
+    assert 0 < fresh.value.after_s <= 0.4
+    assert [event.state for event in found] == [OrderState.ABSENT]
+    assert executor.open_trades() == []
+
+
+def test_order_of_an_earlier_life_is_not_absent_before_this_life_has_waited(venue, entry, eventually):
+    data, _ = venue.connect()
+    intent = entry(data.quotes(["EUR_USD"])["EUR_USD"])
+    _, executor = venue.connect()
+    with pytest.raises(Retry):
+        executor.find(intent.client_order_id, since=ago(venue, 86_400))
+
+    assert eventually(find(executor, venue, intent))[0].state is OrderState.ABSENT
+
+
+def test_server_error_on_an_order_is_ask(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("status", status=503, match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+
+
+def test_server_error_after_the_order_was_accepted_leads_to_its_fill(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("status", status=504, after_accept=True, match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert executor.find(intent.client_order_id, since=ago(venue))[0].state is OrderState.FILLED
+
+
+def test_reply_slower_than_the_read_timeout_is_ask(venue, entry):
+    data, executor = venue.connect(read_timeout_s=0.3)
+    intent = entry(data.quotes(["EUR_USD"])["EUR_USD"])
+    fault = venue.fault("delay", seconds=1, after_accept=True, match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert executor.find(intent.client_order_id, since=ago(venue))[0].state is OrderState.FILLED
+
+
+def test_reply_that_is_not_json_is_ask_for_an_order_and_retry_for_a_question(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("non_json", match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+    question = venue.fault("non_json", match={"path": "*/openTrades"}, times=2)
+    with pytest.raises(Retry):
+        executor.open_trades()
+
+    assert venue.fired(fault) == 1
+    assert venue.fired(question) == 2
+
+
+def test_refused_connection_is_retry_because_nothing_was_sent(desk, venue):
+    executor, intent = desk
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, nobody = venue.connect(api_url=f"http://127.0.0.1:{port}")
+    nobody._entries._reader = executor._reader  # its questions were answered before the venue went away
+    with pytest.raises(Retry, match="connection refused"):
+        nobody.submit(intent)
+
+
+def test_created_but_cancelled_order_is_cancelled_with_its_reason(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("cancel_201", reason="INSUFFICIENT_MARGIN")
+    events = executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "INSUFFICIENT_MARGIN")]
+    assert executor.find(intent.client_order_id, since=ago(venue))[0].state is OrderState.CANCELLED
+
+
+def test_refused_order_is_rejected_with_its_reason_and_stays_so(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("reject", reason="UNITS_LIMIT_EXCEEDED")
+    events = executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert [(event.state, event.reason) for event in events] == [(OrderState.REJECTED, "UNITS_LIMIT_EXCEEDED")]
+    found = executor.find(intent.client_order_id, since=ago(venue))
+    assert [(event.state, event.reason) for event in found] == [(OrderState.REJECTED, "UNITS_LIMIT_EXCEEDED")]
+
+
+@pytest.mark.parametrize("reason", ["CLIENT_ORDER_ID_ALREADY_EXISTS", "CLIENT_TRADE_ID_ALREADY_EXISTS"])
+def test_taken_id_answers_with_the_order_that_took_it(desk, venue, reason):
+    executor, intent = desk
+    first = executor.submit(intent)
+    fault = venue.fault("reject", reason=reason)
+    second = executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert second[0].transaction_id == first[0].transaction_id
+    assert len(executor.open_trades()) == 1
+
+
+def test_same_entry_sent_twice_opens_one_trade(desk):
+    executor, intent = desk
+    first, second = executor.submit(intent), executor.submit(intent)
+
+    assert second[0].transaction_id == first[0].transaction_id
+    assert len(executor.open_trades()) == 1
+
+
+def test_taken_id_without_a_visible_owner_is_ask(desk, venue):
+    executor, intent = desk
+    venue.fault("reject", reason="CLIENT_ORDER_ID_ALREADY_EXISTS")
+    with pytest.raises(Ask):
+        executor.submit(intent)
+
+
+def test_fresh_order_that_answers_no_such_order_is_found_in_the_log(desk, venue):
+    executor, intent = desk
+    lag = venue.fault("order_not_found_lag", seconds=30)
+    drop = venue.fault("drop_after_accept", match={"method": "POST"})
+    with pytest.raises(Ask):
+        executor.submit(intent)
+
+    assert executor.find(intent.client_order_id, since=ago(venue))[0].state is OrderState.FILLED
+    assert (venue.fired(lag), venue.fired(drop)) == (1, 1)
+
+
+def test_fill_that_the_log_does_not_show_yet_is_retry(desk, venue, eventually):
+    executor, intent = desk
+    fault = venue.fault("late_transactions", seconds=0.4)
+    executor.submit(intent)
+    with pytest.raises(Retry):
+        executor.find(intent.client_order_id, since=ago(venue))
+
+    assert venue.fired(fault) == 1
+    assert eventually(find(executor, venue, intent))[0].state is OrderState.FILLED
+
+
+def test_too_little_liquidity_kills_a_fill_or_kill_order(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("partial_fill", fraction=0.4)
+    events = executor.submit(intent)
+
+    assert venue.fired(fault) == 1
+    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "INSUFFICIENT_LIQUIDITY")]
+
+
+def test_price_beyond_the_bound_is_not_taken(desk):
+    executor, intent = desk
+    events = executor.submit(replace(intent, price_bound=intent.price_bound - D("0.01")))
+
+    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "BOUNDS_VIOLATION")]
+
+
+def test_closed_market_cancels_the_entry(desk, venue):
+    executor, intent = desk
+    venue.fault("weekend", market_wide=True)
+    events = executor.submit(intent)
+
+    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "MARKET_HALTED")]
+
+
+def test_unknown_instrument_and_too_small_size_are_rejected_without_a_request(desk, venue):
+    executor, intent = desk
+
+    assert executor.submit(replace(intent, market="NO_PE"))[0].reason == "INSTRUMENT_UNKNOWN"
+    assert executor.submit(replace(intent, quantity=D("0.4")))[0].reason == "UNITS_MINIMUM_NOT_MET"
+    assert venue.requests("POST", "/orders") == []
+
+
+def test_rate_limit_on_an_order_is_retry_and_nothing_is_sent_until_it_is_over(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("status", status=429, retry_after=7, match={"method": "POST"})
+    with pytest.raises(Retry) as limited:
+        executor.submit(intent)
+    seen = len(venue.requests("GET", "/summary"))
+    with pytest.raises(Retry) as again:
+        executor.account()
+
+    assert venue.fired(fault) == 1
+    assert limited.value.after_s == 7
+    assert again.value.after_s is not None
+    assert 5 < again.value.after_s <= 7
+    assert len(venue.requests("GET", "/summary")) == seen
+
+
+def test_question_is_asked_again_after_a_server_error(desk, venue):
+    executor, _ = desk
+    fault = venue.fault("status", status=502, match={"path": "*/openTrades"})
+
+    assert executor.open_trades() == []
+    assert venue.fired(fault) == 1
+
+
+def test_lost_bracket_shows_and_is_put_back(desk, venue):
+    executor, intent = desk
+    fault = venue.fault("lose_bracket", legs=["stopLoss"])
+    trade_id = opened(executor, intent)
+    before = executor.open_trades()[0]
+    executor.protect(trade_id, stop_loss=intent.stop_loss, take_profit=None, trailing_distance=D("0.005"))
+    after = executor.open_trades()[0]
+
+    assert venue.fired(fault) == 1
+    assert (before.stop_loss, before.take_profit) == (None, intent.take_profit)
+    assert (after.stop_loss, after.take_profit, after.trailing_distance) == (intent.stop_loss, None, D("0.005"))
+
+
+def test_protecting_a_trade_that_is_gone_is_refused(desk):
+    executor, intent = desk
+    with pytest.raises(Refuse):
+        executor.protect("999999", stop_loss=intent.stop_loss, take_profit=None, trailing_distance=None)
+
+
+def test_protection_whose_reply_was_lost_may_be_repeated(desk, venue):
+    executor, intent = desk
+    trade_id = opened(executor, intent)
+    fault = venue.fault("drop_after_accept", match={"method": "PUT"})
+    levels = {"stop_loss": intent.stop_loss - D("0.001"), "take_profit": None, "trailing_distance": None}
+    with pytest.raises(Retry):
+        executor.protect(trade_id, **levels)
+    executor.protect(trade_id, **levels)
+
+    assert venue.fired(fault) == 1
+    assert executor.open_trades()[0].stop_loss == levels["stop_loss"]
+
+
+def test_exit_closes_the_trade_it_names_and_not_the_oldest(venue, entry, exit_of):
+    data, executor = venue.connect()
+    first, second = (entry(data.quotes(["EUR_USD"])["EUR_USD"]) for _ in range(2))
+    older, newer = opened(executor, first), opened(executor, second)
+    events = executor.submit(exit_of(second, newer))
+
+    assert [event.state for event in events] == [OrderState.FILLED]
+    assert [trade.trade_id for trade in executor.open_trades()] == [older]
+
+
+def test_exit_whose_reply_was_lost_is_found_and_closes_once(desk, venue, exit_of):
+    executor, intent = desk
+    trade_id = opened(executor, intent)
+    exit_ = exit_of(intent, trade_id)
+    fault = venue.fault("drop_after_accept", match={"method": "PUT"})
+    with pytest.raises(Ask):
+        executor.submit(exit_)
+    found, again = executor.find(exit_.client_order_id, since=ago(venue)), executor.submit(exit_)
+
+    assert venue.fired(fault) == 1
+    assert found[0].state is OrderState.FILLED
+    assert again[0].transaction_id == found[0].transaction_id
+    assert executor.open_trades() == []
+
+
+def test_exit_is_found_after_a_restart_by_the_signal_in_its_id(desk, venue, exit_of):
+    executor, intent = desk
+    exit_ = exit_of(intent, opened(executor, intent))
+    closed = executor.submit(exit_)
+    _, restarted = venue.connect()
+    found = restarted.find(exit_.client_order_id, since=ago(venue))
+
+    assert found[0].transaction_id == closed[0].transaction_id
+    assert found[0].realised == closed[0].realised
+
+
+def test_exit_dropped_before_it_was_accepted_is_absent_only_after_the_grace(desk, venue, exit_of, eventually):
+    executor, intent = desk
+    exit_ = exit_of(intent, opened(executor, intent))
+    fault = venue.fault("drop_before_accept", match={"method": "PUT"})
+    with pytest.raises(Ask):
+        executor.submit(exit_)
+    with pytest.raises(Retry):
+        executor.find(exit_.client_order_id, since=ago(venue))
+
+    assert eventually(find(executor, venue, exit_))[0].state is OrderState.ABSENT
+    assert venue.fired(fault) == 1
+    assert len(executor.open_trades()) == 1
+
+
+def test_fill_of_an_exit_whose_reply_was_lost_carries_our_id(desk, venue, exit_of):
+    executor, intent = desk
+    trade_id = opened(executor, intent)
+    exit_, cursor = exit_of(intent, trade_id), executor.account().cursor
+    venue.fault("drop_after_accept", match={"method": "PUT"})
+    with pytest.raises(Ask):
+        executor.submit(exit_)
+    (fill,), _ = executor.fills_since(cursor)
+
+    assert (fill.client_order_id, fill.reason) == (exit_.client_order_id, None)
+
+
+def test_exit_of_a_trade_that_its_stop_closed_is_rejected(desk, venue, exit_of, eventually):
+    executor, intent = desk
+    cursor = executor.account().cursor
+    trade_id = opened(executor, intent)
+    executor.protect(trade_id, stop_loss=intent.stop_loss, take_profit=None, trailing_distance=D("0.0005"))
+    eventually(lambda: not executor.open_trades(), 30)
+    events = executor.submit(exit_of(intent, trade_id))
+    fills, _ = executor.fills_since(cursor)
+
+    assert [(event.state, event.reason) for event in events] == [(OrderState.REJECTED, "TRADE_DOESNT_EXIST")]
+    assert [fill.reason for fill in fills] == [None, ExitReason.TRAILING_STOP]
+    assert fills[1].opened_by == intent.client_order_id
+    assert fills[1].client_order_id is None
+
+
+def test_exit_without_a_trade_is_refused(desk, exit_of):
+    executor, intent = desk
+    with pytest.raises(Refuse):
+        executor.submit(replace(exit_of(intent, "1"), broker_trade_id=None))
+
+
+def test_sold_trade_is_read_as_sold(desk, venue, entry):
+    data, executor = venue.connect()
+    intent = entry(data.quotes(["NZD_USD"])["NZD_USD"], side=Side.SELL)
+    opened(executor, intent)
+    trade = executor.open_trades()[0]
+
+    assert (trade.side, trade.quantity, trade.market) == (Side.SELL, D(1000), "NZD_USD")
+    assert (trade.stop_loss, trade.take_profit) == (intent.stop_loss, intent.take_profit)
