@@ -91,11 +91,18 @@ class SurfaceFold:
         events = self.events.get(client_order_id)
         return events[-1].state if events else OrderState.INTENDED
 
-    def unfinished(self) -> list[OrderIntent]:
-        """Return the orders whose last known state is not final, oldest first."""
-        keys = [key for key in self.intents if self.order_state(key) not in TERMINAL]
-        # Intents come from two logs: their own times, not the order of reading, say which is older.
-        return [self.intents[key] for key in sorted(keys, key=lambda key: (self.intended_at[key], key))]
+    def unfinished(self, leg: Leg) -> list[OrderIntent]:
+        """Return the orders of one leg whose last known state is not final, oldest first.
+
+        Entries are the surface's to follow up and exits the resolver's: each order has one process that writes of it.
+        """
+        orders = (intent for intent in self.intents.values() if intent.leg is leg)
+        return [intent for intent in orders if self.order_state(intent.client_order_id) not in TERMINAL]
+
+    def unresolved(self) -> list[Position]:
+        """Return positions that were closed in full but whose resolution was never written."""
+        found = (self.position(signal_id) for signal_id in self.decisions)
+        return [position for position in found if position is not None and position.quantity == 0]
 
     def unpublished(self) -> list[Position]:
         """Return open positions whose signal never reached the journal: a crash between fill and publication."""

@@ -79,3 +79,8 @@ class Estimate:
     disagreement: Decimal = Decimal(0)
     votes: tuple[Vote, ...] = ()
     cost_usd: Decimal = Decimal(0)
+
+    def __post_init__(self) -> None:
+        numbers = (self.probability, self.gross_edge_bp, self.cost_bp, self.edge_bp, self.confidence, self.eta_hours)
+        if not all(number.is_finite() for number in (*numbers, self.disagreement, self.cost_usd)):
+            raise ValueError("every number of an estimate must be finite")

@@ -43,7 +43,7 @@ class Board:
         elif line.is_amend:
             if signal_id not in self._ended:
                 self._amends[signal_id] = line
-        else:
+        elif signal_id:
             self._ended.setdefault(signal_id, at)
             self._open.pop(signal_id, None)
             self._amends.pop(signal_id, None)

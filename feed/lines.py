@@ -2,11 +2,15 @@
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Annotated
 
 import msgspec
 
+from domain.clock import iso
 from domain.vocabulary import Action, Kind
 from journal import Entry, Position
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 PUBLIC = frozenset((Kind.SIGNAL.value, Kind.RESOLUTION.value))
 
@@ -21,8 +25,8 @@ class Facts(msgspec.Struct):
     action: str | None = None
     side: str | None = None
     reference_price: Decimal | None = None
-    published_at: datetime | None = None
-    expires_at: datetime | None = None
+    published_at: Moment | None = None
+    expires_at: Moment | None = None
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -59,4 +63,12 @@ def public(log: str, entry: Entry) -> Line | None:
     """Return the line to serve, or None for a record that is none of the subscribers' business."""
     if entry.kind not in PUBLIC:
         return None
-    return Line(log, entry.seq, entry.kind, entry.raw, _decode(entry.raw), entry.position)
+    return Line(log, entry.seq, entry.kind, entry.raw, _facts(entry), entry.position)
+
+
+def _facts(entry: Entry) -> Facts:
+    try:
+        return _decode(entry.raw)
+    except msgspec.ValidationError:
+        # It stands in the journal, so it is served; the feed itself just makes nothing of it.
+        return Facts(iso(entry.ts), "", "")

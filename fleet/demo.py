@@ -201,6 +201,6 @@ def _received(demo: Demo) -> int:
     command = [sys.executable, "-m", "tbot_client", "status", "--json", "--home", str(demo.subscriber_home)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     try:
-        return int(json.loads(answer.stdout)["received"])
+        return int(json.loads(answer.stdout)["counts"]["received"])
     except (ValueError, KeyError, TypeError):
         return 0

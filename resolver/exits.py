@@ -93,8 +93,8 @@ class ExitDesk:
         """Return whether no earlier exit order is still on its way; ask the broker about those that are."""
         fold = self._books.fold
         clear = True
-        for intent in fold.unfinished():
-            if intent.signal_id != position.signal_id or intent.leg is not Leg.EXIT:
+        for intent in fold.unfinished(Leg.EXIT):
+            if intent.signal_id != position.signal_id:
                 continue
             since = fold.intended_at[intent.client_order_id] - timedelta(seconds=60)
             try:

@@ -12,10 +12,11 @@ from domain.errors import Ask, Retry
 from domain.ids import signal_of_order
 from domain.ledger.position import Position
 from domain.surface_settings import SurfaceSettings
+from domain.vocabulary import ExitReason
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.exits import ExitDesk
-from resolver.settle import settle
+from resolver.settle import finish, settle
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
@@ -77,6 +78,7 @@ class Loop:
             self._advance()
             self._read_fills()
             self._settle_waiting()
+            self._finish_closed()
             if self._books.clock.now() >= self._next_tend:
                 self._next_tend = self._books.clock.now() + self._tend_every
                 self._tend()
@@ -116,11 +118,17 @@ class Loop:
                 self._settle(position, fill)
 
     def _settle(self, position: Position, fill: Fill) -> None:
-        settlement = settle(self._books, self._data, position, fill)
-        self._books.write(settlement.rows)
-        if settlement.resolution is not None:
-            result = settlement.resolution
+        self._books.write(settle(self._books, self._data, position, fill))
+        result = self._books.fold.resolutions.get(position.signal_id)
+        if result is not None:
             log.info("resolved", signal=result.signal_id, reason=result.reason, realised=str(result.realised))
+
+    def _finish_closed(self) -> None:
+        """Resolve what is closed in the journals and was never resolved, whoever wrote its exit."""
+        currency = self._books.fold.bankroll.currency
+        for position in self._books.fold.unresolved():
+            log.warning("resolving_late", signal=position.signal_id)
+            self._books.write(finish(self._books, self._data, position, ExitReason.BROKER, currency))
 
     def _tend(self) -> None:
         trades = {trade.client_order_id: trade for trade in self._executor.open_trades()}

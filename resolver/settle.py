@@ -1,7 +1,6 @@
 """The settlement of a position from the broker's executions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
@@ -26,28 +25,25 @@ HOUR = Decimal(3600)
 RESTING = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
-    """The records that end (or partly end) one position."""
-
-    rows: tuple[Row, ...]
-    resolution: Resolution | None
-
-
-def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> Settlement:
-    """Turn one exit execution into an order event and, when nothing is left open, a close and a resolution."""
+def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> tuple[Row, ...]:
+    """Return the records of one exit execution: its order event and, when nothing is left open, the trade's end."""
     event = _event(books, position, fill)
     after = position.with_exit(lot_of(event))
-    rows: list[Row] = [(Kind.ORDER_EVENT, None, event)]
-    if after.quantity > 0:
-        return Settlement(tuple(rows), None)
-    reason = _reason(books, fill)
-    if position.signal_id in books.fold.published:
-        close = _close(books, after, reason)
+    rows: tuple[Row, ...] = ((Kind.ORDER_EVENT, None, event),)
+    return rows if after.quantity > 0 else rows + finish(books, data, after, _reason(books, fill), fill.currency)
+
+
+def finish(
+    books: ResolverBooks, data: MarketData, position: Position, reason: ExitReason, currency: str
+) -> tuple[Row, ...]:
+    """Return the close (if an open was published) and the resolution of a position that is closed in full."""
+    rows: list[Row] = []
+    if position.signal_id in books.fold.published and position.signal_id not in books.fold.closed:
+        close = _close(books, position, reason)
         rows.append((Kind.SIGNAL, close.id, close))
-    resolution = _resolution(books, data, after, reason, fill.currency)
+    resolution = _resolution(books, data, position, reason, currency)
     rows.append((Kind.RESOLUTION, resolution.id, resolution))
-    return Settlement(tuple(rows), resolution)
+    return tuple(rows)
 
 
 def _reason(books: ResolverBooks, fill: Fill) -> ExitReason:

@@ -8,6 +8,7 @@ import structlog
 from domain.operation import Cooldown, DayStart, StateChange, Suspension, tighter
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason, State
+from market import sessions
 from risk.breaker import StopOut, cooldown_until, storms
 from risk.limits import Limits
 from surfaces.books import Books
@@ -16,11 +17,17 @@ log = structlog.get_logger()
 STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
 
 
-def roll_day(books: Books, today: date, equity: Decimal) -> None:
-    """Note the equity a new trading day starts with and end what lasted only for the day before."""
+def roll_day(books: Books, today: date, equity: Decimal, *, was_watching: bool) -> None:
+    """Note the equity a new trading day starts with and end what lasted only for the day before.
+
+    A process that was not there when the day began can't tell what was lost since then, so it starts the day with
+    whatever is higher: today's equity, or what was realised until the day began.
+    """
     fold = books.fold
     if fold.day is not None and fold.day.trading_day >= today:
         return
+    if not was_watching:
+        equity = max(equity, fold.bankroll.balance_before(sessions.day_bounds(today)[0]))
     books.day_started(DayStart(trading_day=today, equity=equity, currency=fold.bankroll.currency))
     expires = fold.state.trading_day
     if expires is not None and expires < today:

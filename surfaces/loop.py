@@ -18,6 +18,7 @@ from domain.decision import Decision
 from domain.errors import Ask, Retry
 from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
+from domain.vocabulary import Leg
 from journal.beat import Heartbeat
 from risk.chain import decide
 from risk.limits import Limits
@@ -29,6 +30,7 @@ from surfaces.snapshot import Valuation, risk_state
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
+STARTUP_PAUSE_S = 5.0
 
 
 class Desk(Protocol):
@@ -80,6 +82,7 @@ class Loop:
         self._valuation = Valuation()
         self._next_reconcile = books.now()
         self._next_query = books.now()
+        self._has_turned = False
 
     def run(self) -> None:
         """Start up, turn until told to stop, and give everything back."""
@@ -104,7 +107,7 @@ class Loop:
                 log.warning("startup_waits", error=str(error))
                 self._beat("starting")
                 self._stop.wait(pause_s)
-                pause_s = min(pause_s * 2, 10.0)
+                pause_s = min(pause_s * 1.5, STARTUP_PAUSE_S)
         return False
 
     def main_loop(self) -> None:
@@ -137,7 +140,8 @@ class Loop:
     def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
         books = self._books
         equity = self._valuation.equity(books, quotes)
-        roll_day(books, self._desk.trading_day(books.now()), equity)
+        roll_day(books, self._desk.trading_day(books.now()), equity, was_watching=self._has_turned)
+        self._has_turned = True
         check_breaker(books, self._limits, self._settings, equity)
 
     def _chase_unknown(self) -> None:
@@ -147,7 +151,7 @@ class Loop:
             self._reconcile()
         elif now >= self._next_query:
             self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
-            for intent in self._books.fold.unfinished():
+            for intent in self._books.fold.unfinished(Leg.ENTRY):
                 self._entries.settle_unknown(intent)
             self._publish_recovered()
 

@@ -8,7 +8,6 @@ import structlog
 from brokers.port import BrokerTrade, Executor
 from domain.ids import signal_of_order
 from domain.operation import StateChange
-from domain.order import OrderIntent
 from domain.vocabulary import Leg, State
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
@@ -43,16 +42,13 @@ def reconcile(books: Books, executor: Executor, entries: EntryDesk) -> Findings:
     Raises:
         Retry: the broker could not be read; nothing was concluded.
     """
-    unproven = tuple(i.client_order_id for i in _entries(books) if not entries.settle_unknown(i))
+    orders = books.fold.unfinished(Leg.ENTRY)
+    unproven = tuple(intent.client_order_id for intent in orders if not entries.settle_unknown(intent))
     trades = executor.open_trades()
     recovered = _recover(books, entries, trades)
     findings = _compare(books, trades, recovered=recovered, unproven=unproven)
     _record(books, findings)
     return findings
-
-
-def _entries(books: Books) -> list[OrderIntent]:
-    return [intent for intent in books.fold.unfinished() if intent.leg is Leg.ENTRY]
 
 
 def _recover(books: Books, entries: EntryDesk, trades: Sequence[BrokerTrade]) -> tuple[str, ...]:

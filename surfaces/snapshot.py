@@ -73,8 +73,8 @@ def exposures(books: Books) -> tuple[Exposure, ...]:
     held = [_exposure(p.decision, p.quantity / p.decision.size.quantity, "open") for p in fold.positions()]
     awaited = [
         _exposure(fold.decisions[intent.signal_id], Decimal(1), _status(fold.order_state(intent.client_order_id)))
-        for intent in fold.unfinished()
-        if intent.leg is Leg.ENTRY and intent.signal_id in fold.decisions and not _has_filled(books, intent)
+        for intent in fold.unfinished(Leg.ENTRY)
+        if intent.signal_id in fold.decisions and not _has_filled(books, intent)
     ]
     return tuple(held + awaited)
 

@@ -11,6 +11,7 @@ from domain.errors import Refuse
 from domain.quotes import Bar
 
 MOST = 5000
+HOUR = 3600
 GRANULARITY: Mapping[int, str] = {
     5: "S5", 10: "S10", 15: "S15", 30: "S30",
     60: "M1", 120: "M2", 240: "M4", 300: "M5", 600: "M10", 900: "M15", 1800: "M30",
@@ -29,7 +30,7 @@ def bars(wire: Wire, market: str, period_s: int, start: datetime, end: datetime 
     if period_s not in GRANULARITY:
         raise Refuse(f"a period among {sorted(GRANULARITY)} seconds", str(period_s), "build it from shorter bars")
     now = wire.clock.now()
-    start, end = require_utc(start, "start"), require_utc(end, "end") if end else now
+    start, end = _aligned(require_utc(start, "start"), period_s), require_utc(end, "end") if end else now
     if start >= min(end, now):
         return []
     params = _params(period_s, start, end, now)
@@ -39,6 +40,15 @@ def bars(wire: Wire, market: str, period_s: int, start: datetime, end: datetime 
         lambda body: _complete(market, period_s, body),
     )
     return [bar for bar in found if start <= bar.start < end][:MOST]
+
+
+def _aligned(start: datetime, period_s: int) -> datetime:
+    """Return the start of the first whole bar: OANDA would add the one around ``start``, which nobody asked for.
+
+    Bars of more than an hour begin where New York's day says, so their ``start`` stays as it is.
+    """
+    beyond = start.timestamp() % period_s
+    return start + timedelta(seconds=period_s - beyond) if beyond and period_s <= HOUR else start
 
 
 def _params(period_s: int, start: datetime, end: datetime, now: datetime) -> dict[str, str]:

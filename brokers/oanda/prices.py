@@ -47,8 +47,11 @@ class OandaMarketData:
         A heartbeat proves the connection, not the price: each market silent for ``quote_silence_s`` is polled.
         """
         self.stream.watch(markets)
-        failure = self._poll([market for market in markets if not self._is_fresh(market)])
-        found = {market: self._quote(market) for market in markets if self._is_fresh(market)}
+        fresh = {market for market in markets if self._is_fresh(market)}
+        failure = self._poll([market for market in markets if market not in fresh])
+        # Freshness is judged once: a price that expires between two looks would be neither polled nor returned.
+        fresh |= {market for market in markets if market not in fresh and self._is_fresh(market)}
+        found = {market: self._quote(market) for market in markets if market in fresh}
         quotes = {market: quote for market, quote in found.items() if quote is not None}
         if failure is not None and not quotes:
             raise failure

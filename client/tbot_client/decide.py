@@ -78,7 +78,9 @@ def priced(
     sign = 1 if trade.side == "buy" else -1
     if abs(price - trade.reference) / trade.reference * BP > config.limits.max_drift_bp:
         return "drift", nothing
-    if (price - trade.stop) * sign <= 0 or (trade.target - price) * sign <= 0:
+    # Both protective orders are measured at the price one would leave at.
+    leaving = quote.exit(trade.side)
+    if (leaving - trade.stop) * sign <= 0 or (trade.target - leaving) * sign <= 0:
         return "levels_passed", nothing
     if quote.home_rate is None and config.size.rule != "fixed":
         return "no_conversion", nothing

@@ -59,13 +59,17 @@ class FeedClient:
 
     def _poll(self, place: dict[str, str], wait_s: int) -> Page:
         query: Query = [*place.items(), ("wait", str(wait_s)), ("limit", str(self._limit))]
-        query += [("surface", surface) for surface in self._surfaces]
+        query += self._filter()
         # The server adds up to a sixteenth to the wait; a socket that gave up earlier would throw the answer away.
         return parse_page(self._get("/api/signals/feed", query, wait_s + wait_s / 16 + 10))
 
     def snapshot(self) -> Page:
         """Return all signals open now, and the cursor that follows them."""
-        return parse_page(self._get("/api/signals/open", [], 15))
+        return parse_page(self._get("/api/signals/open", self._filter(), 15))
+
+    def _filter(self) -> Query:
+        """A cursor holds for the filter it was made with, so the snapshot's must be the poll's."""
+        return [("surface", surface) for surface in self._surfaces]
 
     def head(self) -> bytes:
         """Return the raw heads, for a check of address and token."""

@@ -30,7 +30,7 @@ def ack(signal_id: str, at: datetime, reason: str = "", rev: int = 0) -> dict[st
     """Accept, or skip for ``reason``; a skip after an accept is revision 1."""
     body: dict[str, Any] = {"at": iso(at), "rev": rev, "decision": "skip" if reason else "accept"}
     if reason:
-        body["reason"] = reason[:200]
+        body["reason"] = _text(reason)
     return _report(signal_id, "ack", body)
 
 
@@ -57,7 +57,7 @@ def resolved(trade: Trade, last: Reduced) -> dict[str, str]:
         "currency": last.currency,
         "quantity": plain(units),
         "price": plain((value / units).quantize(last.price) if units != last.units else last.price),
-        "reason": end_reason(trade, last),
+        "reason": _text(end_reason(trade, last)),
     }
     return _report(trade.signal_id, "resolved", body)
 
@@ -68,8 +68,13 @@ def end_reason(trade: Trade, last: Reduced) -> str:
 
 
 def plain(number: Decimal) -> str:
-    """Write a number without an exponent."""
-    return f"{number:f}"
+    """Write a number without an exponent and with at most eight decimals."""
+    exponent = number.as_tuple().exponent
+    return f"{round(number, 8) if isinstance(exponent, int) and exponent < -8 else number:f}"
+
+
+def _text(text: str) -> str:
+    return "".join(letter for letter in text if letter.isprintable())[:200]
 
 
 def _report(signal_id: str, stage: str, body: dict[str, Any]) -> dict[str, str]:

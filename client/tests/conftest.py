@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
 from tbot_client.book import Book
 from tbot_client.brokers.oanda import OandaBroker
 from tbot_client.clock import Clock, parse_clock
@@ -14,10 +15,10 @@ from tbot_client.loop import Loop
 
 # Importlib mode puts no test folder on the path, and these two are used by most tests here.
 sys.path.insert(0, str(Path(__file__).parent / "support"))
-from fake_broker import FakeBroker  # noqa: E402 - after the path
-from fake_feed import TOKEN, FakeFeed  # noqa: E402
-from venue import ACCOUNT, ROOT, Venue  # noqa: E402
-from venue import TOKEN as VENUE_TOKEN  # noqa: E402
+from fake_broker import FakeBroker
+from fake_feed import TOKEN, FakeFeed
+from venue import ACCOUNT, ROOT, Venue
+from venue import TOKEN as VENUE_TOKEN
 
 CONFIG = """
 [feed]

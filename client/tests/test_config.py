@@ -1,6 +1,7 @@
 """Settings: each mistake is named, with what to do."""
 
 import pytest
+
 from tbot_client.clock import parse_clock, parse_iso
 from tbot_client.config import parse
 from tbot_client.errors import Misconfigured

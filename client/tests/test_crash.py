@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from tbot_client.journal import read
 from tbot_client.state import State
 

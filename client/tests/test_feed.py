@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tbot_client.errors import Retry, Unreachable
 from tbot_client.wire import hash_matches, parse_page
 
@@ -34,6 +35,17 @@ def test_a_cursor_that_cannot_be_served_is_replaced_by_the_snapshot_and_nothing_
     assert client.run_once() == 0
     assert [order.client_id[3:29] for order, _ in broker.open.values()] == [held[4:], fresh[4:]]
     assert client.state.cursor == f"c{len(feed.lines)}"
+
+
+def test_other_surfaces_than_before_start_again_from_the_snapshot(client, feed, broker):
+    signal = feed.open()
+    client.run_once()
+    client.with_(feed={"surfaces": ("fx",)})
+    later = feed.open()
+    assert client.run_once() == 0
+    assert client.run_once() == 0
+    assert client.state.cursor == "c2.fx"
+    assert [feed.stages(each) for each in (signal, later)] == [["ack", "executed"]] * 2
 
 
 def test_a_wrong_token_ends_with_four_and_says_what_to_do(client, feed):
@@ -83,7 +95,7 @@ def test_a_field_smuggled_in_behind_the_hash_is_found():
 def test_a_line_that_does_not_follow_the_one_before_it_is_found(client, feed, broker):
     feed.open()
     client.run_once()
-    seq, h = feed.heads["fx/signals"]
+    seq, _h = feed.heads["fx/signals"]
     feed.heads["fx/signals"] = (seq, "1" * 64)
     feed.open()
     assert client.run_once() == 1

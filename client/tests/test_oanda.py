@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
+
 from tbot_client.brokers.oanda import OandaBroker
 from tbot_client.brokers.port import Levels, NotFilled, Opened, Order, Reduced
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
@@ -74,7 +75,7 @@ def test_transactions_listed_twice_are_one_event_each_for_the_booking(oanda, ven
     (fill,) = oanda.place(order("tc-d"))
     venue.fault("duplicate_transactions")
     events, _ = oanda.since(start)
-    assert set(event.id for event in events) == {fill.id}
+    assert {event.id for event in events} == {fill.id}
 
 
 def test_a_dropped_reply_is_an_unknown_outcome_and_the_order_is_found_by_our_id(oanda, venue):

@@ -5,6 +5,7 @@ from decimal import Decimal as D
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from tbot_client.brokers.port import Instrument
 from tbot_client.config import Size
 from tbot_client.size import units

@@ -58,7 +58,7 @@ def test_a_price_that_moved_within_the_limit_is_traded(client, feed, broker):
 
 
 def test_a_price_already_beyond_the_stop_is_skipped(client, feed, broker):
-    assert_skipped(client, feed, broker, feed.open(stop_loss="1.10000"), "levels_passed")
+    assert_skipped(client, feed, broker, feed.open(stop_loss="1.09990"), "levels_passed")
 
 
 def test_a_size_below_the_smallest_order_is_skipped(client, feed, broker):

@@ -3,6 +3,7 @@
 from decimal import Decimal as D
 
 import pytest
+
 from tbot_client.errors import Ask, Refused, Retry
 
 
@@ -45,7 +46,7 @@ def test_a_transaction_that_shows_up_late_is_found_before_anything_is_sent(clien
         return ([], last_id) if len(asked) < 4 else normal(last_id)
 
     broker.since = late
-    broker.positions = lambda: []
+    broker.positions = list
     broker.find = lambda client_id: []
     client.run_once()
     assert len(broker.orders) == 1
@@ -129,7 +130,7 @@ def test_parts_closed_at_different_prices_are_reported_as_one_outcome(client, fe
     broker.end("1", D("1.10400"), "broker", units=D(400))
     client.run_once()
     assert feed.bodies(signal, "resolved") == []
-    order, entry = broker.open["1"]
+    _order, _entry = broker.open["1"]
     event = broker.end("1", D("1.10900"), "take_profit", units=D(600))
     broker.open.clear()
     client.run_once()

@@ -48,6 +48,6 @@ class Bankroll:
         self._total += amount
         self.high_water_mark = max(self.high_water_mark, self.balance)
 
-    def realised_since(self, start: datetime) -> Decimal:
-        """Return what was realised at or after ``start``."""
-        return sum((item.amount for item in self._booked if item.at >= start), Decimal(0))
+    def balance_before(self, moment: datetime) -> Decimal:
+        """Return the capital with everything realised before ``moment``."""
+        return self.initial + sum((item.amount for item in self._booked if item.at < moment), Decimal(0))

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
 
@@ -12,13 +12,13 @@ from simulators.oanda.call import Call
 from simulators.oanda.endpoints import accounts, orders, positions, pricing, trades, transactions
 from simulators.oanda.endpoints.control import control
 from simulators.oanda.faults import Fault, Occasion
-from simulators.oanda.streams import price_lines, transaction_lines
+from simulators.oanda.streams import POLL_SECONDS, price_lines, transaction_lines
 from simulators.oanda.transport import Dropped, Request, Response, Stream
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import ApiError, Json, encode, rfc3339, unix_times
 
 Endpoint = Callable[[Call], tuple[int, Json]]
-Streamer = Callable[[Call], AsyncIterator[bytes]]
+Streamer = Callable[[Call], Iterator[bytes]]
 _A = "/v3/accounts/{account}"
 ROUTES: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/v3/accounts", accounts.list_accounts),
@@ -117,7 +117,7 @@ class Api:
 
     def _log(self, request: Request, now: int) -> None:
         route, _ = _route(request)
-        self._venue.routes[f"{request.method} {route.template if route else request.path}"] += 1
+        self._venue.routes[f"{request.method} {route.template if route else '(unknown)'}"] += 1
         headers = dict(request.headers)
         if "authorization" in headers:
             digest = hashlib.sha256(headers["authorization"].encode()).hexdigest()
@@ -174,7 +174,7 @@ def _opened(streamer: Streamer, call: Call) -> Stream:
     if streamer is price_lines:
         call.instruments()
         call.flag("snapshot", True)
-    return Stream(streamer(call), call.reply_headers)
+    return Stream(streamer(call), POLL_SECONDS, call.reply_headers)
 
 
 def _forced_status(fault: Fault, request_id: str) -> Response:

@@ -10,6 +10,7 @@ from simulators.oanda.wire import Json, parse_time
 Check = Callable[[Any], bool]
 # parameter -> (expectation, check)
 Params = dict[str, tuple[str, Check]]
+_MATCH = ("method", "path", "account")
 LEGS = ("takeProfit", "stopLoss", "trailingStopLoss")
 
 
@@ -48,6 +49,7 @@ class Action:
     path: str = "/v3/*"
     # market-wide actions hold for a span of time, so counting requests means nothing to them
     counted: bool = True
+    match: tuple[str, ...] = _MATCH
 
 
 def _on_order(params: Params, required: tuple[str, ...] = ()) -> Action:
@@ -72,17 +74,16 @@ ACTIONS: dict[str, Action] = {
     "partial_fill": _on_order({"fraction": _FRACTION}, ("fraction",)),
     "lose_bracket": _on_order({"legs": ("a list out of " + ", ".join(LEGS), _is_list_of(LEGS))}),
     "order_not_found_lag": _on_order({"seconds": _SECONDS}, ("seconds",)),
-    "late_transactions": Action({"seconds": _SECONDS}, ("seconds",), path="*"),
+    "late_transactions": Action({"seconds": _SECONDS}, ("seconds",), path="*", match=("account",)),
     "duplicate_transactions": Action(path="/v3/accounts/*/transactions/*"),
     "stall_stream": _on_stream({"instruments": _INSTRUMENTS, "after_seconds": _SECONDS, "seconds": _SECONDS}),
     "mute_stream": _on_stream({"after_seconds": _SECONDS, "seconds": _SECONDS}),
     "cut_stream": _on_stream({"after_seconds": _SECONDS}),
     "end_stream": _on_stream({"after_seconds": _SECONDS}),
-    "weekend": Action({"instruments": _INSTRUMENTS}, counted=False),
-    "freeze_quote": Action({"instruments": _INSTRUMENTS}, counted=False),
+    "weekend": Action({"instruments": _INSTRUMENTS}, counted=False, match=()),
+    "freeze_quote": Action({"instruments": _INSTRUMENTS}, counted=False, match=()),
 }
 _COMMON = ("name", "match", "action", "times", "after", "between")
-_MATCH = ("method", "path", "account")
 
 
 def check_fault(fault: Any, place: str) -> Action:
@@ -123,8 +124,10 @@ def _check_common(fault: Json, place: str, action: Action) -> None:
     _require(fault, place, "after", "a whole number from 0", _is_count(after))
     _require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
     match = fault.get("match", {})
-    good = isinstance(match, dict) and all(key in _MATCH and isinstance(value, str) for key, value in match.items())
-    _require(fault, place, "match", f"an object of texts with keys {', '.join(_MATCH)}", good)
+    known = action.match
+    good = isinstance(match, dict) and all(key in known and isinstance(value, str) for key, value in match.items())
+    expected = f"an object of texts with keys {', '.join(known)}" if known else "nothing: it holds for the whole market"
+    _require(fault, place, "match", expected, good)
 
 
 def _check_params(fault: Json, place: str, action: Action) -> None:

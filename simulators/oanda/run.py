@@ -53,9 +53,10 @@ async def _serve(options: Options, venue: Venue) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = Server(Api(venue).handle)
     port = await server.listen(options.port)
-    if options.stream_port is not None:
-        stream_port = await server.listen(options.stream_port)
-        print(f"simulators.oanda streams on http://127.0.0.1:{stream_port}", flush=True)
+    stream_port = None if options.stream_port is None else await server.listen(options.stream_port)
+    # whoever waits for the simulator reads the first line
     print(f"simulators.oanda listening on http://127.0.0.1:{port}", flush=True)
+    if stream_port is not None:
+        print(f"simulators.oanda streams on http://127.0.0.1:{stream_port}", flush=True)
     await stop.wait()
     await server.close()

@@ -1,8 +1,7 @@
 """Price and transaction streams, one JSON object a line."""
 
-import asyncio
 import time as wall
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from simulators.oanda.call import Call
@@ -69,14 +68,13 @@ class Disturbance:
         return since is not None and (limit is None or wall.monotonic() - since < limit)
 
 
-async def price_lines(call: Call) -> AsyncIterator[bytes]:
+def price_lines(call: Call) -> Iterator[bytes]:
     """Yield a snapshot, then prices as they are replayed, coalesced into slots, and heartbeats."""
     feed = _PriceFeed(call)
     disturbance, beat = Disturbance(call), wall.monotonic()
     lines = feed.snapshot() if call.flag("snapshot", True) else []
     while True:
         yield _encoded(call, lines)
-        await asyncio.sleep(POLL_SECONDS)
         now = call.venue.advance()
         try:
             mute, stalled = disturbance.look(now)
@@ -137,7 +135,7 @@ class _PriceFeed:
         return lines
 
 
-async def transaction_lines(call: Call) -> AsyncIterator[bytes]:
+def transaction_lines(call: Call) -> Iterator[bytes]:
     """Yield every transaction written from now on, and heartbeats, the first at once."""
     account, disturbance = call.account, Disturbance(call)
     sent, beat = account.visible(), wall.monotonic() - HEARTBEAT_SECONDS
@@ -153,7 +151,6 @@ async def transaction_lines(call: Call) -> AsyncIterator[bytes]:
             beat = wall.monotonic()
             lines.append({"type": "HEARTBEAT", "lastTransactionID": str(visible), "time": rfc3339(now)})
         yield b"" if mute else _encoded(call, lines)
-        await asyncio.sleep(POLL_SECONDS)
         now = call.venue.advance()
         try:
             mute, stalled = disturbance.look(now)

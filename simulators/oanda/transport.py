@@ -2,7 +2,7 @@
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -46,9 +46,10 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """A reply without end; an empty chunk only asks whether the client is still there."""
+    """A reply without end: chunks are asked for every ``pause_seconds`` while the client is there."""
 
-    chunks: AsyncIterator[bytes]
+    chunks: Iterator[bytes]
+    pause_seconds: float
     headers: dict[str, str] = field(default_factory=dict)
 
 
@@ -118,12 +119,14 @@ class Server:
     async def _send_stream(self, stream: Stream, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         headers = {**stream.headers, "Transfer-Encoding": "chunked", "Content-Type": "application/octet-stream"}
         writer.write(_head(200, headers))
-        async for chunk in stream.chunks:
-            if reader.at_eof() or self._closing.is_set():
-                break
+        for chunk in stream.chunks:
             if chunk:
                 writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
             await writer.drain()
+            await asyncio.sleep(stream.pause_seconds)
+            # asked before the next chunk is made: a fault meant for an open stream must not meet one already left
+            if self._closing.is_set() or reader.at_eof() or reader.exception() is not None:
+                break
         writer.write(b"0\r\n\r\n")
         await writer.drain()
 

@@ -377,13 +377,13 @@ def test_exit_of_a_trade_that_its_stop_closed_is_rejected(desk, venue, exit_of, 
     executor, intent = desk
     cursor = executor.account().cursor
     trade_id = opened(executor, intent)
-    executor.protect(trade_id, stop_loss=intent.stop_loss, take_profit=None, trailing_distance=D("0.0005"))
+    executor.protect(trade_id, stop_loss=intent.stop_loss + 101 * D("0.0001"), take_profit=None, trailing_distance=None)
     eventually(lambda: not executor.open_trades(), 30)
     events = executor.submit(exit_of(intent, trade_id))
     fills, _ = executor.fills_since(cursor)
 
     assert [(event.state, event.reason) for event in events] == [(OrderState.REJECTED, "TRADE_DOESNT_EXIST")]
-    assert [fill.reason for fill in fills] == [None, ExitReason.TRAILING_STOP]
+    assert [fill.reason for fill in fills] == [None, ExitReason.STOP_LOSS]
     assert fills[1].opened_by == intent.client_order_id
     assert fills[1].client_order_id is None
 

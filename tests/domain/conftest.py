@@ -94,5 +94,12 @@ def make() -> SimpleNamespace:
     """The values above and the builders beside them."""
     build: Callable[..., Position] = position
     return SimpleNamespace(
-        now=NOW, quote=QUOTE, instrument=INSTRUMENT, candidate=candidate, sold=sold, lot=lot, position=build
+        now=NOW,
+        quote=QUOTE,
+        instrument=INSTRUMENT,
+        estimate=ESTIMATE,
+        candidate=candidate,
+        sold=sold,
+        lot=lot,
+        position=build,
     )

@@ -32,7 +32,7 @@ class Everything:
     on: bool = False
     amount: Decimal = Decimal(1)
     folder: Path = Path("here")
-    token: Secret = Secret("none")
+    token: Secret = Secret("none")  # noqa: RUF009  a secret never changes
     since: datetime = datetime(2026, 1, 1, tzinfo=UTC)
     colour: Colour = Colour.RED
     limit: Decimal | None = None

@@ -131,6 +131,20 @@ def test_a_private_record_wakes_nobody(stage: Any) -> None:
     assert ids(waiting.result(5)) == [signal_id]
 
 
+def test_a_line_the_feed_cannot_make_sense_of_is_served_all_the_same(stage: Any) -> None:
+    publisher = stage.publisher()
+    running = stage.feed()
+    client = stage.client(running, stage.token())
+    odd = {"action": "open", "signal_id": 7, "expires_at": "soon"}
+
+    receipt = publisher.signals.append("signal", surface="fx", mode="paper", fields=odd)
+    known = publisher.open()
+    stage.until(lambda: len(ids(poll(client, start="oldest", wait=0))) == 2)
+
+    assert ids(poll(client, start="oldest", wait=0)) == [receipt.id, known]
+    assert ids(client.get("/api/signals/open")) == [known]
+
+
 def test_a_poll_that_ends_empty_gives_a_cursor_that_skips_nothing(stage: Any) -> None:
     publisher = stage.publisher()
     client = stage.client(stage.feed(), stage.token())

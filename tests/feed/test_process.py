@@ -15,6 +15,9 @@ from typing import Any
 import httpx
 import pytest
 
+from domain import settings
+from feed.config import PREFIX, FeedConfig
+
 ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef" * 2
 FEED = "/api/signals/feed"
@@ -142,3 +145,11 @@ def test_a_second_feed_of_the_same_house_does_not_start(stage: Any, process: Pro
 
     assert second.process.returncode not in (0, 78)
     assert len(stderr.splitlines()) == 1
+
+
+def test_the_page_on_the_feed_names_every_setting() -> None:
+    page = (ROOT / "docs" / "feed.md").read_text()
+
+    missing = [key for key in settings.keys(FeedConfig, prefix=PREFIX) if key not in page]
+
+    assert missing == []

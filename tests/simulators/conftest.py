@@ -151,7 +151,8 @@ def start_process():
     started = []
 
     def start(clock, *arguments, env=None):
-        line = command("--clock", clock, "--account", f"{ACCOUNT}:{TOKEN}:USD:100000", *arguments)
+        chosen = [] if clock is None else ["--clock", clock]
+        line = command(*chosen, "--account", f"{ACCOUNT}:{TOKEN}:USD:100000", *arguments)
         process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
         started.append(process)
         printed = process.stdout.readline()

@@ -3,6 +3,7 @@
 import json
 import time
 from contextlib import closing
+from pathlib import Path
 
 import httpx
 import pytest
@@ -222,10 +223,11 @@ def test_stalled_instrument_is_silent_while_others_go_on(fast):
 
 def test_stalled_stream_keeps_its_heartbeats(fast):
     fast.fault(name="stall", action="stall_stream")
-    with closing(fast.client()) as client:
-        lines = lines_for(client, 5.6)[2:]
+    with closing(fast.client()) as client, client.stream("GET", f"{BASE}/pricing/stream?instruments=EUR_USD") as reply:
+        lines = (json.loads(line) for line in reply.iter_lines())
+        first, then = next(lines), next(lines)
 
-    assert [line["type"] for line in lines] == ["HEARTBEAT"]
+    assert (first["type"], then["type"]) == ("PRICE", "HEARTBEAT")
 
 
 def test_muted_stream_sends_nothing_and_a_later_one_is_well(fast):
@@ -353,14 +355,18 @@ def test_missing_parameter_and_taken_name_are_refused(slow):
     missing = httpx.post(f"{slow.url}/_sim/faults", json=[{"name": "g", "action": "partial_fill"}])
     taken = httpx.post(f"{slow.url}/_sim/faults", json=GOOD)
 
+    market = httpx.post(f"{slow.url}/_sim/faults", json={"name": "h", "action": "weekend", "match": {"account": "*"}})
+    fills = {"name": "h", "action": "late_transactions", "seconds": 1, "match": {"path": "*"}}
+    late = httpx.post(f"{slow.url}/_sim/faults", json=fills)
+
+    assert "faults[0].match" in market.json()["errorMessage"]
+    assert "faults[0].match" in late.json()["errorMessage"]
     assert "faults[0].fraction" in missing.json()["errorMessage"]
     assert "faults[0].name" in taken.json()["errorMessage"]
     assert httpx.delete(f"{slow.url}/_sim/faults", params={"name": "f"}).json() == {"removed": 1}
 
 
 def test_readme_names_every_action():
-    from pathlib import Path
-
     text = (Path(__file__).parents[2] / "simulators" / "README.md").read_text()
 
     assert [action for action in ACTIONS if f"`{action}`" not in text] == []

@@ -1,5 +1,6 @@
 """Orders of the OANDA venue: what they become, what refuses them, and which ids they get."""
 
+import random
 from decimal import Decimal
 
 import pytest
@@ -345,3 +346,39 @@ def test_sinceid_is_exclusive_paged_and_bounded(lab):
     assert len(lab.get("transactions/idrange", **{"from": 6, "to": 10})["transactions"]) == 5
     cancels = lab.get("transactions/idrange", **{"from": 1, "to": 10, "type": "ORDER_CANCEL"})["transactions"]
     assert {"ORDER_CANCEL"} == {item["type"] for item in cancels}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_any_sequence_of_requests_keeps_the_books_balanced(make_lab, conforms, seed):
+    draw, lab = random.Random(seed), make_lab("2014-05-02T07:00:00Z")
+    legs = [{}, {"stopLossOnFill": {"distance": "0.00080"}}, {"trailingStopLossOnFill": {"distance": "0.00060"}}]
+    for _ in range(120):
+        lab.clock.ms += draw.randrange(400_000)
+        bid = lab.quote()[0]
+        price = str(bid + Decimal(draw.randrange(-60, 60)).scaleb(-5))
+        kind = draw.choice(["MARKET", "MARKET", "LIMIT", "STOP", "MARKET_IF_TOUCHED"])
+        fields = {} if kind == "MARKET" else {"price": price}
+        policy = draw.choice(["DEFAULT", "DEFAULT", "OPEN_ONLY", "REDUCE_ONLY"])
+        lab.order(draw.randrange(-900, 900) or 1, kind, positionFill=policy, **fields, **draw.choice(legs))
+        for trade in lab.get("openTrades")["trades"]:
+            if draw.random() < 0.1:
+                lab.put(f"trades/{trade['id']}/close", {"units": draw.choice(["ALL", "1"])})
+
+    written = lab.transactions()
+    fills = [item for item in written if item["type"] == "ORDER_FILL"]
+    summary, account = lab.summary(), lab.venue.accounts[lab.account]
+    opened = sum(Decimal(fill.get("tradeOpened", {}).get("units", 0)) for fill in fills)
+    parts = [
+        part for fill in fills for part in [*fill.get("tradesClosed", []), *filter(None, [fill.get("tradeReduced")])]
+    ]
+    held = sum(trade.current_units for trade in account.open_trades.values())
+    assert [str(i + 1) for i in range(len(written))] == [item["id"] for item in written]
+    assert [item["time"] for item in written] == sorted(item["time"] for item in written)
+    assert held == opened + sum(Decimal(part["units"]) for part in parts) == sum(Decimal(f["units"]) for f in fills)
+    profit = sum(Decimal(part["realizedPL"]) for part in parts)
+    assert Decimal(summary["balance"]) == 100_000 + profit == Decimal(fills[-1]["accountBalance"])
+    assert profit == sum(Decimal(fill["pl"]) for fill in fills) == Decimal(summary["pl"])
+    protected = {order.trade_id for order in account.pending.values() if order.trade_id}
+    assert protected <= set(account.open_trades)
+    assert len(fills) > 100
+    assert all(conforms(item, "Transaction") for item in written)

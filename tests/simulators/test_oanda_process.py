@@ -88,20 +88,49 @@ def test_termination_ends_streams_and_exits_with_zero_at_once(start_process):
     assert time.monotonic() - began < 2
 
 
-def test_stream_port_answers_the_same_requests(start_process, tmp_path):
-    # two lines are printed with it, so the port is read from the second
-    with closing(httpx.Client()) as client:
-        accounts = tmp_path / "accounts.json"
-        accounts.write_text(json.dumps([{"id": "F", "token": "from-file", "currency": "USD", "balance": "5"}]))
-        running = start_process("real", "--account-file", str(accounts), "--shift-weeks", "auto")
-        headers = {"Authorization": "Bearer from-file"}
+def test_second_port_answers_the_same_requests(start_process):
+    running = start_process("sim:2014-05-02T12:00:00Z@1", "--stream-port", "0")
+    printed = running.process.stdout.readline()
+    second = printed.split()[-1]
 
-        summary = client.get(f"{running.url}/v3/accounts/F/summary", headers=headers).json()["account"]
-        state = running.state()
+    headers = {"Authorization": "Bearer token-one"}
+    with httpx.stream("GET", f"{second}{BASE}/transactions/stream", headers=headers) as reply:
+        assert json.loads(next(reply.iter_lines()))["type"] == "HEARTBEAT"
+    assert printed.startswith("simulators.oanda streams on http://127.0.0.1:")
+    assert second != running.url
+
+
+def test_accounts_from_a_file_trade_a_recording_moved_to_today(start_process, tmp_path):
+    accounts = tmp_path / "accounts.json"
+    accounts.write_text(json.dumps([{"id": "F", "token": "from-file", "currency": "USD", "balance": "5"}]))
+    running = start_process("real", "--account-file", str(accounts), "--shift-weeks", "auto")
+
+    with closing(running.client("from-file")) as client:
+        summary = client.get("/v3/accounts/F/summary").json()["account"]
+    state = running.state()
 
     assert summary["balance"] == "5.0000"
     assert state["shift_weeks"] > 600
     assert state["quotes"]["EUR_USD"]["source_ts"][:7] == "2014-05"
+
+
+def test_killed_process_goes_on_from_its_state_file_on_the_clock_of_the_environment(start_process, tmp_path):
+    env = {"TBOT_CLOCK": f"sim:2014-05-02T12:00:00Z@60,anchor={time.time()}"}
+    first = start_process(None, "--state", str(tmp_path / "state"), env=env)
+    with closing(first.client()) as client:
+        order = {"type": "MARKET", "instrument": "EUR_USD", "units": "7", "stopLossOnFill": {"distance": "0.05000"}}
+        client.post(f"{BASE}/orders", json={"order": order})
+        before = client.get(f"{BASE}/transactions/sinceid?id=0").json()
+    first.process.kill()
+    first.process.wait(timeout=5)
+
+    second = start_process(None, "--state", str(tmp_path / "state"), env=env)
+    with closing(second.client()) as client:
+        after = client.get(f"{BASE}/transactions/sinceid?id=0").json()
+        trade = client.get(f"{BASE}/openTrades").json()["trades"][0]
+
+    assert before == after
+    assert (trade["currentUnits"], "stopLossOrder" in trade) == ("7", True)
 
 
 def test_memory_stays_below_the_budget_of_a_process(slow):

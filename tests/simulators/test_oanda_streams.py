@@ -70,16 +70,16 @@ def test_close_and_opening_are_announced(feed_of):
 
 def test_heartbeats_keep_to_the_wall_clock_at_any_speed(slow):
     with closing(slow.client()) as client:
-        beats, deadline = [], time.monotonic() + 10.5
+        beats, deadline = [], time.monotonic() + 6
         with client.stream("GET", f"{BASE}/transactions/stream", timeout=6) as reply:
             for line in reply.iter_lines():
                 if json.loads(line)["type"] == "HEARTBEAT":
                     beats.append(time.monotonic())
-                if len(beats) == 3 or time.monotonic() > deadline:
+                if len(beats) == 2 or time.monotonic() > deadline:
                     break
 
     gaps = [after - before for before, after in itertools.pairwise(beats)]
-    assert len(gaps) == 2
+    assert len(gaps) == 1
     assert all(4.5 < gap < 5.5 for gap in gaps)
 
 

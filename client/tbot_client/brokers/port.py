@@ -42,6 +42,9 @@ class Quote:
     def entry(self, side: str) -> Decimal:
         return self.ask if side == "buy" else self.bid
 
+    def exit(self, side: str) -> Decimal:
+        return self.bid if side == "buy" else self.ask
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:

@@ -41,7 +41,7 @@ class FakeBroker:
         )
 
     def quote(self, instrument, reference):
-        when, error = self._fault("quote")
+        _when, error = self._fault("quote")
         if error:
             raise error
         return Quote(bid=self.bid, ask=self.ask, tradeable=self.tradeable, home_rate=self.home_rate)
@@ -72,7 +72,7 @@ class FakeBroker:
         return [e for e in self.events if getattr(e, "client_id", "") == client_id]
 
     def protect(self, trade_id, instrument, levels):
-        when, error = self._fault("protect")
+        _when, error = self._fault("protect")
         if error:
             raise error
         self.protections.append((trade_id, levels))
@@ -102,7 +102,7 @@ class FakeBroker:
         return event
 
     def since(self, last_id):
-        when, error = self._fault("since")
+        _when, error = self._fault("since")
         if error:
             raise error
         return self.events[int(last_id) :], str(len(self.events))

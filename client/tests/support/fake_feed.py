@@ -112,9 +112,15 @@ class FakeFeed:
     def page(self, start, limit, surfaces):
         end = min(len(self.lines), start + limit)
         chosen = [line for line in self.lines[start:end] if not surfaces or line[0].split("/")[0] in surfaces]
-        return self._answer(chosen, {"next_cursor": f"c{end}", "has_more": end < len(self.lines), "poll_after_ms": 0})
+        cursor = self.cursor(end, surfaces)
+        return self._answer(chosen, {"next_cursor": cursor, "has_more": end < len(self.lines), "poll_after_ms": 0})
 
-    def snapshot(self):
+    @staticmethod
+    def cursor(place, surfaces):
+        """A cursor holds for its place and its filter, as the feed's own do."""
+        return f"c{place}" + "".join(f".{surface}" for surface in sorted(surfaces))
+
+    def snapshot(self, surfaces):
         ended = {line[3]["signal_id"] for line in self.lines if line[3].get("action") == "close"}
         opens = [line for line in self.lines if line[3].get("action") == "open" and line[3]["signal_id"] not in ended]
         chosen = []
@@ -123,13 +129,15 @@ class FakeFeed:
                 x for x in self.lines if x[3].get("action") == "amend" and x[3]["signal_id"] == line[3]["signal_id"]
             ]
             chosen += [line, *amends[-1:]]
-        return self._answer(chosen, {"cursor": f"c{len(self.lines)}"})
+        chosen = [line for line in chosen if not surfaces or line[0].split("/")[0] in surfaces]
+        return self._answer(chosen, {"cursor": self.cursor(len(self.lines), surfaces)})
 
     def _answer(self, chosen, rest):
         """Put raw lines into the page byte for byte."""
         expired = [
             x[3]["signal_id"] for x in chosen
-            if x[3].get("action") == "open" and (x[3]["signal_id"] in self.expired or x[3]["expires_at"] < iso(self.now()))
+            if x[3].get("action") == "open"
+            and (x[3]["signal_id"] in self.expired or x[3]["expires_at"] < iso(self.now()))
         ]  # fmt: skip
         rest |= {"expired": expired, "server_time": iso(self.now())}
         rest["logs"] = {log: {"seq": seq, "h": h} for log, (seq, h) in self.heads.items()}
@@ -154,6 +162,9 @@ class FakeFeed:
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    # One packet an answer: headers and body apart would wait for each other's acknowledgement, 40 ms a request.
+    wbufsize = 1 << 16
+    disable_nagle_algorithm = True
     feed = None
 
     def log_message(self, *args):
@@ -167,7 +178,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         with self.feed.changed:
             if url.path == "/api/signals/open":
-                return self._send(200, self.feed.snapshot())
+                return self._send(200, self.feed.snapshot(query.get("surface", [])))
             if url.path == "/api/head":
                 return self._send(200, self.feed._answer([], {}))
             self._feed(query)
@@ -179,13 +190,17 @@ class _Handler(BaseHTTPRequestHandler):
         cursor = query.get("cursor", [None])[0]
         if cursor is None:
             cursor = {"oldest": "c0", "head": f"c{len(feed.lines)}"}[query["start"][0]]
-        if not re.fullmatch(r"c\d+", cursor):
+        found = re.fullmatch(r"c(\d+)([.a-z]*)", cursor)
+        surfaces = query.get("surface", [])
+        if not found:
             return self._send(400, b'{"code":"cursor_invalid"}')
-        start = int(cursor[1:])
+        start = int(found[1])
+        if cursor != feed.cursor(start, surfaces) and "cursor" in query:
+            return self._send(400, b'{"code":"cursor_filter"}')
         if start > len(feed.lines):
             return self._send(410, b'{"code":"cursor_ahead","oldest_cursor":"c0","head_cursor":"c0"}')
         feed.changed.wait_for(lambda: len(feed.lines) > start or feed.is_closing, timeout=int(query["wait"][0]))
-        self._send(200, feed.page(start, int(query["limit"][0]), query.get("surface", [])))
+        self._send(200, feed.page(start, int(query["limit"][0]), surfaces))
 
     def do_POST(self):
         raw = self.rfile.read(int(self.headers["Content-Length"]))

@@ -1,0 +1,1 @@
+"""Benchmarks beside their peers: each prints ratios measured in the same run."""

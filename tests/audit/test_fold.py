@@ -1,0 +1,371 @@
+"""The fold: what a surface believes does not depend on how its four journals were interleaved."""
+
+from datetime import datetime
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audit.fold import SurfaceFold
+from domain.errors import Refuse
+from domain.vocabulary import Gate, Leg, OrderState, State
+
+D = Decimal
+EXIT = Leg.EXIT
+PARTIAL, FILLED, UNKNOWN = OrderState.PARTIAL, OrderState.FILLED, OrderState.UNKNOWN
+
+TRADES = st.fixed_dictionaries(
+    {
+        "admitted": st.sampled_from([True, True, True, False]),
+        "fills": st.lists(st.integers(1, 50), max_size=3),
+        "last": st.sampled_from([FILLED, PARTIAL, UNKNOWN, OrderState.CANCELLED]),
+        "repeats": st.lists(st.integers(0, 5), max_size=3),
+        "published": st.booleans(),
+        "exits": st.lists(st.integers(1, 50), max_size=3),
+        "exit_attempts": st.integers(0, 2),
+        "resolved": st.booleans(),
+        "resolved_twice": st.booleans(),
+        "late_fill": st.booleans(),
+        "cooled": st.integers(0, 90),
+        "state": st.sampled_from([None, *State]),
+    }
+)
+
+
+def tell(story, n, trade):
+    """Let one trade happen, with everything written in the order in which it could have been."""
+    if trade["state"] is not None:
+        story.change(trade["state"], f"because {n}")
+    if not trade["admitted"]:
+        story.refuse(n, Gate.EDGE, "1", "2")
+        return
+    story.decide(n)
+    story.intend(n)
+    fills = [story.happen(n, PARTIAL, quantity, f"in-{n}-{i}") for i, quantity in enumerate(trade["fills"])]
+    if trade["last"] is not PARTIAL:
+        story.happen(n, trade["last"])
+    if trade["published"] and fills:
+        story.publish(n)
+        story.amend(n)
+    for attempt in range(1, trade["exit_attempts"] + 1):
+        story.intend(n, EXIT, attempt)
+    left = tell_exits(story, n, trade, fills)
+    for choice in trade["repeats"]:
+        if choice < len(fills):
+            story.repeat(fills[choice])
+    tell_end(story, n, trade, resolved=trade["resolved"] and left == 0 and bool(fills))
+
+
+def tell_exits(story, n, trade, fills):
+    left, exits = sum(trade["fills"]), []
+    for i, quantity in enumerate(trade["exits"]):
+        if quantity <= left and fills:
+            left -= quantity
+            state = PARTIAL if left else FILLED
+            exits.append(story.happen(n, state, quantity, f"out-{n}-{i}", leg=EXIT, attempt=0, realised=i - 1))
+    for choice in trade["repeats"]:
+        if choice < len(exits):
+            story.repeat(exits[choice])
+    return left
+
+
+def tell_end(story, n, trade, *, resolved):
+    if resolved:
+        if trade["published"]:
+            story.close(n)
+        story.resolve(n, str(n - 2))
+        if trade["resolved_twice"]:
+            story.resolve(n, "99")
+        if trade["late_fill"]:
+            story.happen(n, FILLED, 7, f"late-{n}")
+    if trade["cooled"]:
+        story.cool(n, minutes=trade["cooled"])
+
+
+def interleave(streams, random):
+    """Return all records in an order that keeps each stream's own."""
+    left = {name: list(records) for name, records in streams.items()}
+    order = [name for name, records in left.items() for _ in records]
+    random.shuffle(order)
+    return [left[name].pop(0) for name in order]
+
+
+def fold_of(records):
+    fold = SurfaceFold(D(1000), "USD")
+    for record in records:
+        fold.apply(record)
+    return fold
+
+
+def beliefs(fold):
+    """Return everything that surface, resolver and gates ask a fold."""
+    return {
+        "positions": fold.positions(),
+        "unresolved": fold.unresolved(),
+        "unfinished": {leg: fold.unfinished(leg) for leg in Leg},
+        "unpublished": fold.unpublished(),
+        "balance": fold.bankroll.balance,
+        "high_water_mark": fold.bankroll.high_water_mark,
+        "state": fold.state,
+        "day": fold.day,
+        "recent": fold.recent,
+        "cooldowns": fold.cooldowns,
+        "cooled": fold.cooled_signals,
+        "suspensions": fold.suspensions,
+        "published": fold.published,
+        "closed": fold.closed,
+        "resolutions": fold.resolutions,
+        "orders": {key: fold.order_state(key) for key in fold.intents},
+        "attempts": {(i.signal_id, leg): fold.attempts(i.signal_id, leg) for i in fold.intents.values() for leg in Leg},
+    }
+
+
+@settings(max_examples=150)
+@given(trades=st.lists(TRADES, max_size=4), random=st.randoms(use_true_random=False))
+def test_any_interleaving_of_the_four_logs_folds_to_the_same_beliefs(new_story, trades, random):
+    story = new_story()
+    for n, trade in enumerate(trades):
+        tell(story, n, trade)
+    streams = story.streams
+    live = beliefs(fold_of(story.records))
+
+    assert beliefs(fold_of(interleave(streams, random))) == live
+    # A restarted surface reads its own logs first, a restarted resolver its resolutions.
+    assert beliefs(fold_of(r for name in streams for r in streams[name])) == live
+    assert beliefs(fold_of(r for name in reversed(streams) for r in streams[name])) == live
+
+
+@settings(max_examples=50)
+@given(trades=st.lists(TRADES, max_size=4))
+def test_at_every_moment_of_a_life_what_is_open_can_be_asked(new_story, trades):
+    story = new_story()
+    for n, trade in enumerate(trades):
+        tell(story, n, trade)
+    fold = SurfaceFold(D(1000), "USD")
+
+    for record in story.records:
+        fold.apply(record)
+        assert all(0 < position.quantity <= position.quantity_in for position in fold.positions())
+        assert {position.signal_id for position in fold.positions()}.isdisjoint(fold.resolutions)
+        assert fold.bankroll.balance == 1000 + sum(r.realised for r in fold.resolutions.values())
+
+
+def test_a_position_is_open_with_what_filled_until_its_exits_add_up(story):
+    story.decide(1)
+    story.intend(1)
+    story.happen(1, PARTIAL, 60, "t1", price="1.10")
+    story.happen(1, FILLED, 40, "t2", price="1.20")
+    story.happen(1, PARTIAL, 70, "t3", leg=EXIT, attempt=0, realised=5)
+
+    [position] = fold_of(story.records).positions()
+
+    assert (position.quantity_in, position.quantity) == (100, 30)
+    assert position.entry_price == D("1.14")
+    assert position.realised == 5
+    assert position.broker_trade_id == "trade-1"
+
+
+def test_a_position_wholly_exited_is_not_open_even_before_its_resolution(story):
+    story.decide(1)
+    story.happen(1, FILLED, 100, "t1")
+    story.happen(1, FILLED, 100, "t2", leg=EXIT, attempt=0)
+
+    fold = fold_of(story.records)
+
+    assert fold.positions() == []
+    assert fold.position(story.signal(1)).quantity == 0
+
+
+def test_fills_of_several_exit_orders_belong_to_one_position(story):
+    story.decide(1)
+    story.happen(1, FILLED, 100, "t1")
+    story.happen(1, PARTIAL, 30, "t2", leg=EXIT, attempt=1)
+    story.happen(1, PARTIAL, 30, "t3", leg=EXIT, attempt=2)
+    # The same execution, reported for the resting order too.
+    story.happen(1, PARTIAL, 30, "t3", leg=EXIT, attempt=0)
+
+    assert fold_of(story.records).position(story.signal(1)).quantity == 40
+
+
+def test_an_entry_fill_that_comes_after_the_resolution_reopens_nothing(story):
+    story.decide(1)
+    story.happen(1, PARTIAL, 60, "t1")
+    story.happen(1, FILLED, 60, "t2", leg=EXIT, attempt=0)
+    story.resolve(1)
+    story.happen(1, FILLED, 40, "t3")
+
+    fold = fold_of(story.records)
+
+    assert fold.positions() == []
+    assert fold.position(story.signal(1)) is None
+
+
+def test_a_late_entry_fill_of_an_open_position_adds_to_it(story):
+    story.decide(1)
+    story.happen(1, PARTIAL, 60, "t1")
+    story.happen(1, PARTIAL, 60, "t2", leg=EXIT, attempt=0)
+    story.happen(1, FILLED, 40, "t3")
+
+    [position] = fold_of(story.records).positions()
+
+    assert position.quantity == 40
+
+
+def test_an_execution_reported_twice_is_booked_once(story):
+    story.decide(1)
+    story.intend(1)
+    story.repeat(story.happen(1, FILLED, 100, "t1"))
+
+    assert fold_of(story.records).position(story.signal(1)).quantity_in == 100
+
+
+@pytest.mark.parametrize("final", [FILLED, OrderState.CANCELLED])
+def test_an_old_execution_reported_again_does_not_take_an_order_back_from_its_end(story, final):
+    story.decide(1)
+    story.intend(1)
+    first = story.happen(1, PARTIAL, 60, "t1")
+    story.happen(1, final, 40 if final is FILLED else 0, "t2")
+    story.repeat(first)
+
+    fold = fold_of(story.records)
+
+    assert fold.order_state(story.order(1)) is final
+    assert fold.unfinished(Leg.ENTRY) == []
+
+
+def test_an_execution_known_already_still_answers_for_an_order_whose_outcome_was_unknown(story):
+    story.decide(1)
+    story.intend(1)
+    first = story.happen(1, FILLED, 100, "t1")
+    story.streams["orders"].remove(first)
+    story.happen(1, PARTIAL, 100, "t1")
+    story.happen(1, UNKNOWN)
+    story.repeat(first)
+
+    fold = fold_of(story.records)
+
+    assert fold.order_state(story.order(1)) is FILLED
+    assert fold.position(story.signal(1)).quantity == 100
+
+
+def test_an_order_is_unfinished_until_its_state_is_final_and_the_oldest_comes_first(story):
+    for n in (2, 1):
+        story.decide(n)
+        story.intend(n)
+    story.intend(1, EXIT)
+    story.happen(1, UNKNOWN)
+    fold = fold_of(story.records)
+
+    assert [i.client_order_id for i in fold.unfinished(Leg.ENTRY)] == [story.order(2), story.order(1)]
+    assert [i.client_order_id for i in fold.unfinished(EXIT)] == [story.order(1, EXIT)]
+
+    fold.apply(story.happen(1, OrderState.ABSENT))
+
+    assert [i.client_order_id for i in fold.unfinished(Leg.ENTRY)] == [story.order(2)]
+
+
+def test_a_position_closed_in_full_is_unresolved_until_its_resolution_is_written(story):
+    story.decide(1)
+    story.happen(1, FILLED, 100, "t1")
+    fold = fold_of(story.records)
+
+    assert fold.unresolved() == []
+
+    fold.apply(story.happen(1, FILLED, 100, "t2", leg=EXIT, attempt=0))
+
+    assert [position.signal_id for position in fold.unresolved()] == [story.signal(1)]
+
+    fold.apply(story.resolve(1))
+
+    assert fold.unresolved() == []
+
+
+def test_an_order_nobody_heard_of_is_intended(story):
+    story.intend(1)
+
+    assert fold_of(story.records).order_state(story.order(1)) is OrderState.INTENDED
+
+
+def test_a_fill_without_its_signal_is_unpublished_until_the_signal_is_written(story):
+    story.decide(1)
+    story.happen(1, FILLED, 100, "t1")
+    fold = fold_of(story.records)
+
+    assert [position.signal_id for position in fold.unpublished()] == [story.signal(1)]
+
+    fold.apply(story.publish(1))
+
+    assert fold.unpublished() == []
+
+
+def test_the_later_of_two_cooldowns_of_a_market_holds(story):
+    long = story.cool(1, minutes=60)
+    story.cool(2, minutes=5)
+
+    fold = fold_of(story.records)
+
+    assert fold.cooldowns["EUR_USD"].until == datetime.fromisoformat(long["until"])
+    assert fold.cooled_signals == {story.signal(1), story.signal(2)}
+
+
+def test_a_resolution_is_booked_once_and_the_first_one_holds(story):
+    story.decide(1)
+    story.resolve(1, "5")
+    story.resolve(1, "7")
+
+    fold = fold_of(story.records)
+
+    assert fold.bankroll.balance == 1005
+    assert fold.resolutions[story.signal(1)].realised == 5
+
+
+def test_a_refused_candidate_is_not_remembered_as_recent_and_an_admitted_one_is(story):
+    refused = story.refuse(1, Gate.EDGE, "1", "2")
+    admitted = story.decide(2)
+
+    fold = fold_of(story.records)
+
+    assert list(fold.recent.values()) == [datetime.fromisoformat(admitted["candidate"]["found_at"])]
+    assert refused["candidate"]["thesis"] not in {thesis for _, _, thesis in fold.recent}
+
+
+def test_state_day_and_suspensions_are_the_last_ones_written(story):
+    story.change(State.REDUCE, "breaker")
+    story.begin_day("900")
+    story.begin_day("950")
+    story.suspend("breakout.h1")
+    story.change(State.HALT, "operator")
+
+    fold = fold_of(story.records)
+
+    assert (fold.state.state, fold.state.reason) == (State.HALT, "operator")
+    assert fold.day.equity == 950
+    assert list(fold.suspensions) == ["breakout.h1"]
+
+
+def test_kinds_that_say_nothing_about_state_are_passed_over():
+    fold_of([{"kind": "reconciliation", "clean": True}, {"kind": "segment_start"}, {"kind": "of tomorrow"}])
+
+
+def test_a_fill_without_a_price_is_refused(story):
+    story.decide(1)
+    event = story.happen(1, FILLED, 100, "t1")
+    event["price"] = None
+
+    with pytest.raises(ValueError, match=r"t1 of tb-fx-.* has no price"):
+        fold_of(story.records).positions()
+
+
+def test_an_admitted_decision_without_a_signal_is_refused(story):
+    story.decide(1)["signal_id"] = None
+
+    with pytest.raises(ValueError, match="names no signal"):
+        fold_of(story.records)
+
+
+def test_a_record_of_another_shape_is_refused(story):
+    del story.intend(1)["quantity"]
+
+    with pytest.raises(Refuse, match="OrderIntent"):
+        fold_of(story.records)

@@ -1,0 +1,125 @@
+"""The record of quotes and bars: what is in the files, and what a bad disk does not do."""
+
+import time
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import duckdb
+import pytest
+
+from domain.quotes import Bar, Ohlc, Quote
+from market.recorder import Recorder
+
+AT = datetime(2014, 5, 6, 23, 59, 59, 500_000, tzinfo=UTC)
+
+
+def quote(seconds=0.0, market="EUR_USD", bid="1.10000", ask="1.10010"):
+    at = AT + timedelta(seconds=seconds)
+    return Quote(
+        market=market,
+        bid=Decimal(bid),
+        ask=Decimal(ask),
+        at=at,
+        received_at=at + timedelta(milliseconds=20),
+        tradeable=True,
+    )
+
+
+def bar():
+    side = Ohlc(open=Decimal("1.1"), high=Decimal("1.2"), low=Decimal("1.0"), close=Decimal("1.15"))
+    return Bar(market="EUR_USD", start=AT.replace(second=0, microsecond=0), period_s=60, bid=side, ask=side, volume=7)
+
+
+@pytest.fixture
+def recorder(tmp_path):
+    started = Recorder(tmp_path / "market", flush_s=60)
+    yield started
+    started.close()
+
+
+def test_quotes_go_to_the_file_of_their_day_under_one_header(recorder, tmp_path):
+    recorder.quotes([quote(), quote(0.2), quote(1)])
+    recorder.flush()
+    recorder.quotes([quote(2)])
+    recorder.flush()
+    files = sorted(path.name for path in (tmp_path / "market").iterdir())
+    second = (tmp_path / "market" / "quotes-2014-05-07.csv").read_text().splitlines()
+
+    assert files == ["quotes-2014-05-06.csv", "quotes-2014-05-07.csv"]
+    assert second == [
+        "at,received_at,market,bid,ask",
+        "2014-05-07T00:00:00.500000Z,2014-05-07T00:00:00.520000Z,EUR_USD,1.10000,1.10010",
+        "2014-05-07T00:00:01.500000Z,2014-05-07T00:00:01.520000Z,EUR_USD,1.10000,1.10010",
+    ]
+
+
+def test_same_quote_is_recorded_once(recorder, tmp_path):
+    recorder.quotes([quote(), quote(market="NZD_USD")])
+    recorder.quotes([quote()])
+    recorder.flush()
+
+    assert len((tmp_path / "market" / "quotes-2014-05-06.csv").read_text().splitlines()) == 3
+
+
+def test_duckdb_reads_quotes_and_bars(recorder, tmp_path):
+    recorder.quotes([quote(), quote(0.1, bid="1.10005")])
+    recorder.bars([bar()])
+    recorder.flush()
+    quotes = duckdb.sql(f"SELECT market, max(bid), count(*) FROM '{tmp_path}/market/quotes-*.csv' GROUP BY 1").fetchall()
+    bars = duckdb.sql(f"SELECT market, bid_high, ask_close, volume FROM '{tmp_path}/market/bars-*.csv'").fetchall()
+
+    assert quotes == [("EUR_USD", 1.10005, 2)]
+    assert bars == [("EUR_USD", 1.2, 1.15, 7)]
+
+
+def test_half_a_line_left_by_a_crash_is_cut_off(tmp_path):
+    path = tmp_path / "quotes-2014-05-06.csv"
+    path.write_text("at,received_at,market,bid,ask\n2014-05-06T23:59:58.000000Z,2014-05-06T23:5")
+    recorder = Recorder(tmp_path, flush_s=60)
+    recorder.quotes([quote()])
+    recorder.close()
+    lines = path.read_text().splitlines()
+
+    assert len(lines) == 2
+    assert lines[1].endswith("EUR_USD,1.10000,1.10010")
+
+
+def test_disk_that_cannot_be_written_is_counted_and_not_raised(tmp_path):
+    in_the_way = tmp_path / "market"
+    in_the_way.write_text("a file where the folder should be")
+    recorder = Recorder(in_the_way, flush_s=60)
+    recorder.quotes([quote()])
+    recorder.close()
+
+    assert recorder.errors == 1
+
+
+def test_full_buffer_drops_and_counts_instead_of_waiting(tmp_path):
+    recorder = Recorder(tmp_path, flush_s=60, capacity=3)
+    recorder.quotes([quote(number / 1000) for number in range(10)])
+    recorder.close()
+
+    assert recorder.dropped == 7
+
+
+def test_buffer_is_written_by_itself(tmp_path):
+    recorder = Recorder(tmp_path, flush_s=0.01)
+    recorder.quotes([quote()])
+    deadline = time.monotonic() + 5
+    while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    found = list(tmp_path.iterdir())
+    recorder.close()
+
+    assert len(found) == 1
+
+
+def test_recording_costs_the_loop_microseconds(tmp_path):
+    recorder = Recorder(tmp_path, flush_s=0.05)
+    quotes = [quote(number / 1_000_000) for number in range(2_000)]
+    began = time.perf_counter()
+    recorder.quotes(quotes)
+    took_us = (time.perf_counter() - began) / len(quotes) * 1e6
+    recorder.close()
+
+    assert took_us < 200
