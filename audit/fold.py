@@ -14,11 +14,11 @@ from typing import Any
 from domain.decision import Decision
 from domain.ledger.bankroll import Bankroll
 from domain.ledger.position import Lot, Position
-from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.operation import START, Cooldown, DayStart, StateChange, Suspension, effective
 from domain.order import TERMINAL, OrderEvent, OrderIntent, may_follow
 from domain.resolution import Resolution
 from domain.signal import SignalClose, SignalOpen
-from domain.vocabulary import Action, Kind, Leg, OrderState, Side, State
+from domain.vocabulary import Action, Cause, Kind, Leg, OrderState, Side
 from journal import decode
 
 Record = Mapping[str, Any]
@@ -33,7 +33,7 @@ class SurfaceFold:
 
     def __init__(self, initial: Decimal, currency: str) -> None:
         self.bankroll = Bankroll(initial, currency)
-        self.state = StateChange(state=State.RUN, reason="start")
+        self.wishes: dict[Cause, StateChange] = {}
         self.day: DayStart | None = None
         self.cooldowns: dict[str, Cooldown] = {}
         self.cooled_signals: set[str] = set()
@@ -64,6 +64,15 @@ class SurfaceFold:
         handler = self._handlers.get(record["kind"])
         if handler is not None:
             handler(record)
+
+    @property
+    def state(self) -> StateChange:
+        """Return the state that rules: the tightest of what operator, breaker and reconciliation want."""
+        return effective(self.wishes.values())
+
+    def wish(self, cause: Cause) -> StateChange:
+        """Return what one cause wants, RUN when it wants nothing."""
+        return self.wishes.get(cause, START)
 
     def positions(self) -> list[Position]:
         """Return what is open now, oldest first."""
@@ -131,7 +140,8 @@ class SurfaceFold:
         self.recent[decision.candidate.key] = decision.candidate.found_at
 
     def _state(self, record: Record) -> None:
-        self.state = decode(record, StateChange)
+        change = decode(record, StateChange)
+        self.wishes[change.cause] = change
 
     def _day(self, record: Record) -> None:
         self.day = decode(record, DayStart)

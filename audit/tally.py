@@ -24,8 +24,7 @@ class SurfaceTally:
     late: int = 0
     wins: int = 0
     realised: dict[tuple[str, str], Decimal] = field(default_factory=dict)
-    state: str = "RUN"
-    state_reason: str = ""
+    wishes: dict[str, str] = field(default_factory=dict)
     filled_orders: set[str] = field(default_factory=set)
 
     @property
@@ -46,7 +45,7 @@ class SurfaceTally:
         elif kind == Kind.RESOLUTION:
             self._resolution(record)
         elif kind == Kind.STATE:
-            self.state, self.state_reason = record["state"], record["reason"]
+            self.wishes[record["cause"]] = f"{record['state']} ({record['cause']}: {record['reason']})"
 
     def real(self, currency: str) -> Decimal:
         """Return what was realised from real sources in one currency."""

@@ -50,6 +50,9 @@ class BrokerTrade:
 class Fill:
     """One execution, keyed by the broker's transaction id.
 
+    ``side`` is the execution's own: an exit has the opposite of its trade's. Where one transaction touched several
+    trades, the second and later are keyed ``id:trade``.
+
     ``closes`` tells an exit from an entry; ``client_order_id`` is that of the order which filled, or None for a
     protective order resting at the broker; ``opened_by`` is the entry order's id of the trade concerned. ``realised``
     is what the broker booked, in ``currency``.

@@ -23,11 +23,16 @@ def add(home: Path, label: str, surfaces: list[str], scopes: list[str], expires:
         raise Refuse("a last moment that is still to come", f"{expires!r} ({end.isoformat()})", "give a later date")
     return _store(home).add(
         label=label,
-        surfaces=tuple(Surface(_known(name, [*Surface], "a surface")) for name in surfaces),
+        surfaces=tuple(known_surface(name) for name in surfaces),
         scopes=tuple(Scope(_known(name, [*Scope], "a scope")) for name in scopes),
         now=now,
         expires_at=end,
     )
+
+
+def known_surface(name: str) -> Surface:
+    """Return the surface called ``name``; raises Refuse with the nearest name otherwise."""
+    return Surface(_known(name, [*Surface], "a surface"))
 
 
 def rows(home: Path) -> list[dict[str, Any]]:

@@ -25,6 +25,8 @@ app.add_typer(subscribers, name="subscribers")
 
 Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, logs/, run/ and state/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
+SurfaceName = Annotated[str, typer.Argument(help="st, lt, fx or stk.")]
+Reason = Annotated[str, typer.Option(help="Why; written into the journals.")]
 HERE = Path()
 
 
@@ -58,6 +60,50 @@ def status(home: Home = HERE, as_json: Json = False) -> None:
     facts = collect_once(home.resolve())
     print(json.dumps(as_dict(facts)) if as_json else plain(facts))
     raise typer.Exit(0 if facts.all_running else 3)
+
+
+@app.command()
+def halt(surface: SurfaceName, reason: Reason = "operator", home: Home = HERE) -> None:
+    """Stop a surface: no entry, no exit by us; protective orders keep resting at the broker."""
+    _order(home, surface, "HALT", reason)
+
+
+@app.command()
+def reduce(surface: SurfaceName, reason: Reason = "operator", home: Home = HERE) -> None:
+    """Let a surface close positions but open none."""
+    _order(home, surface, "REDUCE", reason)
+
+
+@app.command()
+def flatten(
+    surface: SurfaceName,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it without asking.")] = False,
+    reason: Reason = "operator",
+    home: Home = HERE,
+) -> None:
+    """Close every open position of a surface now, and open none."""
+    from domain.errors import Refuse
+
+    if not yes and not (sys.stdin.isatty() and typer.confirm(f"Close every open position of {surface} now?")):
+        raise Refuse("a yes to closing every position", "none", "answer yes, or give --yes")
+    _order(home, surface, "REDUCE", reason, flatten=True)
+
+
+@app.command()
+def resume(surface: SurfaceName, reason: Reason = "operator", home: Home = HERE) -> None:
+    """Take back halt, reduce or flatten. A breaker or an unexplained position still keeps a surface in REDUCE."""
+    _order(home, surface, "RUN", reason)
+
+
+def _order(home: Path, surface: str, state: str, reason: str, *, flatten: bool = False) -> None:
+    from cli.subscribers import known_surface
+    from domain.house import House
+    from domain.vocabulary import State
+    from fleet.orders import order
+
+    house = House(home=home.resolve(), clock=os.environ.get("TBOT_CLOCK", "real"))
+    order(house, known_surface(surface), State(state), reason=reason, flatten=flatten)
+    print(f"{surface} ordered to {'flatten' if flatten else state}")
 
 
 @subscribers.command("add")

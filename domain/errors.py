@@ -59,4 +59,4 @@ class Misconfigured(TBotError):
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'X'?`` for the nearest known name, or an empty string."""
     near = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {near[0]!r}?" if near else ""
+    return f"did you mean {str(near[0])!r}?" if near else ""

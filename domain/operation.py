@@ -1,27 +1,38 @@
 """A surface's operating state, trading day, cooldowns and suspensions: the events that a restart must not forget."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 
-from domain.vocabulary import State
+from domain.vocabulary import Cause, State
 
-# state -> how tight it is; an automatic rule may only tighten, a person or a new trading day may loosen.
+# state -> how tight it is; of several causes the tightest state rules.
 TIGHTNESS: Mapping[State, int] = {State.RUN: 0, State.REDUCE: 1, State.HALT: 2}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateChange:
-    """The surface went to ``state`` because of ``reason``.
+    """``cause`` wants the surface in ``state`` because of ``reason``; RUN takes back what it wanted before.
 
     ``trading_day`` is set when the state ends with that day (a daily-loss breaker). ``flatten`` asks the resolver to
-    close every open position.
+    close every open position. ``request`` is the number of the operator's action that asked for it.
     """
 
     state: State
     reason: str
+    cause: Cause = Cause.OPERATOR
     trading_day: date | None = None
+    flatten: bool = False
+    request: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorAction:
+    """A person's order to one surface, as written in ``logs/operator/actions``."""
+
+    state: State
+    reason: str
     flatten: bool = False
 
 
@@ -53,6 +64,9 @@ class Suspension:
     until: datetime | None
 
 
-def tighter(first: State, second: State) -> State:
-    """Return the tighter of two states."""
-    return max(first, second, key=lambda state: TIGHTNESS[state])
+def effective(wishes: Iterable[StateChange]) -> StateChange:
+    """Return the tightest of what the causes want; RUN when none of them wants anything else."""
+    return max(wishes, key=lambda wish: (TIGHTNESS[wish.state], wish.flatten), default=START)
+
+
+START = StateChange(state=State.RUN, reason="start")

@@ -44,6 +44,14 @@ class State(StrEnum):
     HALT = "HALT"
 
 
+class Cause(StrEnum):
+    """Who or what tightened a surface's state; each loosens only what it tightened itself."""
+
+    OPERATOR = "operator"
+    BREAKER = "breaker"
+    RECONCILIATION = "reconciliation"
+
+
 class Gate(StrEnum):
     """The ten gates, in the order in which they are asked."""
 
@@ -148,6 +156,7 @@ class Stage(StrEnum):
 class Kind(StrEnum):
     """The ``kind`` of a journal record."""
 
+    OPERATOR_ACTION = "operator_action"
     DECISION = "decision"
     STATE = "state"
     DAY = "day"

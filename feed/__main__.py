@@ -7,12 +7,15 @@ from domain.errors import TBotError
 from feed import config
 from feed.server import run
 from feed.service import Service
+from journal import process_log
 
 
 def main() -> int:
     """Run the feed; a setting that is wrong ends in 78, an unsafe start in 70, each with one line that says why."""
     try:
-        service = Service(*config.load(os.environ))
+        settings, house, clock = config.load(os.environ)
+        process_log.configure("feed", clock)
+        service = Service(settings, house, clock)
         service.open()
     except TBotError as error:
         print(f"feed: {error}", file=sys.stderr)

@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
+from domain.callback import Callback
 from domain.vocabulary import Side, Stage
 from feed.board import Signal
-from feed.thread import Pair, Record, Thread, gather
+from feed.thread import Pair, Thread, gather
 
 OTHER = "other"
 _BP = Decimal("0.000001")
@@ -38,7 +39,7 @@ class Tally:
         return len(set().union(*(self._behind.get(cell, set()) for cell in cells)))
 
 
-def of_records(records: Iterable[Record], find: Find, *, cohort_min: int) -> dict[str, Any]:
+def of_records(records: Iterable[Callback], find: Find, *, cohort_min: int) -> dict[str, Any]:
     """Compute the aggregates from the reports of a journal."""
     return of_threads(gather(records), find, cohort_min=cohort_min)
 
@@ -82,7 +83,7 @@ def _count(tally: Tally, subscriber: str, thread: Thread, signal: Signal | None)
             add("realised", thread.resolved.currency or "", thread.resolved.realised or Decimal(0))
 
 
-def _slippage_bp(fill: Record, signal: Signal | None) -> Decimal | None:
+def _slippage_bp(fill: Callback, signal: Signal | None) -> Decimal | None:
     """Return how much worse than the publisher's own price a fill was, in basis points; negative is better."""
     if signal is None or not signal.reference_price or fill.price is None or signal.side not in tuple(Side):
         return None

@@ -6,13 +6,13 @@ in the journal, decoded from the line itself, so that a restart finds exactly th
 """
 
 import asyncio
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
 
-import msgspec
-
+from domain.callback import Callback
 from domain.clock import Clock
 from domain.errors import Halt, TBotError
 from domain.ids import new_id
@@ -21,7 +21,7 @@ from feed.board import Signal
 from feed.problems import not_ready
 from feed.reports import Report
 from feed.rules import Conflict, Moment, draft, judge, place
-from feed.thread import Pair, Record, Thread, gather
+from feed.thread import Pair, Thread, gather
 from journal import Entry, Journal, Receipt, decode, read
 
 OpenJournal = Callable[[], Journal]
@@ -77,7 +77,7 @@ class Inbox:
 
     async def take(
         self, subscriber: str, signal: Signal, stage: Stage, report: Report, body_sha256: str, ended_at: datetime | None
-    ) -> tuple[Record, bool]:
+    ) -> tuple[Callback, bool]:
         """Store a report and return its record once it is durable, or the one it repeats and True.
 
         Raises:
@@ -98,7 +98,7 @@ class Inbox:
             return known, True
         return await self._store(pair, place(thread, new)), False
 
-    async def _store(self, pair: Pair, record: Record) -> Record:
+    async def _store(self, pair: Pair, record: Callback) -> Callback:
         done: asyncio.Future[TBotError | None] = asyncio.get_running_loop().create_future()
         future = self._submit(Kind.CALLBACK, record.id, record, _fields(record))
         self._busy[pair] = done
@@ -113,7 +113,7 @@ class Inbox:
         del self._busy[pair]
         error = future.exception()
         if error is None:
-            self.threads.setdefault(pair, Thread()).take(decode(future.result().raw, Record))
+            self.threads.setdefault(pair, Thread()).take(decode(future.result().raw, Callback))
             self.version += 1
             self.problem = None
             done.set_result(None)
@@ -121,7 +121,7 @@ class Inbox:
         self.problem = error if isinstance(error, TBotError) else Halt("a journal that takes records", str(error), "")
         done.set_result(self.problem)
 
-    async def _audit(self, pair: Pair, new: Record, conflict: Conflict) -> None:
+    async def _audit(self, pair: Pair, new: Callback, conflict: Conflict) -> None:
         """Leave one line for each contradiction; a client that repeats itself does not fill the disk."""
         seen = self._audited.setdefault(pair, set())
         key = f"{new.chain} {new.rev} {new.body_sha256}"
@@ -142,7 +142,7 @@ class Inbox:
             self.problem = error
             raise not_ready("journal") from None
 
-    def _submit(self, kind: Kind, record_id: str, record: Record, fields: dict[str, object]) -> "Future[Receipt]":
+    def _submit(self, kind: Kind, record_id: str, record: Callback, fields: dict[str, object]) -> "Future[Receipt]":
         if self._journal is None:
             raise not_ready("journal")
         try:
@@ -155,13 +155,13 @@ class Inbox:
 _AUDIT_FIELDS = ("subscriber", "signal_id", "stage", "rev", "fill_id", "body_sha256", "received_at")
 
 
-def records(entries: Iterable[Entry]) -> Iterator[Record]:
+def records(entries: Iterable[Entry]) -> Iterator[Callback]:
     """Yield the reports of a callbacks journal."""
-    return (decode(entry.raw, Record) for entry in entries if entry.kind == Kind.CALLBACK)
+    return (decode(entry.raw, Callback) for entry in entries if entry.kind == Kind.CALLBACK)
 
 
-def _fields(record: Record) -> dict[str, object]:
-    return msgspec.structs.asdict(record)
+def _fields(record: Callback) -> dict[str, object]:
+    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
 
 
 def _on_loop(future: "Future[Receipt]", then: Callable[[], None]) -> None:

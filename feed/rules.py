@@ -4,18 +4,20 @@ Pure: nothing here writes. Two rows are lenient on purpose, because a network re
 before its ack, and a resolution before its fills.
 """
 
+import dataclasses
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import msgspec
 
+from domain.callback import Callback
 from domain.clock import iso
-from domain.vocabulary import Stage
+from domain.vocabulary import Mode, Stage, Surface
 from feed.board import Signal
 from feed.problems import Problem
 from feed.reports import Report
-from feed.thread import SKIP, Record, Thread
+from feed.thread import SKIP, Thread
 
 FILLS_MAX = 1_000
 _SKEW_S = 300
@@ -32,7 +34,7 @@ class Moment(msgspec.Struct, frozen=True):
 class Conflict(Problem):
     """A report that contradicts one already stored; it leaves an audit line and changes nothing."""
 
-    def __init__(self, code: str, detail: str, existing: Record | None, **extra: Any) -> None:
+    def __init__(self, code: str, detail: str, existing: Callback | None, **extra: Any) -> None:
         if existing is not None:
             extra |= {"existing_sha256": existing.body_sha256, "existing_ts": iso(existing.received_at)}
         super().__init__(409, code, detail, **extra)
@@ -41,16 +43,16 @@ class Conflict(Problem):
 
 def draft(
     report: Report, stage: Stage, body_sha256: str, record_id: str, subscriber: str, signal: Signal, when: Moment
-) -> Record:
+) -> Callback:
     """Return the record a report would become, before its place in the thread is known."""
     skew = report.at - when.now
     facts = report.model_dump(exclude={"at", "rev"})
-    return Record(
+    return Callback(
         id=record_id,
         subscriber=subscriber,
         signal_id=signal.id,
-        surface=signal.surface,
-        mode=signal.mode,
+        surface=Surface(signal.surface),
+        mode=Mode(signal.mode),
         stage=stage,
         rev=report.rev,
         body_sha256=body_sha256,
@@ -62,7 +64,7 @@ def draft(
     )
 
 
-def judge(thread: Thread, new: Record) -> Record | None:
+def judge(thread: Thread, new: Callback) -> Callback | None:
     """Return the stored report that ``new`` repeats, or None when ``new`` is to be stored.
 
     Raises:
@@ -83,23 +85,23 @@ def judge(thread: Thread, new: Record) -> Record | None:
     return None
 
 
-def place(thread: Thread, new: Record) -> Record:
+def place(thread: Thread, new: Callback) -> Callback:
     """Return ``new`` with what its place in the thread adds to it."""
     if new.stage is Stage.EXECUTED and not thread.is_acked:
-        return msgspec.structs.replace(new, implied=(Stage.ACK,))
+        return dataclasses.replace(new, implied=(Stage.ACK,))
     if new.stage is Stage.RESOLVED and not thread.covers(new.quantity):
-        return msgspec.structs.replace(new, parked=True)
+        return dataclasses.replace(new, parked=True)
     return new
 
 
-def status(record: Record) -> int:
+def status(record: Callback) -> int:
     """Return the status with which a report is answered the first time."""
     if record.parked:
         return 202
     return 200 if record.stage is Stage.ACK and record.late else 201
 
 
-def answer(record: Record, *, is_duplicate: bool) -> dict[str, Any]:
+def answer(record: Callback, *, is_duplicate: bool) -> dict[str, Any]:
     """Return the body of an answer: the same for a first report and for its repetition, but for ``duplicate``."""
     body: dict[str, Any] = {
         "id": record.id,
@@ -119,7 +121,7 @@ def answer(record: Record, *, is_duplicate: bool) -> dict[str, Any]:
     return body
 
 
-def _require_not_final(thread: Thread, new: Record) -> None:
+def _require_not_final(thread: Thread, new: Callback) -> None:
     is_skip = new.stage is Stage.ACK and new.decision == SKIP
     if is_skip and (thread.fills or thread.resolved):
         raise Conflict("final", "a trade that was executed cannot be skipped", thread.resolved or thread.fills[0])
@@ -131,7 +133,7 @@ def _require_not_final(thread: Thread, new: Record) -> None:
         raise Conflict("final", "the trade is resolved; correct what is stored with the next rev", thread.resolved)
 
 
-def _require_within_order(thread: Thread, new: Record) -> None:
+def _require_within_order(thread: Thread, new: Callback) -> None:
     filled = thread.filled(without=new.chain) + (new.quantity or Decimal(0))
     if filled > (new.ordered_quantity or Decimal(0)):
         raise Problem(

@@ -89,6 +89,7 @@ class Service:
         await asyncio.to_thread(self.inbox.close)
         await asyncio.sleep(0)  # lets the last durable reports settle
         self.logs.close()
+        self._beat.stopped()
 
     @property
     def problems(self) -> list[str]:

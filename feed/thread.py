@@ -5,46 +5,10 @@ Pure: the same records in the same order give the same thread, whether they come
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 
-import msgspec
-
+from domain.callback import Callback
 from domain.vocabulary import Stage
-
-
-class Record(msgspec.Struct, frozen=True, kw_only=True):
-    """One stored report as the journal holds it: ``domain.callback.Callback`` and what an order adds to it."""
-
-    id: str
-    subscriber: str
-    signal_id: str
-    surface: str
-    mode: str
-    stage: Stage
-    rev: int
-    body_sha256: str
-    received_at: datetime
-    reported_at: datetime
-    decision: str | None = None
-    reason: str = ""
-    fill_id: str | None = None
-    quantity: Decimal | None = None
-    price: Decimal | None = None
-    ordered_quantity: Decimal | None = None
-    fee: Decimal | None = None
-    realised: Decimal | None = None
-    currency: str | None = None
-    late: bool = False
-    parked: bool = False
-    skew_s: Decimal | None = None
-    implied: tuple[Stage, ...] = ()
-
-    @property
-    def chain(self) -> "Chain":
-        """What its corrections have in common with it."""
-        return self.stage, self.fill_id or ""
-
 
 Chain = tuple[Stage, str]
 Pair = tuple[str, str]  # subscriber, signal
@@ -56,12 +20,12 @@ SKIP = "skip"
 class Thread:
     """Chains of reports, each with its corrections in order of ``rev``."""
 
-    chains: dict[Chain, list[Record]] = field(default_factory=dict)
+    chains: dict[Chain, list[Callback]] = field(default_factory=dict)
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Callback) -> None:
         self.chains.setdefault(record.chain, []).append(record)
 
-    def known(self, chain: Chain, rev: int) -> Record | None:
+    def known(self, chain: Chain, rev: int) -> Callback | None:
         """Return the report that has this place already."""
         revisions = self.chains.get(chain, [])
         return revisions[rev] if rev < len(revisions) else None
@@ -69,17 +33,17 @@ class Thread:
     def next_rev(self, chain: Chain) -> int:
         return len(self.chains.get(chain, []))
 
-    def latest(self, chain: Chain) -> Record | None:
+    def latest(self, chain: Chain) -> Callback | None:
         revisions = self.chains.get(chain)
         return revisions[-1] if revisions else None
 
     @property
-    def fills(self) -> list[Record]:
+    def fills(self) -> list[Callback]:
         """The latest version of each fill."""
         return [revisions[-1] for (stage, _), revisions in self.chains.items() if stage is Stage.EXECUTED]
 
     @property
-    def resolved(self) -> Record | None:
+    def resolved(self) -> Callback | None:
         return self.latest((Stage.RESOLVED, ""))
 
     @property
@@ -105,7 +69,7 @@ class Thread:
         return self.resolved is not None and self.covers(self.resolved.quantity)
 
 
-def gather(records: Iterable[Record]) -> dict[Pair, Thread]:
+def gather(records: Iterable[Callback]) -> dict[Pair, Thread]:
     """Fold reports, in the order in which they were stored, into threads."""
     threads: dict[Pair, Thread] = {}
     for record in records:

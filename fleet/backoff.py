@@ -26,15 +26,13 @@ class History:
 def after_start(history: History, now: float, *, clean: bool) -> History:
     """Return the history with a start at ``now``; ``clean`` says the last run ended on purpose."""
     if history.last_start is None or clean or now - history.last_start >= STABLE_S:
-        kept = () if clean else tuple(t for t in history.crashes if now - t < LOOP_WINDOW_S)
-        return History(kept, now)
-    recent = tuple(t for t in history.crashes if now - t < LOOP_WINDOW_S)
-    return History((*recent, now), now)
+        return History(() if clean else _within(history, now, LOOP_WINDOW_S), now)
+    return History((*_within(history, now, LOOP_WINDOW_S), now), now)
 
 
 def delay_s(history: History, now: float) -> float:
     """Return the seconds to wait before this start, without jitter."""
-    recent = [t for t in history.crashes if now - t < STABLE_S]
+    recent = _within(history, now, STABLE_S)
     return min(FIRST_S * 2 ** (len(recent) - 1), LONGEST_S) if recent else 0.0
 
 
@@ -72,3 +70,8 @@ def refuse_loop(name: str, path: Path) -> Misconfigured:
         f"{LOOP_STARTS} crashes within {LOOP_WINDOW_S:.0f} s",
         f"read its log, mend the cause, remove {path} and start it again",
     )
+
+
+def _within(history: History, now: float, span_s: float) -> tuple[float, ...]:
+    """Return the crashes of the last ``span_s`` seconds; one in the future was noted by a clock that has been put right."""
+    return tuple(t for t in history.crashes if 0 <= now - t < span_s)

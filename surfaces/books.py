@@ -14,10 +14,10 @@ from domain.clock import Clock
 from domain.decision import Decision
 from domain.house import House
 from domain.ids import new_id
-from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.operation import Cooldown, DayStart, OperatorAction, StateChange, Suspension
 from domain.order import OrderEvent, OrderIntent
 from domain.signal import SignalAmend, SignalOpen
-from domain.vocabulary import Kind, Mode, Surface
+from domain.vocabulary import Cause, Kind, Mode, Surface
 from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
 
 
@@ -35,6 +35,7 @@ class Books:
             self._journals[stream] = Journal.open(directory, clock=clock)
             self._replay(read(directory))
         self._resolutions = Tail(house.log(surface, "resolutions"), None)
+        self._actions = Tail(house.log("operator", "actions"), None)
         self.follow()
 
     def __enter__(self) -> "Books":
@@ -52,6 +53,7 @@ class Books:
         while batch := self._resolutions.poll():
             self._replay(batch)
             seen.extend(batch)
+        self._obey()
         return seen
 
     def decided(self, decision: Decision) -> None:
@@ -60,7 +62,7 @@ class Books:
 
     def changed(self, change: StateChange) -> None:
         """Write a change of operating state; unchanged states are not written again."""
-        if change != self.fold.state:
+        if change != self.fold.wish(change.cause):
             self._append("decisions", Kind.STATE, change)
 
     def day_started(self, day: DayStart) -> None:
@@ -94,6 +96,18 @@ class Books:
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def _obey(self) -> None:
+        """Take over what the operator ordered since the last order this surface wrote down as obeyed."""
+        while batch := self._actions.poll():
+            for entry in batch:
+                obeyed = self.fold.wish(Cause.OPERATOR).request or 0
+                is_mine = entry.kind == Kind.OPERATOR_ACTION and entry.record["surface"] == self.surface
+                if is_mine and entry.seq > obeyed:
+                    action = decode(entry.record, OperatorAction)
+                    self.changed(
+                        StateChange(state=action.state, reason=action.reason, flatten=action.flatten, request=entry.seq)
+                    )
 
     def _append(self, stream: str, kind: Kind, value: Any, record_id: str | None = None) -> None:
         fields = self._fields(value)

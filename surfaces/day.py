@@ -5,9 +5,9 @@ from decimal import Decimal
 
 import structlog
 
-from domain.operation import Cooldown, DayStart, StateChange, Suspension, tighter
+from domain.operation import Cooldown, DayStart, StateChange, Suspension
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import ExitReason, State
+from domain.vocabulary import Cause, ExitReason, State
 from market import sessions
 from risk.breaker import StopOut, cooldown_until, storms
 from risk.limits import Limits
@@ -29,15 +29,15 @@ def roll_day(books: Books, today: date, equity: Decimal, *, was_watching: bool) 
     if not was_watching:
         equity = max(equity, fold.bankroll.balance_before(sessions.day_bounds(today)[0]))
     books.day_started(DayStart(trading_day=today, equity=equity, currency=fold.bankroll.currency))
-    expires = fold.state.trading_day
+    expires = fold.wish(Cause.BREAKER).trading_day
     if expires is not None and expires < today:
-        books.changed(StateChange(state=State.RUN, reason=f"trading day {today} began"))
+        books.changed(StateChange(state=State.RUN, reason=f"trading day {today} began", cause=Cause.BREAKER))
 
 
 def check_breaker(books: Books, limits: Limits, settings: SurfaceSettings, equity: Decimal) -> None:
     """Go to REDUCE for the rest of the trading day when the day's loss, realised and marked, reaches its limit."""
     fold = books.fold
-    if fold.day is None or fold.state.trading_day is not None:
+    if fold.day is None or fold.wish(Cause.BREAKER).state is not State.RUN:
         return
     loss = fold.day.equity - equity
     if loss < limits.daily_loss:
@@ -46,8 +46,9 @@ def check_breaker(books: Books, limits: Limits, settings: SurfaceSettings, equit
     log.error("breaker_tripped", reason=reason)
     books.changed(
         StateChange(
-            state=tighter(fold.state.state, State.REDUCE),
+            state=State.REDUCE,
             reason=reason,
+            cause=Cause.BREAKER,
             trading_day=fold.day.trading_day,
             flatten=settings.flatten_on_breaker,
         )

@@ -8,12 +8,11 @@ import structlog
 from brokers.port import BrokerTrade, Executor
 from domain.ids import signal_of_order
 from domain.operation import StateChange
-from domain.vocabulary import Leg, State
+from domain.vocabulary import Cause, Leg, State
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 
 log = structlog.get_logger()
-REASON = "reconciliation"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,11 +87,11 @@ def _compare(
 
 
 def _record(books: Books, findings: Findings) -> None:
-    state = books.fold.state
+    state = books.fold.wish(Cause.RECONCILIATION).state
     books.reconciled({"clean": findings.is_clean, **{n: getattr(findings, n) for n in Findings.__slots__}})
     if not findings.is_clean:
         log.error("reconciliation_unexplained", **{n: getattr(findings, n) for n in Findings.__slots__})
-        if state.state is State.RUN:
-            books.changed(StateChange(state=State.REDUCE, reason=REASON))
-    elif state.state is State.REDUCE and state.reason == REASON:
-        books.changed(StateChange(state=State.RUN, reason="reconciliation explained"))
+        if state is State.RUN:
+            books.changed(StateChange(state=State.REDUCE, reason="unexplained", cause=Cause.RECONCILIATION))
+    elif state is not State.RUN:
+        books.changed(StateChange(state=State.RUN, reason="explained", cause=Cause.RECONCILIATION))

@@ -7,7 +7,7 @@ from domain.decision import Decision
 from domain.ledger.position import Position
 from domain.order import OrderIntent
 from domain.quotes import Instrument, Quote
-from domain.vocabulary import Leg, OrderState
+from domain.vocabulary import Cause, Leg, OrderState, State
 from risk.state import Exposure, RiskState, Status
 from surfaces.books import Books
 
@@ -54,7 +54,7 @@ def risk_state(
         stop_files=tuple(stop_reasons),
         equity=equity,
         day_start_equity=fold.day.equity if fold.day else fold.bankroll.balance,
-        breaker_tripped=fold.state.trading_day is not None,
+        breaker_tripped=fold.wish(Cause.BREAKER).state is not State.RUN,
         exposures=exposures(books),
         cooldowns={name: cooldown.until for name, cooldown in fold.cooldowns.items()},
         recent=fold.recent,

@@ -20,7 +20,7 @@ from brokers.oanda.outcome import Ticket
 from brokers.oanda.parse import Json, moment
 from brokers.oanda.transactions import TransactionLog
 from brokers.oanda.wire import Body, Wire
-from domain.errors import Ask, Refuse, Retry
+from domain.errors import Ask, Refuse, Retry, TBotError
 from domain.ids import signal_of_order
 from domain.order import OrderEvent, OrderIntent
 
@@ -53,7 +53,9 @@ class Exits:
                 return self._wire.write("a trade's close", request, lambda body: self._read(ticket, trade_id, body))
         except Rejected as error:
             return self._refused(replace(ticket, learned_at=self._wire.clock.now()), trade_id, error)
-        except (Retry, Refuse):
+        except Ask:
+            raise
+        except TBotError:
             self._book.exit_refused(trade_id, intent.client_order_id)
             raise
 

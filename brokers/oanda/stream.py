@@ -27,6 +27,7 @@ class PriceStream:
         self._clock = clock
         self._on_price = on_price
         self._markets: frozenset[str] = frozenset()
+        self._asked: frozenset[str] = frozenset()
         self._thread: threading.Thread | None = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -88,8 +89,9 @@ class PriceStream:
         return lines > 0
 
     def _open(self, api: Any) -> Iterable[Json]:
+        self._asked = self._markets
         request = sdk.pricing.PricingStream(
-            self._config.account_id, params={"instruments": ",".join(sorted(self._markets)), "snapshot": "true"}
+            self._config.account_id, params={"instruments": ",".join(sorted(self._asked)), "snapshot": "true"}
         )
         self.connections += 1
         lines: Iterable[Json] = api.request(request)
@@ -107,8 +109,8 @@ class PriceStream:
     def _hold(self, response: Any, *_args: Any, **_kwargs: Any) -> None:
         with self._lock:
             self._response = response
-        if self._stop.is_set():
-            self._hang_up()
+        if self._stop.is_set() or self._asked != self._markets:
+            self._hang_up()  # closed, or given a new market, while this connection was being made
 
     def _hang_up(self) -> None:
         """Shut the socket's receiving half: closing the response would wait for the reader's lock until it reads."""

@@ -1,7 +1,6 @@
 """The command line: arguments, prompts and exit codes, no logic of its own."""
 
 import json
-import os
 import sys
 import time
 from dataclasses import replace
@@ -10,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from tbot_client import __version__, check, errors, newhome, status
+from tbot_client import __version__, check, errors, newhome, questions, status
 from tbot_client.book import Book, say
 from tbot_client.clock import Clock, parse_clock
 from tbot_client.config import Config
-from tbot_client.errors import ClientError, Misconfigured
+from tbot_client.errors import ClientError
 from tbot_client.factory import broker as build_broker
 from tbot_client.home import Home, default_home, load, locked
 from tbot_client.listen import Listener
@@ -190,55 +189,10 @@ def init(
     Tokens are never taken from the command line, where other users could see them: use a file, an environment variable
     or the prompt.
     """
-
-    def ask(name: str, given: str, default: str = "", hidden: bool = False) -> str:
-        if given or non_interactive:
-            return given or default
-        return str(typer.prompt(name, default=default or None, hide_input=hidden))
-
-    kind = ask("Broker (oanda, paper)", broker, "paper")
-    rule = ask("Size rule (fixed, fraction, risk)", size_rule, "fixed")
-    value = ask("Units" if rule == "fixed" else "Fraction of equity", size_value)
-    is_oanda = kind == "oanda"
-    answers: newhome.Answers = {
-        "feed": {
-            "url": ask("Feed address (https://…)", feed_url),
-            "token": _secret("Feed token", "TBOT_FEED_TOKEN", token_file, ask),
-            "token_file": token_file and str(Path(token_file).expanduser().absolute()),
-            "surfaces": surface or [],
-        },
-        "broker": {
-            "kind": kind,
-            "account_id": ask("Account number", account_id) if is_oanda else "",
-            "token": _secret("Broker token", "TBOT_BROKER_TOKEN", broker_token_file, ask) if is_oanda else "",
-            "token_file": broker_token_file and str(Path(broker_token_file).expanduser().absolute()),
-            "api_url": api_url,
-            "stream_url": stream_url,
-        },
-        "size": {
-            "rule": rule,
-            ("units" if rule == "fixed" else "fraction"): value,
-            "max_units": ask("Never more units than", max_units, value if rule == "fixed" else ""),
-            "max_open": max_open,
-        },
-        "filters": {"instruments": instrument or []},
-        "limits": {"max_drift_bp": max_drift_bp, "max_age_s": max_age_s, "daily_loss": daily_loss},
-        "clock": {"spec": clock},
-        "poll": {"wait_s": wait_s, "broker_s": broker_s},
-    }
-    written = newhome.write(_home(home), answers, overwrite=force)
+    given = dict(locals())
+    written = newhome.write(_home(home), questions.answers(given), overwrite=force)
     say(f"{written} written. Next: tbot-client check")
     return errors.OK
-
-
-def _secret(name: str, variable: str, file: str, ask: newhome.Ask) -> str:
-    given = os.environ.get(variable, "")
-    if file:
-        return ""
-    token = ask(name, given, "", True)
-    if not token:
-        raise Misconfigured(f"{variable} or a token file", "neither", "a token is never taken as an argument")
-    return token
 
 
 @app.callback(invoke_without_command=True)

@@ -18,7 +18,7 @@ GRAMMAR = "'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'"
 
 
 class Clock:
-    """The only place that asks the machine for the time."""
+    """The only place that asks the machine what time it is."""
 
     def __init__(self, start: datetime | None = None, speed: float = 1.0, anchor: float = 0.0) -> None:
         self._start = start

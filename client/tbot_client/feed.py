@@ -1,5 +1,6 @@
 """The feed over HTTP: pages, snapshot and reports, with every answer turned into a page or an error to act on."""
 
+import time
 from typing import NoReturn, TypeAlias
 from urllib.parse import urlsplit
 
@@ -14,6 +15,7 @@ from tbot_client.wire import Page, parse_page
 Query: TypeAlias = list[tuple[str, str | int | float | bool | None]]
 LINE_BYTES = 64 * 1024
 CONNECT_S = 5.0
+BODY_S = 30.0
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -80,7 +82,7 @@ class FeedClient:
         most = self._limit * LINE_BYTES + (1 << 20)
         try:
             with self._http.stream("GET", path, params=query, timeout=timeout) as response:
-                body = _read(response, most)
+                body = _read(response, most, read_s + BODY_S)
         except httpx.HTTPError as error:
             raise Retry("an answer of the feed", type(error).__name__) from error
         if response.status_code != 200:
@@ -95,26 +97,28 @@ class FeedClient:
             Unreachable: the token is not accepted.
         """
         try:
-            response = self._http.post(
-                f"/api/signals/{signal_id}/{stage}",
-                content=body.encode(),
-                headers={"Content-Type": "application/json"},
-                timeout=httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s)),
-            )
+            timeout = httpx.Timeout(timeout_s, connect=min(CONNECT_S, timeout_s))
+            kind = {"Content-Type": "application/json"}
+            path = f"/api/signals/{signal_id}/{stage}"
+            with self._http.stream("POST", path, content=body.encode(), headers=kind, timeout=timeout) as response:
+                answer = _read(response, LINE_BYTES, timeout_s)
         except httpx.HTTPError as error:
             raise Retry("an answer of the feed", type(error).__name__) from error
         if response.status_code in (401, 403, 408, 429) or response.status_code >= 500:
-            _refuse(response, response.content)
-        return Answer(response.status_code, response.text[:300], _do_not_execute(response.content))
+            _refuse(response, answer)
+        return Answer(response.status_code, answer[:300].decode(errors="replace"), _do_not_execute(answer))
 
 
-def _read(response: httpx.Response, most: int) -> bytes:
-    chunks, size = [], 0
+def _read(response: httpx.Response, most: int, within_s: float) -> bytes:
+    """Read a body of bounded size in bounded time: a timeout between two bytes alone bounds neither."""
+    chunks, size, end = [], 0, time.monotonic() + within_s
     for chunk in response.iter_bytes():
         chunks.append(chunk)
         size += len(chunk)
-        if size > most:
-            raise Retry(f"at most {most} bytes", "more", "the rest was not read")
+        if size > most or time.monotonic() > end:
+            raise Retry(
+                f"at most {most} bytes within {within_s:.0f} s", f"{size} bytes so far", "the rest was not read"
+            )
     return b"".join(chunks)
 
 

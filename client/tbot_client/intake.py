@@ -3,18 +3,23 @@
 from datetime import datetime
 
 from tbot_client.book import Book, optional, say
-from tbot_client.clock import iso
+from tbot_client.clock import Clock, iso
 from tbot_client.errors import HistoryChanged
 from tbot_client.history import History
 from tbot_client.journal import Record
 from tbot_client.wire import BadLine, Item, Page, hash_matches, parse_item
 
+KEEP_S = 600.0
+
 
 class Intake:
     """Turns pages into records: an open to decide on, new levels, or a wanted end."""
 
-    def __init__(self, book: Book, surfaces: tuple[str, ...]) -> None:
+    def __init__(self, book: Book, surfaces: tuple[str, ...], clock: Clock) -> None:
         self._book = book
+        self._clock = clock
+        self._cursor = ""
+        self._keep_due = 0.0
         self._surfaces = surfaces
         self._history = History(book.state.hashes)
 
@@ -32,11 +37,22 @@ class Intake:
                 self._note(item, item.signal_id in page.expired)
         return named
 
-    def keep(self, cursor: str) -> None:
-        """Remember where to go on; called after everything before it was acted on."""
+    def keep(self, cursor: str, *, later: bool = False) -> None:
+        """Remember where to go on; called after everything before it was acted on.
+
+        ``later`` says that there was nothing to act on: losing such a place costs one more look at nothing, while
+        writing each down would be most of the journal.
+        """
+        self._cursor = cursor
+        if not later or self._clock.monotonic() >= self._keep_due:
+            self.save()
+
+    def save(self) -> None:
+        """Write the latest place down, if it is not."""
         state, hashes = self._book.state, self._history.saved()
-        if cursor != state.cursor or hashes != state.hashes:
-            self._book.write({"kind": "place", "cursor": cursor, "hashes": hashes})
+        self._keep_due = self._clock.monotonic() + KEEP_S
+        if self._cursor and (self._cursor != state.cursor or hashes != state.hashes):
+            self._book.write({"kind": "place", "cursor": self._cursor, "hashes": hashes})
 
     def _checked(self, raw: bytes) -> Item | None:
         try:

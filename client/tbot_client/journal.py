@@ -14,6 +14,8 @@ import msgspec
 from tbot_client.errors import ClientError
 
 Record = dict[str, Any]
+# macOS has no fdatasync.
+_sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 class Journal:
@@ -38,7 +40,7 @@ class Journal:
             written = os.write(self._fd, data)
             if written != len(data):
                 raise OSError(f"only {written} of {len(data)} bytes could be written: is the disk full?")
-            os.fdatasync(self._fd)
+            _sync(self._fd)
         except OSError:
             os.ftruncate(self._fd, size)
             raise

@@ -34,7 +34,7 @@ class Loop:
         self._config, self._home, self._clock, self._book, self._broker = config, home, clock, book, broker
         self._feed = FeedClient(config)
         self._waiting = FeedClient(config)
-        self._intake = Intake(book, config.feed.surfaces)
+        self._intake = Intake(book, config.feed.surfaces, clock)
         self._booking = Booking(book, broker, clock, config)
         outward = None if is_dry else self._feed
         self._outbox = Outbox(book, outward, clock, Backoff(poll.retry_s, poll.retry_max_s))
@@ -112,7 +112,8 @@ class Loop:
         """Write a page down, act on it, and only then remember the place after it."""
         self._note(page)
         self._trader.work()
-        self._intake.keep(page.after)
+        self._intake.keep(page.after, later=not page.items)
+        self._backoff.reset()
 
     def _main_loop(self, deadline: float | None) -> None:
         self._poller.start(self._book.state.cursor)
@@ -135,11 +136,13 @@ class Loop:
     def _resync(self, error: Resync) -> None:
         say(str(error))
         self._poller.stop()
+        named_s = None
         try:
             self._synchronise(lost_place=True)
         except (Retry, Ask) as problem:
             say(str(problem))
-            self._pause(self._backoff.next(getattr(problem, "after_s", None)), None)
+            named_s = getattr(problem, "after_s", None)
+        self._pause(self._backoff.next(named_s), None)
         self._poller = self._new_poller()
         self._poller.start(self._book.state.cursor)
 
@@ -165,6 +168,7 @@ class Loop:
             except Resync as error:
                 say(str(error))
                 self._synchronise(lost_place=True)
+                self._pause(self._backoff.next(), deadline)
                 continue
             except Retry as error:
                 raise Unreachable(error.expected, error.found, "check the network and config.toml") from error
@@ -193,6 +197,7 @@ class Loop:
 
     def _shutdown(self) -> None:
         self._poller.stop()
+        self._intake.save()
         self._feed.close()
 
     def _exit_code(self, once: bool) -> int:

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from tbot_client.config import parse
@@ -10,7 +10,6 @@ from tbot_client.errors import Misconfigured
 from tbot_client.home import Home
 
 Value = str | int | float | bool | list[str]
-Ask = Callable[[str, str, str, bool], str]
 Answers = Mapping[str, Mapping[str, Value | None]]
 _HEADER = "# Settings of tbot-client. Keep this file private: chmod 600. `tbot-client check` reads it back.\n"
 

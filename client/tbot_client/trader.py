@@ -4,6 +4,7 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from tbot_client import reports
+from tbot_client.backoff import Backoff
 from tbot_client.book import Book, say
 from tbot_client.booking import Booking
 from tbot_client.brokers.port import Broker, Order
@@ -34,6 +35,7 @@ class Trader:
         self._unsent: set[str] = set()
         self._absent_since: dict[str, float] = {}
         self._pause_until: dict[str, float] = {}
+        self._backoffs: dict[str, Backoff] = {}
         self._steps: dict[Phase, Callable[[Trade], None]] = {
             Phase.PENDING: self._consider,
             Phase.INTENDED: self._settle,
@@ -45,16 +47,26 @@ class Trader:
         for signal_id, trade in list(self._book.state.trades.items()):
             if self._clock.monotonic() >= self._pause_until.get(signal_id, 0.0):
                 self._step(trade)
-        for memory in (self._absent_since, self._pause_until):
+        self._forget()
+
+    def _forget(self) -> None:
+        """Drop what is remembered of trades that ended."""
+        for memory in (self._absent_since, self._pause_until, self._backoffs):
             for signal_id in memory.keys() - self._book.state.trades.keys():
                 del memory[signal_id]
 
     def _step(self, trade: Trade) -> None:
         try:
             self._steps[trade.phase](trade)
-        except (Retry, Ask, Unreachable) as error:
+        except (Retry, Ask, Refused, Unreachable) as error:
             say(f"{trade.signal_id} {trade.market}: {error}")
-            self._pause(trade, max(getattr(error, "after_s", None) or 0.0, self._config.poll.retry_s))
+            self._back_off(trade, getattr(error, "after_s", None))
+
+    def _back_off(self, trade: Trade, named_s: float | None = None) -> None:
+        """Wait longer each time: a market may be closed for a weekend."""
+        poll = self._config.poll
+        backoff = self._backoffs.setdefault(trade.signal_id, Backoff(poll.retry_s, poll.retry_max_s))
+        self._pause(trade, backoff.next(named_s))
 
     def _pause(self, trade: Trade, seconds: float) -> None:
         self._pause_until[trade.signal_id] = self._clock.monotonic() + seconds
@@ -164,7 +176,7 @@ class Trader:
             say(f"{trade.signal_id} {trade.market}: {error}")
         if trade.signal_id not in self._book.state.trades:
             return
-        self._pause(trade, self._config.poll.retry_s)
+        self._back_off(trade)
         self._booking.catch_up()
         if trade.signal_id in self._book.state.trades and not self._is_held(trade) and self._is_absent(trade):
             self._booking.lose(trade)

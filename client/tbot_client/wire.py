@@ -16,6 +16,7 @@ from tbot_client.errors import Retry
 SIGNAL_ID = re.compile(r"sig_[0-9A-HJKMNP-TV-Z]{26}")
 # What may follow the hashed bytes: the hash and one signature. Anything else there would be covered by nothing.
 _TAIL = re.compile(rb',"h":"([0-9a-f]{64})"(?:,"sig":"[A-Za-z0-9+/=_-]{1,256}")?\}\Z')
+LONGEST_TEXT = 200
 _TAIL_ROOM = 64 + 8 + 256 + 16
 
 
@@ -91,6 +92,7 @@ class BadLine(Exception):
     """A line that can't be what the publisher wrote; the message says why."""
 
 
+_TEXTS = tuple(name for name, kind in Item.__annotations__.items() if kind is str)
 _NUMBERS = tuple(name for name, kind in Item.__annotations__.items() if kind == Decimal | None)
 _page = msgspec.json.Decoder(Page)
 _item = msgspec.json.Decoder(Item)
@@ -136,6 +138,9 @@ def parse_item(raw: bytes) -> Item:
 
 
 def _problem(item: Item) -> str:
+    # Texts end up in terminals and reports.
+    if not all(getattr(item, name).isprintable() and len(getattr(item, name)) <= LONGEST_TEXT for name in _TEXTS):
+        return "a text that is too long or can't be printed"
     numbers = (getattr(item, name) for name in _NUMBERS)
     if any(number is not None and not number.is_finite() for number in numbers):
         return "a number that is none"

@@ -100,6 +100,12 @@ def client(tmp_path, feed, broker):
     return Client(tmp_path / "home", feed, broker)
 
 
+@pytest.fixture
+def make_client(tmp_path_factory):
+    """Return a maker of clients, each on a home of its own."""
+    return lambda feed, broker: Client(tmp_path_factory.mktemp("home"), feed, broker)
+
+
 @pytest.fixture(scope="session")
 def _venue():
     if not (ROOT / "simulators" / "oanda" / "__main__.py").exists():

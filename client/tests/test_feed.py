@@ -174,3 +174,20 @@ def test_pages_follow_each_other_until_there_is_no_more(client, feed, broker):
     signals = [feed.open() for _ in range(5)]
     client.with_(poll={"limit": 2}, size={"max_open": 9}).run_once()
     assert all(feed.stages(signal) == ["ack", "executed"] for signal in signals)
+
+
+@pytest.mark.parametrize("text", ["EUR\x1b[2JUSD", "x" * 300])
+def test_a_text_that_could_play_with_a_terminal_is_left_out(client, feed, broker, text):
+    feed.open(market=text)
+    client.run_once()
+    assert (broker.orders, client.state.counts["malformed"]) == ([], 1)
+
+
+def test_polls_without_news_leave_the_journal_as_it_is(client, feed):
+    feed.open()
+    client.run_once()
+    client.run_once()
+    size = client.home.journal.stat().st_size
+    for _ in range(5):
+        client.run_once()
+    assert client.home.journal.stat().st_size == size

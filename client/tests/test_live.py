@@ -42,7 +42,7 @@ def test_a_trade_from_open_to_close_and_nothing_private_ever_reaches_the_feed(li
         ("status", {"status": 503}),
         ("status", {"status": 502, "after_accept": True}),
         ("non_json", {}),
-        ("late_transactions", {"seconds": 0.3, "path": "*"}),
+        ("late_transactions", {"seconds": 0.3, "path": None}),
     ],
 )
 def test_a_fault_on_the_order_leaves_exactly_one_position(live, feed, venue, action, fields):

@@ -12,7 +12,7 @@ from simulators.oanda.tape import Quote
 from simulators.oanda.trades import ZERO, Trade
 from simulators.oanda.triggers import fill_points
 from simulators.oanda.valuation import margin_for, valuate
-from simulators.oanda.wire import Json, amount, factor, from_points, price, rfc3339, units
+from simulators.oanda.wire import Json, amount, booked, factor, from_points, price, rfc3339, units
 
 _SIDES = ("long", "short")
 
@@ -147,7 +147,7 @@ def _reduce(execution: Execution, plan: Plan, fill_id: str) -> tuple[list[Json],
     account, closed, reduced, total = execution.account, [], None, ZERO
     for trade, size in plan.reductions:
         signed = size if trade.is_long else -size
-        profit = execution.factors.home((execution.price - trade.price) * signed)
+        profit = booked(execution.factors.home((execution.price - trade.price) * signed))
         trade.close(size, execution.price, profit, fill_id, execution.batch.time)
         account.note_trade(trade)
         account.book_profit(trade.instrument, "long" if trade.is_long else "short", profit)

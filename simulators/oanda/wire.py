@@ -38,8 +38,13 @@ def invalid_value(name: str, detail: str = "") -> ApiError:
 
 def amount(value: Decimal) -> str:
     """Write a home-currency amount with four decimals."""
+    return str(booked(value))
+
+
+def booked(value: Decimal) -> Decimal:
+    """Round an amount to what the wire shows, so that balances are the sum of the profits a client was told."""
     # adding zero turns a negative zero into a plain one
-    return str(value.quantize(_AMOUNT, ROUND_HALF_EVEN) + 0)
+    return value.quantize(_AMOUNT, ROUND_HALF_EVEN) + 0
 
 
 def ratio(value: Decimal) -> str:

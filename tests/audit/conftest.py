@@ -1,5 +1,6 @@
 """A surface's history, told event by event and kept as the records its four journals would hold."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from audit.fold import SurfaceFold
 from domain.candidate import Candidate, Estimate
 from domain.clock import FakeClock, iso, parse_iso
 from domain.decision import Decision, Size, Verdict
@@ -18,6 +20,7 @@ from domain.quotes import Quote
 from domain.resolution import Resolution
 from domain.signal import SignalAmend, SignalClose, SignalOpen
 from domain.vocabulary import (
+    Cause,
     Code,
     ExitReason,
     Gate,
@@ -236,8 +239,8 @@ class Story:
         cooldown = Cooldown(market=market, until=until, reason="stop_loss", signal_id=self.signal(n))
         return self._append("decisions", Kind.COOLDOWN, cooldown)
 
-    def change(self, state: State, reason: str = "test") -> dict[str, Any]:
-        return self._append("decisions", Kind.STATE, StateChange(state=state, reason=reason))
+    def change(self, state: State, reason: str = "test", cause: Cause = Cause.OPERATOR) -> dict[str, Any]:
+        return self._append("decisions", Kind.STATE, StateChange(state=state, reason=reason, cause=cause))
 
     def begin_day(self, equity: str = "10000") -> dict[str, Any]:
         day = DayStart(trading_day=self.now.date(), equity=D(equity), currency="USD")
@@ -303,3 +306,16 @@ def story() -> Story:
 def new_story() -> type[Story]:
     """For property tests, which need a new history for each example."""
     return Story
+
+
+@pytest.fixture
+def fold() -> Callable[[Iterable[dict[str, Any]]], SurfaceFold]:
+    """Fold records over a bankroll of 1,000 USD."""
+
+    def of(records: Iterable[dict[str, Any]]) -> SurfaceFold:
+        folded = SurfaceFold(D(1000), "USD")
+        for record in records:
+            folded.apply(record)
+        return folded
+
+    return of

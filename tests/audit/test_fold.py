@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audit.fold import SurfaceFold
 from domain.errors import Refuse
-from domain.vocabulary import Gate, Leg, OrderState, State
+from domain.vocabulary import Cause, Gate, Leg, OrderState, State
 
 D = Decimal
 EXIT = Leg.EXIT
@@ -29,6 +29,7 @@ TRADES = st.fixed_dictionaries(
         "late_fill": st.booleans(),
         "cooled": st.integers(0, 90),
         "state": st.sampled_from([None, *State]),
+        "cause": st.sampled_from(Cause),
     }
 )
 
@@ -36,7 +37,7 @@ TRADES = st.fixed_dictionaries(
 def tell(story, n, trade):
     """Let one trade happen, with everything written in the order in which it could have been."""
     if trade["state"] is not None:
-        story.change(trade["state"], f"because {n}")
+        story.change(trade["state"], f"because {n}", trade["cause"])
     if not trade["admitted"]:
         story.refuse(n, Gate.EDGE, "1", "2")
         return
@@ -98,6 +99,11 @@ def fold_of(records):
     return fold
 
 
+def fold_state_after(fold, record):
+    fold.apply(record)
+    return fold.state.state
+
+
 def beliefs(fold):
     """Return everything that surface, resolver and gates ask a fold."""
     return {
@@ -108,6 +114,7 @@ def beliefs(fold):
         "balance": fold.bankroll.balance,
         "high_water_mark": fold.bankroll.high_water_mark,
         "state": fold.state,
+        "wishes": fold.wishes,
         "day": fold.day,
         "recent": fold.recent,
         "cooldowns": fold.cooldowns,
@@ -121,7 +128,7 @@ def beliefs(fold):
     }
 
 
-@settings(max_examples=150)
+@settings(max_examples=300)
 @given(trades=st.lists(TRADES, max_size=4), random=st.randoms(use_true_random=False))
 def test_any_interleaving_of_the_four_logs_folds_to_the_same_beliefs(new_story, trades, random):
     story = new_story()
@@ -136,7 +143,7 @@ def test_any_interleaving_of_the_four_logs_folds_to_the_same_beliefs(new_story, 
     assert beliefs(fold_of(r for name in reversed(streams) for r in streams[name])) == live
 
 
-@settings(max_examples=50)
+@settings(max_examples=200)
 @given(trades=st.lists(TRADES, max_size=4))
 def test_at_every_moment_of_a_life_what_is_open_can_be_asked(new_story, trades):
     story = new_story()
@@ -330,16 +337,32 @@ def test_a_refused_candidate_is_not_remembered_as_recent_and_an_admitted_one_is(
     assert refused["candidate"]["thesis"] not in {thesis for _, _, thesis in fold.recent}
 
 
-def test_state_day_and_suspensions_are_the_last_ones_written(story):
-    story.change(State.REDUCE, "breaker")
+def test_the_tightest_wish_rules_until_its_own_cause_takes_it_back(story):
+    fold = fold_of([])
+    assert fold.state.state is State.RUN
+
+    states = [
+        fold_state_after(fold, story.change(state, str(state), cause))
+        for state, cause in (
+            (State.REDUCE, Cause.BREAKER),
+            (State.HALT, Cause.OPERATOR),
+            (State.RUN, Cause.RECONCILIATION),
+            (State.RUN, Cause.OPERATOR),
+            (State.RUN, Cause.BREAKER),
+        )
+    ]
+
+    assert states == [State.REDUCE, State.HALT, State.HALT, State.REDUCE, State.RUN]
+    assert fold.wish(Cause.OPERATOR).state is State.RUN
+
+
+def test_day_and_suspensions_are_the_last_ones_written(story):
     story.begin_day("900")
     story.begin_day("950")
     story.suspend("breakout.h1")
-    story.change(State.HALT, "operator")
 
     fold = fold_of(story.records)
 
-    assert (fold.state.state, fold.state.reason) == (State.HALT, "operator")
     assert fold.day.equity == 950
     assert list(fold.suspensions) == ["breakout.h1"]
 

@@ -1,7 +1,7 @@
 """The dry run's own rules: triggers on closed bars, restart, and money in another currency."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from brokers.dry_run import triggers
 from brokers.dry_run.executor import DryRunExecutor
+from brokers.port import BrokerTrade
 from domain.errors import Retry
 from domain.quotes import Bar, Ohlc
 from domain.vocabulary import ExitReason, OrderState, Side
@@ -212,10 +213,6 @@ PRICES = st.integers(109_000, 111_000).map(lambda points: D(points) / 100_000)
 
 @given(low=PRICES, high=PRICES, first=st.floats(0, 1), last=st.floats(0, 1), side=st.sampled_from(list(Side)))
 def test_no_exit_lies_outside_its_bar_and_a_stop_never_pays_more_than_its_level(low, high, first, last, side):
-    from datetime import UTC, datetime
-
-    from brokers.port import BrokerTrade
-
     low, high = min(low, high), max(low, high)
     span = high - low
     bid = Ohlc(open=low + span * D(str(first)), high=high, low=low, close=low + span * D(str(last)))

@@ -99,6 +99,10 @@ def test_no_package_loads_the_sdk_by_itself(name):
 def test_sdk_is_named_in_one_module_only():
     importlib.import_module("brokers.oanda.client")
     folder = ROOT / "brokers"
-    users = [path.name for path in folder.rglob("*.py") if "import oandapyV20" in (t := path.read_text()) or "from oandapyV20" in t]
+    users = [
+        path.name
+        for path in folder.rglob("*.py")
+        if "import oandapyV20" in (t := path.read_text()) or "from oandapyV20" in t
+    ]
 
     assert users == ["sdk.py"]

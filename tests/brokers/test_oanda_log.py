@@ -8,6 +8,7 @@ import pytest
 
 from brokers.oanda.cursor import FillReader
 from domain.errors import Misconfigured, Refuse
+from domain.settings import Secret
 from domain.vocabulary import ExitReason, Side
 
 pytestmark = pytest.mark.contract
@@ -94,7 +95,9 @@ def test_stop_and_target_are_told_apart(venue, entry, eventually):
     quote = data.quotes(["EUR_USD"])["EUR_USD"]
     tight = entry(quote, take_profit=quote.ask + D("0.00002"))
     (event,) = executor.submit(tight)
-    mirrored = replace(entry(quote, side=Side.SELL), take_profit=quote.bid - D("0.03"), stop_loss=quote.ask + D("0.00002"))
+    mirrored = replace(
+        entry(quote, side=Side.SELL), take_profit=quote.bid - D("0.03"), stop_loss=quote.ask + D("0.00002")
+    )
     executor.submit(mirrored)
     fills = eventually(lambda: (f := [x for x in executor.fills_since(cursor)[0] if x.closes]) and f, 30)
 
@@ -111,8 +114,6 @@ def test_cursor_that_is_no_transaction_is_refused(venue):
 
 
 def test_wrong_token_is_a_setting_for_a_person_to_mend(venue):
-    from domain.settings import Secret
-
     _, executor = venue.connect(token=Secret("not-the-one"))
     with pytest.raises(Misconfigured, match="OANDA_TOKEN"):
         executor.account()

@@ -154,7 +154,11 @@ def test_fill_that_closes_two_trades_and_opens_one_has_three_parts_with_keys_of_
     assert [item.realised for item in found] == [D("1.25"), D(-2), D(0)]
     assert [item.fee for item in found] == [D("0.01"), D(0), D(0)]
     assert [item.opened_by for item in found] == [ENTRY, None, "somebody"]
-    assert [(item.side, item.quantity) for item in found] == [(Side.SELL, D(100)), (Side.SELL, D(50)), (Side.SELL, D(150))]
+    assert [(item.side, item.quantity) for item in found] == [
+        (Side.SELL, D(100)),
+        (Side.SELL, D(50)),
+        (Side.SELL, D(150)),
+    ]
     assert len(parts(transaction)) == 3
 
 
@@ -226,7 +230,14 @@ def test_order_without_fill_or_cancel_is_accepted():
 
 def test_of_two_orders_with_one_id_the_one_that_filled_counts():
     opened = fill(clientOrderID=ENTRY, tradeOpened={"tradeID": "2317", "units": "-100"})
-    refused = {"id": "2320", "type": "ORDER_CANCEL", "orderID": "2319", "clientOrderID": ENTRY, "reason": "X", "time": "x"}
+    refused = {
+        "id": "2320",
+        "type": "ORDER_CANCEL",
+        "orderID": "2319",
+        "clientOrderID": ENTRY,
+        "reason": "X",
+        "time": "x",
+    }
     found = outcome.of_log(ticket(), [create(), opened, create("2319"), refused])
 
     assert [(event.state, event.broker_trade_id) for event in found] == [(OrderState.FILLED, "2317")]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -183,7 +184,7 @@ def test_bars_are_complete_with_bid_and_ask_and_within_their_bounds(venue):
 
     assert bars[0].start >= start
     assert bars[-1].start < end
-    assert all(a.start < b.start for a, b in zip(bars, bars[1:], strict=False))
+    assert all(a.start < b.start for a, b in pairwise(bars))
     assert all(bar.bid.low <= bar.bid.high < bar.ask.high for bar in bars)
 
 

@@ -126,7 +126,7 @@ def test_written_moments_have_one_width_and_read_back_as_themselves(moment):
 
     assert len(text) == 27
     assert text.endswith("Z")
-    assert parse_iso(text) == moment
+    assert parse_iso(text) == moment.astimezone(UTC)  # an hour that comes twice equals no moment of another zone
 
 
 @given(MOMENTS, MOMENTS)

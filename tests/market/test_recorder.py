@@ -65,8 +65,10 @@ def test_duckdb_reads_quotes_and_bars(recorder, tmp_path):
     recorder.quotes([quote(), quote(0.1, bid="1.10005")])
     recorder.bars([bar()])
     recorder.flush()
-    quotes = duckdb.sql(f"SELECT market, max(bid), count(*) FROM '{tmp_path}/market/quotes-*.csv' GROUP BY 1").fetchall()
-    bars = duckdb.sql(f"SELECT market, bid_high, ask_close, volume FROM '{tmp_path}/market/bars-*.csv'").fetchall()
+    quotes = duckdb.read_csv(f"{tmp_path}/market/quotes-*.csv").aggregate("market, max(bid), count(*)").fetchall()
+    bars = (
+        duckdb.read_csv(f"{tmp_path}/market/bars-*.csv").select("market", "bid_high", "ask_close", "volume").fetchall()
+    )
 
     assert quotes == [("EUR_USD", 1.10005, 2)]
     assert bars == [("EUR_USD", 1.2, 1.15, 7)]

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from market import sessions
 
-MOMENTS = st.datetimes(datetime(2010, 1, 1), datetime(2035, 1, 1)).map(lambda moment: moment.replace(tzinfo=UTC))
+FIRST, LAST = datetime.fromisoformat("2010-01-01"), datetime.fromisoformat("2035-01-01")
+MOMENTS = st.datetimes(FIRST, LAST).map(lambda moment: moment.replace(tzinfo=UTC))
 
 
 def utc(text):
@@ -88,4 +89,4 @@ def test_open_and_close_alternate(moment):
 
 def test_naive_moments_are_refused():
     with pytest.raises(ValueError, match="timezone-aware"):
-        sessions.is_open(datetime(2014, 5, 6))
+        sessions.is_open(FIRST)

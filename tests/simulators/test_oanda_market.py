@@ -235,3 +235,10 @@ def test_recording_moves_by_whole_weeks_onto_another_start(recordings, tape):
     assert (source.year, source.month, source.day, source.hour) == (2014, 5, 7, 13)
     assert moved.is_covered("NZD_USD", start)
     assert tape.last("EUR_USD", quote.source).bid == quote.bid
+
+
+@pytest.mark.parametrize("week", [("2014-05-02T21", "2014-05-04T21"), ("2015-01-09T22", "2015-01-11T22")])
+def test_market_closes_and_opens_at_five_in_new_york(week):
+    friday, sunday = (parse_time(f"{moment}:00:00Z") for moment in week)
+
+    assert (is_open(friday - 1), is_open(friday), is_open(sunday - 1), is_open(sunday)) == (True, False, False, True)

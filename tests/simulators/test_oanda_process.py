@@ -13,6 +13,7 @@ import pytest
 from simulators.oanda.account import Account
 from simulators.oanda.clock import ClockError, parse_clock
 from simulators.oanda.persistence import StateError, Store
+from simulators.oanda.run import main
 
 ACCOUNT = "101-001-1-001"
 BASE = f"/v3/accounts/{ACCOUNT}"
@@ -40,13 +41,12 @@ def test_help_names_every_option_and_an_example(run_command):
         (["--faults", "/nowhere.json"], ["cannot read"]),
     ],
 )
-def test_misuse_is_one_line_and_code_two(run_command, arguments, words):
-    done = run_command(*arguments)
+def test_misuse_is_one_line_and_code_two(capsys, arguments, words):
+    code, printed = main(arguments), capsys.readouterr()
 
-    assert done.returncode == 2
-    assert len(done.stderr.splitlines()) == 1
-    assert all(word in done.stderr for word in words)
-    assert "secret-token" not in done.stderr
+    assert (code, printed.out, len(printed.err.splitlines())) == (2, "", 1)
+    assert all(word in printed.err for word in words)
+    assert "secret-token" not in printed.err
 
 
 def test_bad_fault_script_names_the_field_and_bad_clock_may_come_from_the_environment(run_command, tmp_path):
