@@ -3,6 +3,8 @@
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
+import stamina
+
 from brokers.port import Executor, MarketData
 from domain.clock import Clock
 from domain.vocabulary import Mode
@@ -21,6 +23,8 @@ def connect_oanda(
     """
     from brokers.oanda.client import connect  # noqa: PLC0415  the SDK costs 30 MiB: only who trades FX pays it
 
+    # Each caller logs a failure once it is final; a line for every repetition would bury it.
+    stamina.instrumentation.set_on_retry_hooks([])
     data, executor = connect(config, clock)
     if mode is not Mode.DRY_RUN:
         return data, executor

@@ -73,5 +73,5 @@ def refuse_loop(name: str, path: Path) -> Misconfigured:
 
 
 def _within(history: History, now: float, span_s: float) -> tuple[float, ...]:
-    """Return the crashes of the last ``span_s`` seconds; one in the future was noted by a clock that has been put right."""
+    """Return the crashes of the last ``span_s`` seconds, without what a wrong clock noted in the future."""
     return tuple(t for t in history.crashes if 0 <= now - t < span_s)

@@ -82,7 +82,9 @@ class _UnixTransport(xmlrpc.client.Transport):
         self._timeout_s = timeout_s
 
     def make_connection(self, host: Any) -> http.client.HTTPConnection:
-        return _UnixConnection(self._path, self._timeout_s)
+        connection = _UnixConnection(self._path, self._timeout_s)
+        self._connection = host, connection  # what close() closes
+        return connection
 
 
 class Supervisor:
@@ -90,8 +92,8 @@ class Supervisor:
 
     def __init__(self, home: Path, *, timeout_s: float = 5.0) -> None:
         self._socket = home / "run" / "supervisor.sock"
-        transport = _UnixTransport(self._socket, timeout_s)
-        self._server = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=transport)
+        self._transport = _UnixTransport(self._socket, timeout_s)
+        self._server = xmlrpc.client.ServerProxy("http://localhost/RPC2", transport=self._transport)
 
     def processes(self) -> list[dict[str, Any]]:
         """Return supervisor's facts about every process (name, statename, pid, start, now, exitstatus).
@@ -110,3 +112,5 @@ class Supervisor:
             return getattr(self._server.supervisor, method)()
         except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
             raise Retry(f"the supervisor at {self._socket} to answer", str(error), "start the fleet") from error
+        finally:
+            self._transport.close()

@@ -96,7 +96,7 @@ class ExitDesk:
         for intent in fold.unfinished(Leg.EXIT):
             if intent.signal_id != position.signal_id:
                 continue
-            since = fold.intended_at[intent.client_order_id] - timedelta(seconds=60)
+            since = fold.intended_at[intent.client_order_id]
             try:
                 self._write_without_fills(self._executor.find(intent.client_order_id, since=since))
             except (Retry, Ask) as error:

@@ -9,7 +9,7 @@ from brokers.port import Fill, MarketData
 from domain.errors import Retry
 from domain.ids import client_order_id
 from domain.ledger.position import Position, vwap
-from domain.order import OrderEvent
+from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Bar
 from domain.resolution import Resolution
 from domain.signal import SignalClose
@@ -27,10 +27,12 @@ RESTING = 0
 
 def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> tuple[Row, ...]:
     """Return the records of one exit execution: its order event and, when nothing is left open, the trade's end."""
-    event = _event(books, position, fill)
+    intent = _intent_behind(books, position, fill)
+    reason = (intent.reason if intent else None) or fill.reason or ExitReason.BROKER
+    event = _event(books, position, fill, intent, reason)
     after = position.with_exit(lot_of(event))
     rows: tuple[Row, ...] = ((Kind.ORDER_EVENT, None, event),)
-    return rows if after.quantity > 0 else rows + finish(books, data, after, _reason(books, fill), fill.currency)
+    return rows if after.quantity > 0 else rows + finish(books, data, after, reason, fill.currency)
 
 
 def finish(
@@ -46,17 +48,26 @@ def finish(
     return tuple(rows)
 
 
-def _reason(books: ResolverBooks, fill: Fill) -> ExitReason:
-    """Return why it ended: our own reason for an exit we sent, the broker's for a protective order."""
-    intent = books.fold.intents.get(fill.client_order_id or "")
-    ours = intent.reason if intent is not None else None
-    return ours or fill.reason or ExitReason.BROKER
+def _intent_behind(books: ResolverBooks, position: Position, fill: Fill) -> OrderIntent | None:
+    """Return our own exit order behind a fill, None when a protective order or somebody else closed the trade.
+
+    OANDA's log does not name an order that closed a trade by the trade's number. Such a fill is ours when an exit of
+    this position is still on its way.
+    """
+    if fill.client_order_id in books.fold.intents:
+        return books.fold.intents[fill.client_order_id]
+    if fill.reason not in (None, ExitReason.BROKER):
+        return None
+    on_their_way = [i for i in books.fold.unfinished(Leg.EXIT) if i.signal_id == position.signal_id]
+    return on_their_way[-1] if on_their_way else None
 
 
-def _event(books: ResolverBooks, position: Position, fill: Fill) -> OrderEvent:
+def _event(
+    books: ResolverBooks, position: Position, fill: Fill, intent: OrderIntent | None, reason: ExitReason
+) -> OrderEvent:
     resting = client_order_id(books.surface, position.signal_id, Leg.EXIT, RESTING)
     return OrderEvent(
-        client_order_id=fill.client_order_id or resting,
+        client_order_id=intent.client_order_id if intent else resting,
         signal_id=position.signal_id,
         leg=Leg.EXIT,
         state=OrderState.FILLED if fill.quantity >= position.quantity else OrderState.PARTIAL,
@@ -69,7 +80,7 @@ def _event(books: ResolverBooks, position: Position, fill: Fill) -> OrderEvent:
         currency=fill.currency,
         broker_trade_id=fill.trade_id,
         transaction_id=fill.transaction_id,
-        reason=fill.reason or "",
+        reason=reason,
     )
 
 

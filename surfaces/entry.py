@@ -49,7 +49,7 @@ class EntryDesk:
 
     def settle_unknown(self, intent: OrderIntent) -> bool:
         """Ask the broker about an order whose outcome is not known; return whether it is known now."""
-        since = self._books.fold.intended_at[intent.client_order_id] - timedelta(seconds=60)
+        since = self._books.fold.intended_at[intent.client_order_id]
         try:
             events = self._executor.find(intent.client_order_id, since=since)
         except (Retry, Ask) as error:

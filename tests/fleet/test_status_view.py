@@ -1,0 +1,210 @@
+"""How the fleet is shown: complete at any width, without anything that counts cut off."""
+
+import os
+import subprocess
+import sys
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from audit.tally import SubscriberTally, SurfaceTally
+from domain.house import House
+from fleet.status import FleetFacts, ProcessFacts, Watcher, as_dict, collect_once
+from fleet.view import line, page, plain
+
+TBOT = Path(sys.executable).parent / "tbot"
+ADDRESSES = {"feed": "http://127.0.0.1:45678/healthz", "stop entries": "touch " + "x" * 60 + "/logs/STOP"}
+WIDTHS = (80, 150)
+
+
+def surface() -> SurfaceTally:
+    """Return what a busy day at the longest leaves: numbers with many digits, in two currencies."""
+    return SurfaceTally(
+        decisions=12_345,
+        admitted=678,
+        refused=Counter({"EDGE": 9_876, "RISK_CONCENTRATION": 543, "DUPLICATE": 321, "MARKET_CLOSED": 99, "STALE": 1}),
+        signals=679,
+        closes=677,
+        resolved=676,
+        late=123,
+        wins=345,
+        realised={("oanda_candles", "USD"): Decimal("-1234.567"), ("sim", "USD"): Decimal(1), ("sim", "EUR"): Decimal(2)},
+        filled_orders={str(n) for n in range(680)},
+    )
+
+
+def process(name: str, state: str = "RUNNING", **beat: object) -> ProcessFacts:
+    return ProcessFacts(name=name, state=state, pid=123_456, uptime_s=86_400, rss_mib=61.27, beat=dict(beat))
+
+
+def full() -> FleetFacts:
+    facts = FleetFacts(
+        processes=[
+            process("simulator-oanda"),
+            process("oanda-fx", phase="ready", state="REDUCE", reason="daily loss", stopped=["STOP"], open=3),
+            process("resolver-fx", phase="ready", open=3, waiting=0),
+            process("feed", waiting=1),
+            process("demo-subscriber", "BACKOFF"),
+        ],
+        surfaces={"fx": surface()},
+        subscribers=SubscriberTally(
+            acked=670, skipped=Counter({"drift": 5}), executed=665, resolved=664, realised={"USD": Decimal("-12.345")}
+        ),
+    )
+    for n in range(20):
+        what = f"resolved by take_profit (oanda_candles): 12.34 USD [{n}] " + "and so on " * 30
+        facts.events.append((f"2014-05-06T07:{n:02}:00.000000Z", "fx/resolutions", what))
+    return facts
+
+
+def partial() -> FleetFacts:
+    facts = FleetFacts(processes=[process("oanda-fx", "STARTING"), process("feed", "FATAL")])
+    facts.surfaces["fx"] = SurfaceTally(decisions=1)
+    return facts
+
+
+def down() -> FleetFacts:
+    return FleetFacts(problem="expected the supervisor at run/supervisor.sock to answer; found nobody; start the fleet")
+
+
+def shown(facts: FleetFacts, width: int) -> str:
+    with open(os.devnull, "w") as nowhere:
+        console = Console(record=True, width=width, file=nowhere)
+        console.print(page(facts, title="T BOT demo", addresses=ADDRESSES, width=width))
+    return console.export_text()
+
+
+def words(text: str) -> str:
+    """Return the text in one line: what a cell says may be broken over several."""
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("facts", [FleetFacts(), partial(), down(), full()], ids=["empty", "partial", "down", "full"])
+def test_the_page_fits_its_width_whatever_there_is_to_show(facts: FleetFacts, width: int) -> None:
+    text = shown(facts, width)
+
+    assert max(len(row) for row in text.splitlines()) <= width
+    assert "T BOT demo" in text
+    assert "subscriber" in text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_count_is_on_the_page_in_full(width: int) -> None:
+    text = shown(full(), width)
+
+    for count in ("12345", "679", "680", "676", "123"):
+        assert count in text.split(), f"{count} is cut at {width} columns:\n{text}"
+    assert "…" not in text.partition("newest")[0]
+    assert "670 acked, skipped 5, 665 executed, 664 resolved, -12.35 USD" in words(text)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_process_is_on_the_page_with_its_state(width: int) -> None:
+    text = shown(full(), width)
+
+    for name in ("simulator-oanda", "oanda-fx", "resolver-fx", "feed", "demo-subscriber"):
+        assert name in text.split(), text
+    assert text.count("RUNNING") == 4
+    assert "BACKOFF" in text
+    assert "123456" in text
+    for said in ("REDUCE", "daily loss", "STOP file", "3 open"):
+        assert said in words(text), text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_the_most_frequent_refusals_and_the_money_are_on_the_page(width: int) -> None:
+    text = words(shown(full(), width))
+
+    for said in ("EDGE 9876", "RISK_CONCENTRATION 543", "USD", "EUR"):
+        assert said in text, text
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_only_the_newest_events_are_shown_and_each_takes_one_line(width: int) -> None:
+    text = shown(full(), width)
+
+    assert text.count("fx/resolutions") == 12
+    assert "05-06 07:19:00" in text
+    assert "05-06 07:07:00" not in text
+
+
+def test_an_event_that_looks_like_markup_or_an_escape_changes_nothing_on_the_screen() -> None:
+    facts = full()
+    facts.events.append(("2014-05-06T07:59:00.000000Z", "fx/state", "[red]not red[/red] \x1b[2J"))
+
+    text = shown(facts, 150)
+
+    assert "[red]not red[/red]" in text
+    assert "\x1b" not in text
+
+
+def test_a_problem_takes_the_place_of_the_processes() -> None:
+    assert "start the fleet" in words(shown(down(), 80))
+
+
+def test_plain_text_names_each_process_and_every_count() -> None:
+    text = plain(full())
+
+    assert len([row for row in text.splitlines() if "pid 123456" in row]) == 5
+    assert "12345 decisions, 679 signals, 680 executed, 676 resolved" in text
+    assert "670 acked, skipped 5, 665 executed, 664 resolved" in text
+
+
+@pytest.mark.parametrize("facts", [FleetFacts(), partial(), down()], ids=["empty", "partial", "down"])
+def test_plain_text_and_the_log_line_say_something_even_about_nothing(facts: FleetFacts) -> None:
+    assert "0 acked" in plain(facts)
+    assert "\n" not in line(facts)
+    assert "running" in line(facts)
+
+
+def test_the_log_line_holds_the_counts_of_every_surface() -> None:
+    assert line(full()).startswith("4/5 running; fx: 12345 decisions, 679 signals, 680 executed, 676 resolved")
+
+
+def test_real_and_synthetic_profit_are_told_apart() -> None:
+    assert "-1234.57 USD" in plain(full())
+    assert "-1233.57 USD" not in plain(full())
+    assert "-1233.57 USD" not in words(shown(full(), 150))
+
+
+def test_the_facts_as_json_hold_every_process_and_count() -> None:
+    facts = as_dict(full())
+
+    assert facts["processes"]["demo-subscriber"] == {"state": "BACKOFF", "pid": 123_456, "rss_mib": 61.27}
+    assert facts["surfaces"]["fx"] == {"decisions": 12_345, "signals": 679, "executed": 680, "resolved": 676}
+    assert facts["subscribers"] == {"acked": 670, "executed": 665, "resolved": 664, "realised": {"USD": "-12.345"}}
+
+
+def test_all_running_needs_at_least_one_process() -> None:
+    assert not FleetFacts().all_running
+    assert not partial().all_running
+    assert FleetFacts(processes=[process("feed")]).all_running
+
+
+def test_looking_at_an_empty_home_shows_that_nothing_runs(tbot_home: Path) -> None:
+    facts = collect_once(tbot_home)
+
+    assert facts.surfaces == {}
+    assert "start the fleet" in facts.problem
+    assert Watcher(House(home=tbot_home)).look().subscribers.acked == 0
+
+
+@pytest.mark.parametrize("option", [(), ("--json",)])
+def test_status_exits_with_3_when_nothing_runs(tbot_home: Path, option: tuple[str, ...]) -> None:
+    done = subprocess.run([str(TBOT), "status", "--home", str(tbot_home), *option], capture_output=True, text=True)
+
+    assert done.returncode == 3
+    assert "start the fleet" in done.stdout
+    assert done.stderr == ""
+
+
+def test_status_writes_nothing_into_the_home_it_looks_at(tbot_home: Path) -> None:
+    before = sorted(tbot_home.rglob("*"))
+
+    subprocess.run([str(TBOT), "status", "--home", str(tbot_home)], capture_output=True)
+
+    assert sorted(tbot_home.rglob("*")) == before

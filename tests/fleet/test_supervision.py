@@ -1,0 +1,249 @@
+"""The supervisor: its configuration, its death and its successor, and what is said when it does not answer."""
+
+import configparser
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from domain.errors import Misconfigured, Refuse, Retry
+from fleet.envfile import write_env_file
+from fleet.programs import FLEET
+from fleet.supervision import LONGEST_SOCKET, Supervisor, write_config
+
+ROOT = Path(__file__).parents[2]
+SUPERVISORD = Path(sys.executable).parent / "supervisord"
+# What a process looks like once its launcher has become it.
+MODULES = {"feed": "-m feed", "simulator-oanda": "-m simulators.oanda"}
+
+
+def until(what: str, holds: Callable[[], object], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.05)
+
+
+class LightFleet:
+    """Venue simulator and feed under a supervisord of their own: the two that start without anything to trade."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.supervisor = Supervisor(home)
+        self.most = Counter[str]()
+        for name in ("env", "logs", "run", "state"):
+            (home / name).mkdir()
+        write_env_file(home / "env" / "feed.env", {"FEED_CURSOR_SECRET": "0123456789abcdef" * 2, "FEED_PORT": "0"})
+        write_env_file(home / "env" / "simulator-oanda.env", {})
+        accounts = [{"id": "101-001-1-001", "token": "a-token", "currency": "USD", "balance": "1000"}]
+        (home / "env" / "simulator-oanda.json").write_text(json.dumps(accounts))
+        self.config = write_config(home, {"simulator-oanda": ["--port", "0"]}, clock="real")
+        self._leave_out("oanda-fx", "resolver-fx")
+
+    def _leave_out(self, *names: str) -> None:
+        parser = configparser.RawConfigParser()
+        parser.read(self.config)
+        for name in names:
+            parser.remove_section(f"program:{name}")
+        with self.config.open("w") as file:
+            parser.write(file)
+
+    def start(self) -> "subprocess.Popen[bytes]":
+        environment = {"PATH": os.environ["PATH"], "HOME": str(self.home)}
+        log = (self.home / "logs" / "supervisord.out").open("ab")
+        with log:
+            return subprocess.Popen(
+                [str(SUPERVISORD), "-n", "-c", str(self.config)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                cwd=self.home,
+                start_new_session=True,
+            )
+
+    def alive(self) -> dict[int, str]:
+        """Return pid -> command line of everything that was given this home."""
+        needle, found = f"TBOT_HOME={self.home}".encode(), {}
+        for entry in Path("/proc").glob("[0-9]*"):
+            try:
+                if needle in (entry / "environ").read_bytes().split(b"\0"):
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            except OSError:
+                continue
+        return {pid: line for pid, line in found.items() if line}
+
+    def workers(self) -> dict[str, list[int]]:
+        """Return name -> pids of the real processes, launchers that still wait left out; remember the most seen."""
+        lines = self.alive()
+        found = {name: [pid for pid, line in lines.items() if f"{mark} " in line] for name, mark in MODULES.items()}
+        for name, pids in found.items():
+            self.most[name] = max(self.most[name], len(pids))
+        return found
+
+    def is_up(self) -> bool:
+        try:
+            states = {info["name"]: info["statename"] for info in self.supervisor.processes()}
+        except Retry:
+            return False
+        return set(states.values()) == {"RUNNING"} and all(len(pids) == 1 for pids in self.workers().values())
+
+
+@pytest.fixture
+def short() -> Iterator[Path]:
+    """Return a folder whose path leaves room for a socket."""
+    home = Path(tempfile.mkdtemp(dir="/tmp", prefix="tb"))
+    yield home
+    shutil.rmtree(home)
+
+
+@pytest.fixture
+def fleet(short: Path) -> Iterator[LightFleet]:
+    made = LightFleet(short)
+    yield made
+    for pid in made.alive():
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+@pytest.mark.fleet
+def test_children_follow_a_killed_supervisord_and_its_successor_starts_one_of_each(fleet: LightFleet) -> None:
+    first = fleet.start()
+    try:
+        until("both programs to run", fleet.is_up, 40)
+        orphans = {pid for pids in fleet.workers().values() for pid in pids}
+        first.kill()
+        first.wait()
+        second = fleet.start()
+    finally:
+        first.kill()
+        first.wait()
+    try:
+        until("the orphans to end", lambda: not orphans & set(fleet.alive()), 30)
+        until("both programs to run again", fleet.is_up, 60)
+
+        again = {pid for pids in fleet.workers().values() for pid in pids}
+        assert len(again) == len(MODULES)
+        assert not again & orphans
+        # Looked at many times a second: never two of one kind, also while one leaves and the next one comes.
+        assert fleet.most == dict.fromkeys(MODULES, 1)
+    finally:
+        second.terminate()
+        assert second.wait(40) == 0
+    assert fleet.alive() == {}
+
+
+@pytest.mark.fleet
+def test_shutdown_ends_everything(fleet: LightFleet) -> None:
+    process = fleet.start()
+    try:
+        until("both programs to run", fleet.is_up, 40)
+
+        fleet.supervisor.shutdown()
+
+        assert process.wait(40) == 0
+        assert fleet.alive() == {}
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_supervisor_that_is_not_there_is_a_retry_that_says_what_to_do(short: Path) -> None:
+    with pytest.raises(Retry, match="start the fleet"):
+        Supervisor(short).processes()
+
+
+def test_a_socket_that_nobody_listens_on_is_a_retry(short: Path) -> None:
+    (short / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as left_over:
+        left_over.bind(str(short / "run" / "supervisor.sock"))
+
+    with pytest.raises(Retry):
+        Supervisor(short).processes()
+
+
+def test_a_supervisor_that_stalls_is_a_retry_and_does_not_stall_who_asks(short: Path) -> None:
+    (short / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(short / "run" / "supervisor.sock"))
+        silent.listen()
+        begun = time.monotonic()
+
+        with pytest.raises(Retry):
+            Supervisor(short, timeout_s=0.2).processes()
+
+    assert time.monotonic() - begun < 5
+
+
+def written(home: Path, **extra: list[str]) -> configparser.RawConfigParser:
+    parser = configparser.RawConfigParser()
+    parser.read(write_config(home, {name.replace("_", "-"): words for name, words in extra.items()}, clock="real"))
+    return parser
+
+
+def test_the_written_configuration_names_its_own_home_and_every_program(tmp_path: Path) -> None:
+    home = Path("/") / "h"  # never made: only the text is looked at
+    text = write_config(tmp_path, {}, clock="real").read_text()
+    parser = written(tmp_path, simulator_oanda=["--port", "1"], demo_subscriber=[])
+
+    programs = {name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")}
+    assert programs == {item.name for item in FLEET}
+    assert "%(here)s" not in text
+    assert str(home) + "/" not in text
+    assert parser["program:simulator-oanda"]["command"].endswith("fleet.launch simulator-oanda --port 1")
+    assert f'TBOT_HOME="{tmp_path}"' in parser["supervisord"]["environment"]
+
+
+def test_the_venue_starts_before_those_who_ask_it_and_the_subscriber_last(tmp_path: Path) -> None:
+    parser = written(tmp_path, simulator_oanda=[], demo_subscriber=[])
+    order = sorted(
+        (name for name in parser.sections() if name.startswith("program:")), key=lambda n: int(parser[n]["priority"])
+    )
+
+    assert [name.removeprefix("program:") for name in order] == [
+        "simulator-oanda",
+        "oanda-fx",
+        "resolver-fx",
+        "feed",
+        "demo-subscriber",
+    ]
+
+
+def test_the_shipped_configuration_holds_every_program_that_is_not_of_the_demo() -> None:
+    parser = configparser.RawConfigParser()
+    parser.read(ROOT / "supervisord.conf")
+    programs = {name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")}
+
+    assert programs == {item.name for item in FLEET if not item.demo_only}
+    for name in programs:
+        assert parser[f"program:{name}"]["command"].endswith(f"-m fleet.launch {name}")
+        assert parser[f"program:{name}"]["exitcodes"] == "0,70,78"
+
+
+def test_a_home_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * LONGEST_SOCKET)
+
+    with pytest.raises(Refuse, match=str(LONGEST_SOCKET)):
+        write_config(deep, {}, clock="real")
+
+
+@pytest.mark.parametrize("odd", ["100%", "a;b", 'a"b'])
+def test_a_home_that_supervisor_would_misread_is_refused(short: Path, odd: str) -> None:
+    with pytest.raises(Refuse):
+        write_config(short / odd, {}, clock="real")
+
+
+def test_an_unknown_program_is_refused_with_a_hint(tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="did you mean 'simulator-oanda'"):
+        write_config(tmp_path, {"simulator-onda": []}, clock="real")
