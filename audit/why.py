@@ -30,9 +30,10 @@ def history(logs: Path, wanted: str) -> list[Record]:
 
 
 def sentence(record: Record) -> str:
-    """Say in one line what a record tells."""
+    """Say in one line what a record tells; what strangers wrote into it can't steer a terminal."""
     describe = _SENTENCES.get(record["kind"])
-    return describe(record) if describe else str(record["kind"])
+    text = describe(record) if describe else str(record["kind"])
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
 
 
 def _signal_behind(wanted: str) -> str:

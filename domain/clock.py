@@ -37,7 +37,7 @@ def require_utc(moment: datetime, name: str = "time") -> datetime:
     """Return ``moment`` in UTC; a naive one is a programming error."""
     if moment.tzinfo is None:
         raise ValueError(f"{name} must be timezone-aware, found naive {moment.isoformat()}")
-    return moment.astimezone(UTC)
+    return moment if moment.tzinfo is UTC else moment.astimezone(UTC)
 
 
 def iso(moment: datetime) -> str:

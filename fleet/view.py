@@ -5,7 +5,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from audit.tally import SurfaceTally
+from audit.tally import SurfaceTally, is_synthetic
 from fleet.status import FleetFacts, ProcessFacts, realised_text
 
 
@@ -55,7 +55,7 @@ def _processes(facts: FleetFacts) -> RenderableType:
             str(process.pid or "-"),
             f"{process.uptime_s} s",
             f"{process.rss_mib:.0f}",
-            _beat(process),
+            Text(_beat(process)),  # a reason may hold brackets, which are markup in a plain string
         )
     return table
 
@@ -71,15 +71,21 @@ def _beat(process: ProcessFacts) -> str:
 
 
 def _surfaces(facts: FleetFacts) -> RenderableType:
+    if not facts.surfaces:
+        return Text("no decision yet: the surfaces are warming up", style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name in ("surface", "candidates", "refused by", "signals", "filled", "resolved", "late", "realised"):
-        table.add_column(name, justify="left" if name in ("surface", "refused by") else "right")
+    for name in ("surface", "candidates", "signals", "filled", "resolved", "late", "realised"):
+        table.add_column(name, justify="left" if name == "surface" else "right")
     for name, tally in facts.surfaces.items():
-        refused = ", ".join(f"{code} {n}" for code, n in tally.refused.most_common(4)) or "-"
-        by_unit = {unit: tally.real(unit) + tally.synthetic(unit) for _, unit in tally.realised}
-        counts = (tally.signals, tally.executed, tally.resolved, tally.late)
-        table.add_row(name, str(tally.decisions), refused, *map(str, counts), realised_text(by_unit))
-    return table if facts.surfaces else Text("no decision yet: the surfaces are warming up", style="dim")
+        counts = (tally.decisions, tally.signals, tally.executed, tally.resolved, tally.late)
+        table.add_row(name, *map(str, counts), _money(tally))
+    return Group(table, *(_refused(name, tally) for name, tally in facts.surfaces.items()))
+
+
+def _refused(name: str, tally: SurfaceTally) -> Text:
+    # A line of its own: as a column it would be cut where a terminal is narrow.
+    codes = ", ".join(f"{code} {n}" for code, n in tally.refused.most_common(4)) or "nothing yet"
+    return Text.assemble((f"{name} refused  ", "dim"), codes)
 
 
 def _subscribers(facts: FleetFacts) -> Text:
@@ -95,6 +101,8 @@ def _events(facts: FleetFacts, width: int) -> Panel:
 
 def _addresses(addresses: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(overflow="fold")  # whole, so that it can be copied
     for name, where in addresses.items():
         table.add_row(Text(name, style="dim"), where)
     return table
@@ -103,8 +111,15 @@ def _addresses(addresses: dict[str, str]) -> Table:
 def _counts(tally: SurfaceTally) -> str:
     return (
         f"{tally.decisions} decisions, {tally.signals} signals, {tally.executed} executed, {tally.resolved} resolved, "
-        f"{realised_text({unit: tally.real(unit) for _, unit in tally.realised})}"
+        f"{_money(tally)}"
     )
+
+
+def _money(tally: SurfaceTally) -> str:
+    """Return what was realised, real and synthetic apart: they never make one total."""
+    real = {unit: tally.real(unit) for source, unit in tally.realised if not is_synthetic(source)}
+    synthetic = {unit: tally.synthetic(unit) for source, unit in tally.realised if is_synthetic(source)}
+    return f"{realised_text(real)} (sim: {realised_text(synthetic)})" if synthetic else realised_text(real)
 
 
 def _reports(facts: FleetFacts) -> str:

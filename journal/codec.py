@@ -8,7 +8,7 @@ import dataclasses
 import json
 import math
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from uuid import UUID
 
 import msgspec
 
-from domain.clock import require_utc
+from domain.clock import iso
 from domain.errors import Refuse
 from journal.model import Fields
 
@@ -72,16 +72,6 @@ def to_ascii_json(value: object) -> bytes:
     return quick if quick.isascii() and b"\x7f" not in quick else _to_json(value).encode()
 
 
-def utc_text(moment: datetime) -> str:
-    """Write a moment as 27 characters of UTC, in which text order is time order in every year.
-
-    Raises:
-        ValueError: ``moment`` is naive.
-    """
-    utc = moment if moment.tzinfo is UTC else require_utc(moment)
-    return utc.isoformat(timespec="microseconds")[:26] + "Z"
-
-
 def plain_text(text: str) -> str:
     """Return the characters of ``text``; of an enum, those of its value."""
     return str(text.value) if isinstance(text, Enum) else str(text)
@@ -123,7 +113,7 @@ def _decimal(value: Decimal) -> str:
 def _moment(value: datetime) -> str:
     if value.tzinfo is None:
         raise Refuse("an aware datetime", f"naive {value.isoformat()}", _TODO)
-    return utc_text(value)
+    return iso(value)
 
 
 def _mapping(value: Mapping[Any, Any]) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import msgspec
 
+from domain.clock import iso
 from domain.errors import Refuse
-from journal.codec import decode, utc_text
+from journal.codec import decode
 from journal.layout import segment_path
 from journal.mark import head, rewritten
 from journal.model import Entry, Position
@@ -39,7 +40,7 @@ def since(directory: Path, moment: datetime) -> Iterator[Entry]:
 
 def find(directory: Path, moment: datetime) -> Position | None:
     """Return the place before the first entry at or after ``moment``; the head if there is none; None without a log."""
-    wanted = utc_text(moment).encode()
+    wanted = iso(moment).encode()
     until = head(directory)
     if until is None:
         return None

@@ -5,10 +5,10 @@ from datetime import datetime
 from decimal import Decimal
 from itertools import islice
 
-from domain.clock import Clock, parse_iso
+from domain.clock import Clock, iso, parse_iso
 from domain.ids import new_id
 from journal.chain import Tip
-from journal.codec import to_ascii_json, utc_text
+from journal.codec import to_ascii_json
 from journal.lock import boot_id
 from journal.model import Position, Receipt
 from journal.record import VERSION, Prepared, seal
@@ -56,7 +56,7 @@ class Stamper:
     def _time(self, last: str) -> tuple[str, datetime, bytes]:
         """Return text and moment of now, never before ``last``, and a note when the clock stepped back."""
         moment = self._clock.now()
-        ts = utc_text(moment)
+        ts = iso(moment)
         if ts >= last:
             return ts, moment, b""
         previous = parse_iso(last)

@@ -1,10 +1,11 @@
 """Closed bars, read as bid and ask candles."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from math import ceil
 
 from brokers.oanda import parse, sdk
+from brokers.oanda.granularity import GRANULARITY
 from brokers.oanda.wire import Body, Wire
 from domain.clock import iso, require_utc
 from domain.errors import Refuse
@@ -12,11 +13,6 @@ from domain.quotes import Bar
 
 MOST = 5000
 HOUR = 3600
-GRANULARITY: Mapping[int, str] = {
-    5: "S5", 10: "S10", 15: "S15", 30: "S30",
-    60: "M1", 120: "M2", 240: "M4", 300: "M5", 600: "M10", 900: "M15", 1800: "M30",
-    3600: "H1", 7200: "H2", 10800: "H3", 14400: "H4", 21600: "H6", 28800: "H8", 43200: "H12", 86400: "D",
-}  # fmt: skip
 # ``to`` in the future is a 400, and our clock may run ahead of OANDA's by a little.
 SKEW = timedelta(seconds=60)
 

@@ -87,6 +87,8 @@ def test_a_last_line_cut_short_is_set_aside_and_the_rest_is_kept(client, feed, b
     client.run_once()
     with client.home.journal.open("ab") as file:
         file.write(b'{"at":"2026')
+    feed.open()
     client.run_once()
-    assert len(broker.orders) == 1
+    client.run_once()
+    assert len(broker.orders) == 2
     assert client.home.journal.with_suffix(".torn").read_bytes() == b'{"at":"2026'

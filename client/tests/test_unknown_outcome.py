@@ -139,6 +139,18 @@ def test_parts_closed_at_different_prices_are_reported_as_one_outcome(client, fe
     assert event.reason == outcome["reason"]
 
 
+def test_a_part_closed_is_counted_once_however_often_the_broker_tells_of_it(client, feed, broker):
+    signal = feed.open()
+    client.run_once()
+    broker.end("1", D("1.10400"), "broker", units=D(400))
+    once = broker.since
+    broker.since = lambda last_id: (broker.events * 3, once(last_id)[1])
+    client.run_once()
+    trade = client.state.trades[signal]
+    assert (trade.closed_units, trade.realised) == (D(400), D("1.60000"))
+    assert feed.bodies(signal, "resolved") == []
+
+
 def test_refused_levels_leave_the_old_ones_and_are_not_tried_for_ever(client, feed, broker):
     signal = feed.open()
     client.run_once()

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from brokers.oanda.config import OandaConfig
+from brokers.oanda.granularity import GRANULARITY
 from domain import settings
+from domain.errors import Misconfigured
 from domain.house import House
 from domain.surface_settings import SurfaceSettings
 from risk.limits import Limits
@@ -32,10 +34,16 @@ def load(environ: Mapping[str, str]) -> FxConfig:
         Misconfigured: a key is unknown, missing or wrong, or two of them don't fit together.
     """
     settings.refuse_strays(environ, PREFIXES, source=SOURCE)
-    return FxConfig(
+    config = FxConfig(
         house=settings.load(House, environ, prefix="TBOT_", source=SOURCE),
         surface=settings.load(SurfaceSettings, environ, prefix="FX_", source=SOURCE),
         limits=settings.load(Limits, environ, prefix="RISK_", source=SOURCE),
         strategy=settings.load(FxParams, environ, prefix="STRATEGY_", source=SOURCE),
         oanda=settings.load(OandaConfig, environ, prefix="OANDA_", source=SOURCE),
     )
+    if config.strategy.period_s not in GRANULARITY:
+        lengths = ", ".join(map(str, GRANULARITY))
+        raise Misconfigured(
+            f"STRATEGY_PERIOD_S among {lengths}", str(config.strategy.period_s), f"correct it in {SOURCE}"
+        )
+    return config

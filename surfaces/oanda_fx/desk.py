@@ -61,9 +61,13 @@ class FxDesk:
         return {name: quote for name, quote in quotes.items() if quote.tradeable}
 
     def scan(self, now: datetime) -> Iterator[tuple[Candidate, Estimate]]:
-        """Yield the proposals of every bar that closed since the last scan, judged on the newest quote."""
+        """Yield the proposals of every bar that closed since the last scan, judged on the newest quote.
+
+        A market without a quote has no new bars worth a request: it is closed, or its feed is dead.
+        """
+        quoted = self.quotes()
         for name, strategy in self._strategies.items():
-            if now < self._ask_again[name]:
+            if now < self._ask_again[name] or name not in quoted:
                 continue
             try:
                 fresh = self._new_bars(name, now)
