@@ -18,10 +18,11 @@ from domain.operation import START, Cooldown, DayStart, StateChange, Suspension,
 from domain.order import TERMINAL, OrderEvent, OrderIntent, may_follow
 from domain.resolution import Resolution
 from domain.signal import SignalClose, SignalOpen
-from domain.vocabulary import Action, Cause, Kind, Leg, OrderState, Side
+from domain.vocabulary import Action, Cause, Kind, Leg, Mode, OrderState, Side
 from journal import decode
 
 Record = Mapping[str, Any]
+OF_ONE_MODE = frozenset({Kind.DECISION, Kind.DAY, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION})
 
 
 class SurfaceFold:
@@ -29,9 +30,12 @@ class SurfaceFold:
 
     Args:
         initial: the bankroll set aside, in ``currency``.
+        mode: trades of other modes are passed over: a practice position is none of a real account, and a dry run's
+            profit is nobody's money. Orders to stand still count whatever the mode. None takes in all.
     """
 
-    def __init__(self, initial: Decimal, currency: str) -> None:
+    def __init__(self, initial: Decimal, currency: str, mode: Mode | None = None) -> None:
+        self._mode = mode
         self.bankroll = Bankroll(initial, currency)
         self.wishes: dict[Cause, StateChange] = {}
         self.day: DayStart | None = None
@@ -62,8 +66,11 @@ class SurfaceFold:
     def apply(self, record: Record) -> None:
         """Take in one journal record; kinds that say nothing about state are passed over."""
         handler = self._handlers.get(record["kind"])
-        if handler is not None:
+        if handler is not None and not self._is_foreign(record):
             handler(record)
+
+    def _is_foreign(self, record: Record) -> bool:
+        return self._mode not in (None, record["mode"]) and record["kind"] in OF_ONE_MODE
 
     @property
     def state(self) -> StateChange:
@@ -116,6 +123,11 @@ class SurfaceFold:
     def unpublished(self) -> list[Position]:
         """Return open positions whose signal never reached the journal: a crash between fill and publication."""
         return [position for position in self.positions() if position.signal_id not in self.published]
+
+    def unclosed(self) -> list[Resolution]:
+        """Return how published signals ended that no close was written for: opened and resolved at the same moment."""
+        missing = self.published.keys() & self.resolutions.keys() - self.closed.keys()
+        return [self.resolutions[signal_id] for signal_id in sorted(missing)]
 
     def attempts(self, signal_id: str, leg: Leg) -> int:
         """Return how many orders were intended for this leg."""

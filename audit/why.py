@@ -11,6 +11,7 @@ from domain.vocabulary import Kind
 from journal import read
 
 Record = Mapping[str, Any]
+_ID_FIELDS = ("id", "signal_id", "decision_id", "client_order_id", "broker_order_id", "broker_trade_id")
 
 
 def history(logs: Path, wanted: str) -> list[Record]:
@@ -19,14 +20,20 @@ def history(logs: Path, wanted: str) -> list[Record]:
     Raises:
         Refuse: no journal mentions the id.
     """
-    needle = _signal_behind(wanted).encode()
-    found = [e.record for directory in journals(logs) for e in read(directory) if needle in e.raw]
+    needle = _signal_behind(wanted)
+    found = [e.record for directory in journals(logs) for e in read(directory) if needle.encode() in e.raw]
+    if not any(needle in _ids(record) for record in found):
+        raise Refuse("an id that some journal mentions", repr(wanted), f"copy one from a journal under {logs}")
     signals = {r["signal_id"] for r in found if r.get("signal_id")}
-    if not found:
-        raise Refuse("an id that some journal mentions", repr(wanted), f"look for it in {logs} or give a longer period")
-    if len(signals) == 1 and needle.decode() not in signals:
+    if len(signals) == 1 and needle not in signals:
         return history(logs, signals.pop())
     return sorted(found, key=lambda record: record["ts"])
+
+
+def _ids(record: Record) -> set[Any]:
+    """Return the ids a person may ask by; other words stand in every record and tell nothing."""
+    own = {record.get(name) for name in _ID_FIELDS}
+    return own | {record.get("candidate", {}).get("id")}
 
 
 def sentence(record: Record) -> str:
@@ -84,6 +91,14 @@ def _resolution(record: Record) -> str:
     )
 
 
+def _state(record: Record) -> str:
+    return f"{record['cause']} wants {record['state']}: {record['reason']}"
+
+
+def _cooldown(record: Record) -> str:
+    return f"{record['market']} rests until {record['until']} ({record['reason']})"
+
+
 def _callback(record: Record) -> str:
     return (
         f"a subscriber reported {record['stage']} {record.get('decision') or ''} {record.get('reason') or ''}".rstrip()
@@ -97,4 +112,6 @@ _SENTENCES = {
     Kind.SIGNAL: _signal,
     Kind.RESOLUTION: _resolution,
     Kind.CALLBACK: _callback,
+    Kind.STATE: _state,
+    Kind.COOLDOWN: _cooldown,
 }

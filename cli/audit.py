@@ -37,6 +37,8 @@ def verify(home: Home = HERE, as_json: Json = False) -> None:
     from audit.logs import verify_all
 
     reports = verify_all(_logs(home))
+    if not reports:
+        print("no journals yet: nothing to check", file=sys.stderr)
     if as_json:
         print(json.dumps({name: _verified(report) for name, report in reports.items()}))
     else:

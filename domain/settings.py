@@ -109,7 +109,7 @@ def _parse(key: str, text: str, hint: Any, source: str) -> Any:
     try:
         return _converter(hint)(text)
     except (ValueError, InvalidOperation, ArithmeticError) as error:
-        shown = "a secret that does not fit" if hint is Secret else repr(text)
+        shown = "an empty one" if hint is Secret else repr(text)
         raise Misconfigured(f"{key} as {_describe(hint)}", shown, f"correct it in {source}") from error
 
 
@@ -156,6 +156,12 @@ def _bool_or_error(text: str) -> bool:
         raise ValueError(text) from error
 
 
+def _secret(text: str) -> Secret:
+    if not text:
+        raise ValueError("empty")
+    return Secret(text)
+
+
 _CONVERTERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     int: int,
@@ -163,7 +169,7 @@ _CONVERTERS: dict[Any, Callable[[str], Any]] = {
     bool: _bool_or_error,
     Decimal: _decimal,
     Path: Path,
-    Secret: Secret,
+    Secret: _secret,
     datetime: parse_iso,
 }
 

@@ -102,7 +102,7 @@ def _back_off(house: House, item: Program) -> None:
     wait_s = backoff.with_jitter(backoff.delay_s(history, now))
     backoff.save(path, history)
     if wait_s > 0:
-        print(f"launch {item.name}: waiting {wait_s:.1f} s after {len(history.crashes)} crashes", file=sys.stderr)
+        print(f"launch {item.name}: waiting {wait_s:.1f} s after crash {len(history.crashes)}", file=sys.stderr)
         time.sleep(wait_s)
 
 

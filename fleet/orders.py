@@ -1,6 +1,7 @@
 """An operator's orders to a surface, written where the surface reads them."""
 
 from domain.clock import parse_clock
+from domain.errors import Refuse
 from domain.house import House
 from domain.operation import OperatorAction
 from domain.vocabulary import Kind, State, Surface
@@ -11,8 +12,12 @@ def order(house: House, surface: Surface, state: State, *, reason: str, flatten:
     """Tell a surface to go to ``state``; it obeys within one turn of its loop, or when it is next started.
 
     Raises:
+        Refuse: no fleet has ever run there, so nobody would read the order.
         Retry: another order is being written.
     """
+    if not house.log(surface, "decisions").is_dir():
+        found = f"no journals of {surface} in {house.logs}"
+        raise Refuse(f"the home of a fleet that runs {surface}", found, "give --home, or start the fleet first")
     action = OperatorAction(state=state, reason=reason, flatten=flatten)
     with Journal.open(house.log("operator", "actions"), clock=parse_clock(house.clock)) as journal:
         journal.append(Kind.OPERATOR_ACTION, surface=surface, mode="operator", fields=action)

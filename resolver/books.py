@@ -37,6 +37,8 @@ class ResolverBooks:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._journal.close()
+        for tail in self._tails:
+            tail.close()
 
     def follow(self) -> None:
         """Take in what the surface wrote since the last call."""

@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import structlog
 
-from brokers.port import Executor, Fill, MarketData
-from domain.errors import Ask, Retry
+from brokers.port import BrokerTrade, Executor, Fill, MarketData
+from domain.errors import Ask, Refuse, Retry
 from domain.ids import signal_of_order
 from domain.ledger.position import Position
 from domain.surface_settings import SurfaceSettings
@@ -16,7 +16,7 @@ from domain.vocabulary import ExitReason
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.exits import ExitDesk
-from resolver.settle import finish, settle
+from resolver.settle import close_late, finish, settle
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
@@ -106,16 +106,19 @@ class Loop:
 
     def _settle_waiting(self) -> None:
         """Settle each fill whose position is known; one that came before its entry was read waits for it."""
-        waiting, self._waiting = self._waiting, []
-        for fill in waiting:
-            parsed = signal_of_order(fill.opened_by or "")
-            if parsed is None or parsed[1] in self._books.fold.resolutions:
-                continue
-            position = self._books.fold.position(parsed[1])
-            if position is None:
-                self._waiting.append(fill)
-            elif all(lot.transaction_id != fill.transaction_id for lot in position.exits):
-                self._settle(position, fill)
+        # Nothing is let go of before all are done: a journal without room must not cost a fill.
+        self._waiting = [fill for fill in self._waiting if not self._is_settled(fill)]
+
+    def _is_settled(self, fill: Fill) -> bool:
+        parsed = signal_of_order(fill.opened_by or "")
+        if parsed is None or parsed[1] in self._books.fold.resolutions:
+            return True
+        position = self._books.fold.position(parsed[1])
+        if position is None:
+            return False
+        if all(lot.transaction_id != fill.transaction_id for lot in position.exits):
+            self._settle(position, fill)
+        return True
 
     def _settle(self, position: Position, fill: Fill) -> None:
         self._books.write(settle(self._books, self._data, position, fill))
@@ -124,21 +127,33 @@ class Loop:
             log.info("resolved", signal=result.signal_id, reason=result.reason, realised=str(result.realised))
 
     def _finish_closed(self) -> None:
-        """Resolve what is closed in the journals and was never resolved, whoever wrote its exit."""
+        """Resolve what is closed in the journals and was never resolved, whoever wrote its exit.
+
+        Close what was published in the very moment in which it ended: no subscriber is left alone with it.
+        """
         currency = self._books.fold.bankroll.currency
         for position in self._books.fold.unresolved():
             log.warning("resolving_late", signal=position.signal_id)
             self._books.write(finish(self._books, self._data, position, ExitReason.BROKER, currency))
+        for resolution in self._books.fold.unclosed():
+            log.warning("closing_late", signal=resolution.signal_id)
+            self._books.write(close_late(self._books, resolution))
 
     def _tend(self) -> None:
         trades = {trade.client_order_id: trade for trade in self._executor.open_trades()}
         by_signal = {parsed[1]: trade for key, trade in trades.items() if (parsed := signal_of_order(key or ""))}
         for position in self._books.fold.positions():
-            trade = by_signal.get(position.signal_id)
-            if trade is not None:
-                self._exits.tend(position, trade)
-            else:
-                self._find_exit(position)
+            try:
+                self._tend_one(position, by_signal.get(position.signal_id))
+            except (Retry, Ask, Refuse) as error:
+                # One position that can't be tended now must not keep the others from it.
+                log.error("not_tended", signal=position.signal_id, error=str(error))
+
+    def _tend_one(self, position: Position, trade: BrokerTrade | None) -> None:
+        if trade is not None:
+            self._exits.tend(position, trade)
+        else:
+            self._find_exit(position)
 
     def _find_exit(self, position: Position) -> None:
         """Read again from the entry on: the broker no longer holds this trade, so its exit must be there."""

@@ -84,6 +84,23 @@ def _event(
     )
 
 
+def close_late(books: ResolverBooks, resolution: Resolution) -> tuple[Row, ...]:
+    """Return the close of a signal whose open was published when its resolution had been written already."""
+    close = SignalClose(
+        id=books.new_id("cls"),
+        signal_id=resolution.signal_id,
+        surface=books.surface,
+        mode=books.mode,
+        market=resolution.market,
+        side=resolution.side,
+        exit_price=resolution.exit_price,
+        reason=resolution.reason,
+        closed_at=resolution.resolved_at,
+        published_at=books.clock.now(),
+    )
+    return ((Kind.SIGNAL, close.id, close),)
+
+
 def _close(books: ResolverBooks, position: Position, reason: ExitReason) -> SignalClose:
     return SignalClose(
         id=books.new_id("cls"),

@@ -46,6 +46,8 @@ class Books:
     ) -> None:
         for journal in self._journals.values():
             journal.close()
+        for tail in (self._resolutions, self._actions):
+            tail.close()
 
     def follow(self) -> Sequence[Entry]:
         """Take in what the resolver wrote since the last call and return it."""

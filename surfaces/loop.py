@@ -101,7 +101,6 @@ class Loop:
             try:
                 self._desk.startup()
                 self._reconcile()
-                self._publish_recovered()
                 return True
             except (Retry, Ask) as error:
                 log.warning("startup_waits", error=str(error))
@@ -121,8 +120,8 @@ class Loop:
         """Turn once; return False when the venue did not answer, which costs this turn and never the process."""
         self._beat("ready")
         self._books.follow()
-        cool_down(self._books, self._limits, self._settings)
         try:
+            cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
             self._chase_unknown()
             for candidate, estimate in self._desk.scan(self._books.now()):
@@ -139,10 +138,10 @@ class Loop:
 
     def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
         books = self._books
-        equity = self._valuation.equity(books, quotes)
-        roll_day(books, self._desk.trading_day(books.now()), equity, was_watching=self._has_turned)
+        start = self._valuation.equity(books, quotes, begins_day=True)
+        roll_day(books, self._desk.trading_day(books.now()), start, was_watching=self._has_turned)
         self._has_turned = True
-        check_breaker(books, self._limits, self._settings, equity)
+        check_breaker(books, self._limits, self._settings, self._valuation.equity(books, quotes))
 
     def _chase_unknown(self) -> None:
         """Reconcile when due, and sooner ask again about orders whose outcome is unknown."""
@@ -151,15 +150,20 @@ class Loop:
             self._reconcile()
         elif now >= self._next_query:
             self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
-            for intent in self._books.fold.unfinished(Leg.ENTRY):
-                self._entries.settle_unknown(intent)
+            known = [self._entries.settle_unknown(intent) for intent in self._books.fold.unfinished(Leg.ENTRY)]
             self._publish_recovered()
+            if any(known):
+                # What is known now may be all that kept the surface in REDUCE.
+                self._next_reconcile = now
 
     def _reconcile(self) -> None:
         reconcile(self._books, self._executor, self._entries)
         self._next_reconcile = self._books.now() + timedelta(seconds=self._settings.reconcile_s)
+        self._publish_recovered()
 
     def _publish_recovered(self) -> None:
+        # The resolver may have ended a position since: nobody is invited into what is over.
+        self._books.follow()
         for position in self._books.fold.unpublished():
             instrument = self._desk.instrument(position.market)
             if instrument is not None:

@@ -15,25 +15,27 @@ from surfaces.books import Books
 class Valuation:
     """Marks open positions, remembering the last known mark of each.
 
-    A position that was never seen priced counts with its loss at the stop: a breaker must not be loosened by silence.
+    A position that was never seen priced counts with its loss at the stop, or at the beginning of a day with no loss at
+    all: a breaker must not be loosened by silence, and a day that begins too low has room for more.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, Decimal] = {}
 
-    def marked(self, position: Position, quote: Quote | None) -> Decimal:
-        """Return the open profit in home currency, the last known or the worst planned one when there is no quote."""
+    def equity(self, books: Books, quotes: Mapping[str, Quote], *, begins_day: bool = False) -> Decimal:
+        """Return bankroll plus everything realised and marked, in home currency."""
+        open_profit = Decimal(0)
+        for position in books.fold.positions():
+            never_priced = Decimal(0) if begins_day else -position.decision.size.risk
+            open_profit += position.realised + self._marked(position, quotes.get(position.market), never_priced)
+        return books.fold.bankroll.balance + open_profit
+
+    def _marked(self, position: Position, quote: Quote | None, never_priced: Decimal) -> Decimal:
         value = position.marked(quote)
         if value is None:
-            return self._last.get(position.signal_id, -position.decision.size.risk)
+            return self._last.get(position.signal_id, never_priced)
         self._last[position.signal_id] = value
         return value
-
-    def equity(self, books: Books, quotes: Mapping[str, Quote]) -> Decimal:
-        """Return bankroll plus everything realised and marked, in home currency."""
-        positions = books.fold.positions()
-        open_profit = sum((p.realised + self.marked(p, quotes.get(p.market)) for p in positions), Decimal(0))
-        return books.fold.bankroll.balance + open_profit
 
 
 def risk_state(
@@ -72,15 +74,21 @@ def exposures(books: Books) -> tuple[Exposure, ...]:
     fold = books.fold
     held = [_exposure(p.decision, p.quantity / p.decision.size.quantity, "open") for p in fold.positions()]
     awaited = [
-        _exposure(fold.decisions[intent.signal_id], Decimal(1), _status(fold.order_state(intent.client_order_id)))
+        _exposure(
+            fold.decisions[intent.signal_id],
+            _share_to_come(books, intent),
+            _status(fold.order_state(intent.client_order_id)),
+        )
         for intent in fold.unfinished(Leg.ENTRY)
-        if intent.signal_id in fold.decisions and not _has_filled(books, intent)
+        if intent.signal_id in fold.decisions
     ]
     return tuple(held + awaited)
 
 
-def _has_filled(books: Books, intent: OrderIntent) -> bool:
-    return books.fold.position(intent.signal_id) is not None
+def _share_to_come(books: Books, intent: OrderIntent) -> Decimal:
+    """Return which share of an order may still fill: all of it, less what has."""
+    position = books.fold.position(intent.signal_id)
+    return max(1 - position.quantity_in / intent.quantity, Decimal(0)) if position else Decimal(1)
 
 
 def _status(state: OrderState) -> Status:

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from audit.fold import SurfaceFold
@@ -45,7 +45,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     _require_armed(house, surface, oanda)
     clock = parse_clock(house.clock)
     process_log.configure(PROGRAM, clock)
-    fold = SurfaceFold(limits.bankroll, limits.currency)
+    fold = SurfaceFold(limits.bankroll, limits.currency, surface.mode)
     with ResolverBooks(house, Surface.FX, surface.mode, clock, fold) as books:
         data, executor = connect_oanda(surface.mode, oanda, clock, balance=limits.bankroll, currency=limits.currency)
         Loop(
@@ -89,6 +89,7 @@ class DryRunClock:
         self._books = books
         self._data = data
         self._executor = executor
+        # signal id -> where its bars go on; a market has no single place, for a trade may join it later
         self._next: dict[str, datetime] = {}
 
     def advance(self) -> None:
@@ -96,7 +97,8 @@ class DryRunClock:
         positions = self._books.fold.positions()
         self._executor.restore(trades_of(positions))
         for market in {position.market for position in positions}:
-            opened = min(p.opened_at for p in positions if p.market == market)
-            for bar in self._data.bars(market, DRY_RUN_PERIOD_S, start=self._next.get(market, opened)):
+            here = [position for position in positions if position.market == market]
+            start = min(self._next.get(position.signal_id, position.opened_at) for position in here)
+            for bar in self._data.bars(market, DRY_RUN_PERIOD_S, start=start):
                 self._executor.on_bar(bar)
-                self._next[market] = bar.start + timedelta(seconds=DRY_RUN_PERIOD_S)
+                self._next |= {position.signal_id: bar.end for position in here}

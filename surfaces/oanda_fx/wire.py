@@ -33,7 +33,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     _require_armed(config)
     clock = parse_clock(config.house.clock)
     process_log.configure(PROGRAM, clock)
-    fold = SurfaceFold(config.limits.bankroll, config.limits.currency)
+    fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.surface.mode)
     files = config.house.stop_files(Surface.FX)
     with Books(config.house, Surface.FX, config.surface.mode, clock, fold) as books:
         data, executor = connect_oanda(

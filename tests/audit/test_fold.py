@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from audit.fold import SurfaceFold
 from domain.errors import Refuse
-from domain.vocabulary import Cause, Gate, Leg, OrderState, State
+from domain.vocabulary import Cause, Gate, Leg, Mode, OrderState, State
 
 D = Decimal
 EXIT = Leg.EXIT
@@ -109,6 +109,7 @@ def beliefs(fold):
     return {
         "positions": fold.positions(),
         "unresolved": fold.unresolved(),
+        "unclosed": fold.unclosed(),
         "unfinished": {leg: fold.unfinished(leg) for leg in Leg},
         "unpublished": fold.unpublished(),
         "balance": fold.bankroll.balance,
@@ -365,6 +366,52 @@ def test_day_and_suspensions_are_the_last_ones_written(story):
 
     assert fold.day.equity == 950
     assert list(fold.suspensions) == ["breakout.h1"]
+
+
+def test_trades_of_another_mode_are_passed_over_but_its_orders_to_stand_still_count(story):
+    story.decide(1)
+    story.intend(1)
+    story.happen(1, FILLED, 100, "t1")
+    story.resolve(2, "500")
+    story.change(State.HALT, "operator")
+    cooled = story.cool(2)
+    fold = SurfaceFold(D(1000), "USD", Mode.LIVE)
+
+    for record in story.records:
+        fold.apply(record)
+
+    assert (fold.positions(), fold.unfinished(Leg.ENTRY), fold.recent) == ([], [], {})
+    assert fold.bankroll.balance == 1000
+    assert fold.state.state is State.HALT
+    assert list(fold.cooldowns) == [cooled["market"]]
+
+
+def test_a_fold_of_the_storys_own_mode_takes_in_what_a_fold_of_all_modes_does(story):
+    story.decide(1)
+    story.happen(1, FILLED, 100, "t1")
+    story.resolve(2, "5")
+    fold = SurfaceFold(D(1000), "USD", story.mode)
+
+    for record in story.records:
+        fold.apply(record)
+
+    assert beliefs(fold) == beliefs(fold_of(story.records))
+
+
+def test_a_published_signal_that_was_resolved_is_unclosed_until_its_close_is_written(story):
+    for n in (1, 2):
+        story.decide(n)
+        story.happen(n, FILLED, 100, f"t{n}")
+        story.publish(n)
+    story.resolve(1)
+    story.resolve(3)  # was never published: nobody waits for its close
+    fold = fold_of(story.records)
+
+    assert [resolution.signal_id for resolution in fold.unclosed()] == [story.signal(1)]
+
+    fold.apply(story.close(1))
+
+    assert fold.unclosed() == []
 
 
 def test_kinds_that_say_nothing_about_state_are_passed_over():

@@ -70,7 +70,16 @@ def test_a_refused_candidate_has_its_decision_alone(story, logs):
 
 
 @pytest.mark.parametrize(
-    "unknown", ["sig_01KJX1V2R09999999999999999", "tb-fx-01KJX1V2R09999999999999999-entry-1", "dec_nothing", "¢"]
+    "unknown",
+    [
+        "sig_01KJX1V2R09999999999999999",
+        "tb-fx-01KJX1V2R09999999999999999-entry-1",
+        "dec_nothing",
+        "¢",
+        "",
+        "EUR_USD",  # stands in every record, but is no id
+        "sig_01KJX1V2R0000000000000000",  # a part of one
+    ],
 )
 def test_an_id_no_journal_mentions_is_refused(logs, unknown):
     with pytest.raises(Refuse, match="an id that some journal mentions") as caught:
@@ -100,6 +109,7 @@ def test_every_record_of_a_trade_has_a_sentence_of_its_own(story, logs):
         "published close at 1.095 (stop_loss)",
         "resolved by stop_loss (oanda_candles): 5 USD, 3 h, sooner than the 6 h expected",
     ]
+    assert said[8].startswith("EUR_USD rests until 2026-03-04T13:00:")
 
 
 def test_every_journal_of_a_home_is_found_and_verifies(logs):

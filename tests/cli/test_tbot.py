@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def test_help_explains_each_command_within_100_columns(line: tuple[str, ...]) ->
     assert f"Usage: {' '.join(line)}" in done.stdout
     assert [row for row in done.stdout.splitlines() if len(row) > 100] == []
     # A sentence says what it does, before the options do.
-    assert re.search(r"^  [A-Z].*[.:]", done.stdout, re.MULTILINE)
+    assert re.search(r"^  [A-Z][^\[]{20,}?[.:]", done.stdout, re.MULTILINE)
 
 
 @pytest.mark.parametrize("program", ["tbot", "audit"])
@@ -201,37 +202,57 @@ def test_a_demo_in_a_home_that_is_traded_from_is_refused_before_anything_starts(
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize(("verb", "state"), [("halt", "HALT"), ("reduce", "REDUCE"), ("resume", "RUN")])
-def test_an_order_to_a_surface_is_written_down_with_its_reason(tbot_home: Path, verb: str, state: str) -> None:
-    done = run("tbot", verb, "fx", "--reason", "a look at it", home=tbot_home)
+@pytest.fixture
+def traded(tbot_home: Path) -> Path:
+    """Return a home in which the FX surface has run."""
+    (tbot_home / "logs" / "fx" / "decisions").mkdir(parents=True)
+    return tbot_home
 
-    (record,) = [e.record for e in read(tbot_home / "logs" / "operator" / "actions") if e.kind == "operator_action"]
+
+def actions(home: Path) -> list[Mapping[str, Any]]:
+    entries = read(home / "logs" / "operator" / "actions")
+    return [entry.record for entry in entries if entry.kind == "operator_action"]
+
+
+@pytest.mark.parametrize(("verb", "state"), [("halt", "HALT"), ("reduce", "REDUCE"), ("resume", "RUN")])
+def test_an_order_to_a_surface_is_written_down_with_its_reason(traded: Path, verb: str, state: str) -> None:
+    done = run("tbot", verb, "fx", "--reason", "a look at it", home=traded)
+
+    (record,) = actions(traded)
     assert done.returncode == 0
     assert (record["surface"], record["state"], record["reason"]) == ("fx", state, "a look at it")
     assert record["flatten"] is False
 
 
-def test_flatten_needs_a_yes_when_nobody_can_be_asked(tbot_home: Path) -> None:
-    refused = run("tbot", "flatten", "fx", home=tbot_home)
-    before = (tbot_home / "logs" / "operator").exists()
-    done = run("tbot", "flatten", "fx", "--yes", home=tbot_home)
+def test_flatten_needs_a_yes_when_nobody_can_be_asked(traded: Path) -> None:
+    refused = run("tbot", "flatten", "fx", home=traded)
+    before = actions(traded)
+    done = run("tbot", "flatten", "fx", "--yes", home=traded)
 
     assert refused.returncode == 2
     assert "--yes" in refused.stderr
-    assert not before
+    assert before == []
     assert done.returncode == 0
-    (record,) = [e.record for e in read(tbot_home / "logs" / "operator" / "actions") if e.kind == "operator_action"]
+    (record,) = actions(traded)
     assert (record["state"], record["flatten"]) == ("REDUCE", True)
 
 
+def test_an_order_that_nobody_would_read_is_refused(tbot_home: Path) -> None:
+    done = run("tbot", "halt", "fx", home=tbot_home)
+
+    assert done.returncode == 2
+    assert "--home" in done.stderr
+    assert not (tbot_home / "logs" / "operator").exists()
+
+
 @pytest.mark.parametrize("verb", ["halt", "reduce", "resume", "flatten"])
-def test_an_order_to_a_surface_that_does_not_exist_is_refused_with_a_hint(tbot_home: Path, verb: str) -> None:
+def test_an_order_to_a_surface_that_does_not_exist_is_refused_with_a_hint(traded: Path, verb: str) -> None:
     options = ["--yes"] if verb == "flatten" else []
-    done = run("tbot", verb, "stkk", *options, home=tbot_home)
+    done = run("tbot", verb, "stkk", *options, home=traded)
 
     assert done.returncode == 2
     assert "did you mean 'stk'?" in done.stderr
-    assert not (tbot_home / "logs" / "operator").exists()
+    assert actions(traded) == []
 
 
 def test_a_wrong_clock_is_78_and_no_traceback(tbot_home: Path) -> None:

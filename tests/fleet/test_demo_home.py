@@ -1,7 +1,7 @@
 """The home of a demo: made afresh, the run before kept, anybody else's left alone; and what counts as a success."""
 
 import copy
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ def test_a_second_demo_keeps_the_first_in_demo_runs(home: Path) -> None:
 
 def test_at_most_five_runs_are_kept_and_the_oldest_go_first(home: Path) -> None:
     prepare(home)
-    now = datetime.now()
+    now = datetime.now(UTC)
     names = [f"{now - timedelta(days=age):%Y%m%dT%H%M%S.%f}" for age in range(1, 8)]
     for name in names:
         (home / "demo-runs" / name / "logs").mkdir(parents=True)

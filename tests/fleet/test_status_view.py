@@ -32,7 +32,11 @@ def surface() -> SurfaceTally:
         resolved=676,
         late=123,
         wins=345,
-        realised={("oanda_candles", "USD"): Decimal("-1234.567"), ("sim", "USD"): Decimal(1), ("sim", "EUR"): Decimal(2)},
+        realised={
+            ("oanda_candles", "USD"): Decimal("-1234.567"),
+            ("sim", "USD"): Decimal(1),
+            ("sim", "EUR"): Decimal(2),
+        },
         filled_orders={str(n) for n in range(680)},
     )
 

@@ -159,6 +159,23 @@ def test_shutdown_ends_everything(fleet: LightFleet) -> None:
         process.wait()
 
 
+@pytest.mark.fleet
+def test_a_restart_on_purpose_is_no_crash(fleet: LightFleet) -> None:
+    process = fleet.start()
+    try:
+        until("both programs to run", fleet.is_up, 40)
+        words = [str(SUPERVISORD.parent / "supervisorctl"), "-c", str(fleet.config), "restart", "feed"]
+
+        for _ in range(2):
+            assert subprocess.run(words, capture_output=True, timeout=60).returncode == 0
+
+        history = json.loads((fleet.home / "state" / "crashes" / "feed.json").read_text())
+        assert history["crashes"] == []
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
 def test_a_supervisor_that_is_not_there_is_a_retry_that_says_what_to_do(short: Path) -> None:
     with pytest.raises(Retry, match="start the fleet"):
         Supervisor(short).processes()

@@ -1,4 +1,4 @@
-"""A surface, and the resolver beside it, on a fake broker: real journals, a clock that a test moves, restarts at will."""
+"""A surface, and the resolver beside it, on a fake broker: real journals, a clock moved by hand, restarts at will."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -15,12 +15,11 @@ from brokers.fake import Accident, FakeBroker
 from domain.candidate import Candidate, Estimate
 from domain.clock import FakeClock
 from domain.decision import Decision
-from domain.errors import Retry
 from domain.house import House
 from domain.ids import new_id
 from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import Kind, Mode, Side, Surface
+from domain.vocabulary import ExitReason, Kind, Mode, Side, Surface
 from journal import Journal, decode, encode_fields, read, verify
 from journal.beat import Heartbeat
 from market import sessions
@@ -250,8 +249,6 @@ class Stage:
 
     def stop_out(self, signal_id: str, price: str = "1.0950", reason: str = "stop_loss") -> None:
         """Let the broker end a trade and the resolver say so."""
-        from domain.vocabulary import ExitReason
-
         number = next(key for key, trade in self.broker.trades.items() if signal_id[4:] in trade.client_order_id)
         self.broker.end(number, ExitReason(reason), D(price))
         self.settle()
@@ -285,7 +282,7 @@ class Stage:
             directory = self.house.log(Surface.FX, stream)
             if directory.exists():
                 report = verify(directory)
-                assert not report.problems, report.problems
+                assert report.ok, report
 
 
 @pytest.fixture
@@ -314,8 +311,3 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     yield make
     for each in made:
         each.end()
-
-
-@pytest.fixture
-def not_now() -> Retry:
-    return Retry("an answer", "none", "try again")
