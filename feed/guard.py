@@ -35,7 +35,7 @@ class Guard:
         return True
 
     def admit(self, authorization: str | None, scope: Scope, now: datetime) -> Subscriber:
-        """Return whose token this is.
+        """Return whose token this is. One that is not known is looked up in the file first: it may be seconds old.
 
         Raises:
             Problem: 401 for a token that is not valid now, 403 for a missing scope, 503 when nobody can be checked.
@@ -44,6 +44,8 @@ class Guard:
             raise not_ready("subscribers")
         scheme, _, token = (authorization or "").partition(" ")
         token_id = tokens.parse(token.strip()) if scheme.lower() == "bearer" else None
+        if token_id is not None and token_id not in self._known:
+            self.refresh()
         subscriber = self._known.get(token_id or "")
         if not tokens.verify(token.strip(), subscriber) or subscriber is None or not subscriber.is_valid(now):
             raise unauthorised()

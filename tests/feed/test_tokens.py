@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from domain.errors import Refuse
 from domain.vocabulary import Surface
 from feed import tokens
+from feed.guard import Guard
 from feed.token_store import TokenStore, Unreadable, load
 from feed.tokens import Scope
 
@@ -113,3 +114,12 @@ def test_a_spoilt_file_is_an_error_that_says_what_to_do(tmp_path: Path, content:
 
 def test_no_file_means_no_subscribers(tmp_path: Path) -> None:
     assert load(tmp_path / "subscribers.json") == ()
+
+
+def test_a_token_made_a_moment_ago_is_let_in_at_once(store: TokenStore, tmp_path: Path) -> None:
+    guard = Guard(tmp_path / "state" / "subscribers.json")
+    token, made = store.add(label="late", scopes=READ, surfaces=FX, now=NOW)
+
+    admitted = guard.admit(f"Bearer {token}", Scope.FEED_READ, NOW)
+
+    assert made.id == admitted.id

@@ -147,6 +147,18 @@ def test_what_ended_while_the_resolver_was_down_is_found(stage):
     assert stage.resolution(second).reason is ExitReason.TAKE_PROFIT
 
 
+def test_a_part_of_the_oldest_position_that_was_closed_while_the_resolver_was_down_is_found(stage):
+    oldest = stage.trade()
+    stage.tick()
+    stage.end()
+    stage.hit(oldest, ExitReason.BROKER, quantity=D(400))
+    stage.clock.advance(60)
+    stage.trade("GBP_USD")
+    stage.start().tick(0)
+
+    assert stage.fold.position(oldest).quantity == 600
+
+
 def test_an_exit_behind_the_cursor_is_found_from_its_entry(stage):
     """The surface learns of a fill only after its exit; a resolver started in between begins to read behind both."""
     signal_id = stage.trade(known=False)

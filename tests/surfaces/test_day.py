@@ -118,14 +118,16 @@ def test_a_process_that_missed_the_days_beginning_counts_from_the_higher_of_two_
 def test_a_position_without_a_quote_counts_as_it_was_last_marked(strict):
     strict.tick()
     strict.trade()
-    fall(strict, bid="1.0951")
+    # Beyond its stop of 50 already, and the last that is seen of it.
+    fall(strict, bid="1.0942")
     strict.tick()
     strict.broker.silence("EUR_USD")
     strict.trade("GBP_USD")
-    fall(strict, "GBP_USD", "1.0988")
+    before = breaker(strict).state
+    fall(strict, "GBP_USD", "1.0997")
     strict.tick()
 
-    assert breaker(strict).state is State.REDUCE
+    assert (before, breaker(strict).state) == (State.RUN, State.REDUCE)
 
 
 def test_a_position_never_quoted_since_a_restart_counts_with_its_loss_at_the_stop(strict):
