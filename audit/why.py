@@ -1,13 +1,14 @@
 """The answer to "why": everything the journals say about one candidate, order, signal or resolution."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from audit.logs import journals
 from domain.errors import Refuse
 from domain.ids import signal_of_order
-from domain.vocabulary import Kind
+from domain.vocabulary import Kind, Stage
 from journal import read
 
 Record = Mapping[str, Any]
@@ -76,19 +77,17 @@ def _event(record: Record) -> str:
 
 def _signal(record: Record) -> str:
     if record["action"] == "open":
-        what = f"{record['side']} {record['market']} at {record['reference_price']}"
-        return f"published {what}, until {record['expires_at']}"
+        what = f"{record['side']} {record['quantity']} {record['market']} at {record['reference_price']}"
+        return f"published open: {what}, valid until {record['expires_at'][11:19]}"
     if record["action"] == "close":
-        return f"published close at {record['exit_price']} ({record['reason']})"
-    return f"published new levels: stop {record['stop_loss']}, target {record['take_profit']}"
+        return f"published close: {record['market']} at {record['exit_price']} ({record['reason']})"
+    return f"published amend: stop {record['stop_loss']}, target {record['take_profit']}"
 
 
 def _resolution(record: Record) -> str:
-    late = "later" if record["late"] else "sooner"
-    return (
-        f"resolved by {record['reason']} ({record['resolution_source']}): {record['realised']} {record['currency']}, "
-        f"{record['actual_hours']} h, {late} than the {record['eta_hours']} h expected"
-    )
+    money = f"{Decimal(record['realised']):+.2f} {record['currency']}"
+    hours = f"{Decimal(record['actual_hours']):.2f} h of {Decimal(record['eta_hours']):.2f} h expected"
+    return f"resolved {money} by {record['reason']}, {hours} ({record['resolution_source']})"
 
 
 def _state(record: Record) -> str:
@@ -100,9 +99,14 @@ def _cooldown(record: Record) -> str:
 
 
 def _callback(record: Record) -> str:
-    return (
-        f"a subscriber reported {record['stage']} {record.get('decision') or ''} {record.get('reason') or ''}".rstrip()
-    )
+    late = ", late" if record["late"] else ""
+    if record["stage"] == Stage.EXECUTED:
+        return f"a subscriber executed {record['quantity']} at {record['price']}{late}"
+    if record["stage"] == Stage.RESOLVED:
+        money = f"{Decimal(record['realised']):+.2f} {record['currency']}"
+        return f"a subscriber resolved {money} by {record['reason']}{late}"
+    reason = f" ({record['reason']})" if record["reason"] else ""
+    return f"a subscriber acknowledged: {record['decision']}{reason}{late}"
 
 
 _SENTENCES = {

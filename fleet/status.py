@@ -12,12 +12,12 @@ from audit.tally import SubscriberTally, SurfaceTally
 from audit.why import sentence
 from domain.errors import Retry
 from domain.house import House
-from domain.vocabulary import Kind, Surface
+from domain.vocabulary import Action, Kind, Stage, Surface
 from fleet.supervision import Supervisor
 from journal import Entry, Tail
 
 STREAMS = ("decisions", "orders", "signals", "resolutions")
-SHOWN = frozenset({Kind.SIGNAL, Kind.RESOLUTION, Kind.STATE})
+SHOWN = frozenset({Kind.SIGNAL, Kind.RESOLUTION, Kind.STATE, Kind.CALLBACK})
 MIB = 2**20
 
 
@@ -68,12 +68,15 @@ class Watcher:
                 self._remember(entry)
         for entry in _new(self._callbacks):
             self.facts.subscribers.apply(entry.record)
+            self._remember(entry)
         self._ask_supervisor()
         return self.facts
 
     def _remember(self, entry: Entry) -> None:
+        """Keep what is news to a person: not each acknowledgement, and of an end the resolution, not its close."""
         record = entry.record
-        if record["kind"] in SHOWN:
+        is_echo = record.get("action") == Action.CLOSE or record.get("stage") == Stage.ACK
+        if record["kind"] in SHOWN and not is_echo:
             self.facts.events.append((record["ts"], record["log"], sentence(record)))
 
     def _ask_supervisor(self) -> None:

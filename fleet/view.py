@@ -93,7 +93,9 @@ def _subscribers(facts: FleetFacts) -> Text:
 
 
 def _events(facts: FleetFacts, width: int) -> Panel:
-    rows = [Text(f"{ts[5:19].replace('T', ' ')}  {log:14}  {what}"[: width - 4]) for ts, log, what in facts.events]
+    rows = [
+        Text(f"{ts[5:19].replace('T', ' ')}  {log:14}  {what}"[: width - 4]) for ts, log, what in sorted(facts.events)
+    ]
     return Panel(
         Group(*rows) if rows else Text("nothing published yet", style="dim"), title="newest", title_align="left"
     )

@@ -4,6 +4,7 @@ Whatever is appended is folded from the very bytes that were written, so what th
 what it will believe after a restart.
 """
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
@@ -36,6 +37,7 @@ class Books:
             self._replay(read(directory))
         self._resolutions = Tail(house.log(surface, "resolutions"), None)
         self._actions = Tail(house.log("operator", "actions"), None)
+        self._orders: deque[Entry] = deque()
         self.follow()
 
     def __enter__(self) -> "Books":
@@ -102,14 +104,18 @@ class Books:
     def _obey(self) -> None:
         """Take over what the operator ordered since the last order this surface wrote down as obeyed."""
         while batch := self._actions.poll():
-            for entry in batch:
-                obeyed = self.fold.wish(Cause.OPERATOR).request or 0
-                is_mine = entry.kind == Kind.OPERATOR_ACTION and entry.record["surface"] == self.surface
-                if is_mine and entry.seq > obeyed:
-                    action = decode(entry.record, OperatorAction)
-                    self.changed(
-                        StateChange(state=action.state, reason=action.reason, flatten=action.flatten, request=entry.seq)
-                    )
+            self._orders.extend(batch)
+        while self._orders:
+            entry = self._orders[0]
+            obeyed = self.fold.wish(Cause.OPERATOR).request or 0
+            is_mine = entry.kind == Kind.OPERATOR_ACTION and entry.record["surface"] == self.surface
+            if is_mine and entry.seq > obeyed:
+                action = decode(entry.record, OperatorAction)
+                self.changed(
+                    StateChange(state=action.state, reason=action.reason, flatten=action.flatten, request=entry.seq)
+                )
+            # Only now: an order that found no room in the journal is obeyed when there is some.
+            self._orders.popleft()
 
     def _append(self, stream: str, kind: Kind, value: Any, record_id: str | None = None) -> None:
         fields = self._fields(value)

@@ -119,8 +119,8 @@ class Loop:
     def on_tick(self) -> bool:
         """Turn once; return False when the venue did not answer, which costs this turn and never the process."""
         self._beat("ready")
-        self._books.follow()
         try:
+            self._books.follow()
             cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
             self._chase_unknown()

@@ -93,6 +93,10 @@ def test_a_home_without_journals_knows_no_id(tmp_path):
         history(tmp_path, "sig_1")
 
 
+def story_expiry(logs, signal_id):
+    return history(logs, signal_id)[3]["expires_at"][11:19]
+
+
 def test_every_record_of_a_trade_has_a_sentence_of_its_own(story, logs):
     said = [sentence(record) for record in history(logs, story.signal(2))]
 
@@ -101,13 +105,13 @@ def test_every_record_of_a_trade_has_a_sentence_of_its_own(story, logs):
         "buy EUR_USD (breakout.h1) admitted by all ten gates, size 100",
         f"order {order} intended: buy 100 EUR_USD",
         f"order {order} filled 100 at 1.1",
-        f"published buy EUR_USD at 1.1, until {history(logs, story.signal(2))[3]['expires_at']}",
+        f"published open: buy 100 EUR_USD at 1.1, valid until {story_expiry(logs, story.signal(2))}",
     ]
     assert said[4:8] == [
-        "published new levels: stop 1.0960, target 1.1100",
+        "published amend: stop 1.0960, target 1.1100",
         f"order {exit_} filled 100 at 1.1",
-        "published close at 1.095 (stop_loss)",
-        "resolved by stop_loss (oanda_candles): 5 USD, 3 h, sooner than the 6 h expected",
+        "published close: EUR_USD at 1.095 (stop_loss)",
+        "resolved +5.00 USD by stop_loss, 3.00 h of 6.00 h expected (oanda_candles)",
     ]
     assert said[8].startswith("EUR_USD rests until 2026-03-04T13:00:")
 

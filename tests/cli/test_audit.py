@@ -66,9 +66,10 @@ class Writer:
         self.add("fx/orders", "order_event", **order, state="filled", quantity="100", price="1.1", reason="")
         self.add(
             "fx/signals", "signal", SIGNAL, signal_id=SIGNAL, action="open", side="buy", market="EUR_USD",
-            reference_price="1.1", expires_at="2026-11-01T09:10:00.000000Z",
+            quantity=Decimal(100), reference_price="1.1", expires_at="2026-11-01T09:10:00.000000Z",
         )  # fmt: skip
-        self.add("feed/callbacks", "callback", signal_id=SIGNAL, stage="ack", rev=0, decision="skip", reason="drift")
+        self.add("feed/callbacks", "callback", signal_id=SIGNAL, stage="ack", rev=0, decision="skip", reason="drift",
+                 late=False)  # fmt: skip
         self.add(
             "fx/resolutions", "resolution", signal_id=SIGNAL, reason="take_profit", resolution_source="oanda_candles",
             realised=Decimal("12.50"), fees=Decimal(0), currency="USD", eta_hours="2", actual_hours="1", late=False,
@@ -142,9 +143,9 @@ def test_why_tells_a_whole_trade_from_any_of_its_ids(written: Path, wanted: str)
             "buy EUR_USD (breakout) admitted by all ten gates, size 100",
             f"order {ORDER} intended: buy 100 EUR_USD",
             f"order {ORDER} filled 100 at 1.1",
-            "published buy EUR_USD at 1.1",
-            "a subscriber reported ack skip drift",
-            "resolved by take_profit (oanda_candles): 12.50 USD, 1 h, sooner than the 2 h expected",
+            "published open: buy 100 EUR_USD at 1.1",
+            "a subscriber acknowledged: skip (drift)",
+            "resolved +12.50 USD by take_profit, 1.00 h of 2.00 h expected (oanda_candles)",
         ),
         strict=True,
     ):

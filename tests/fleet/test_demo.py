@@ -248,5 +248,5 @@ def test_audit_report_and_why_tell_the_same_story(story: Story) -> None:
     assert report["candidates"] == len(story.records("decision"))
     assert sum(one["trades"] for one in report["outcomes"]) == len(story.records("resolution"))
     assert why.returncode == 0
-    for word in ("admitted by all ten gates", "intended", "filled", "published", "resolved by"):
+    for word in ("admitted by all ten gates", "intended", "filled", "published open", "resolved"):
         assert word in why.stdout

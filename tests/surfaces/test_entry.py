@@ -160,6 +160,20 @@ def test_a_full_disk_while_a_cooldown_is_due_costs_the_turn_and_not_the_process(
     assert len(running.records("decisions", Kind.COOLDOWN)) == 1
 
 
+def test_an_operators_order_that_finds_the_disk_full_is_obeyed_when_there_is_room(running):
+    disk = FullDisk()
+    use_disk(running, "decisions", disk)
+    running.order(state="HALT", reason="now")
+    disk.full = True
+    refused = running.tick()
+    disk.full = False
+    running.tick()
+
+    assert refused is False
+    assert running.books.fold.state.state == "HALT"
+    assert len(running.records("decisions", Kind.STATE)) == 1
+
+
 def test_an_order_without_an_answer_is_unknown_and_blocks_its_market_and_no_other(running):
     running.broker.accidents.append(running.Accident.REPLY_LOST)
     running.broker.hesitations = 99
