@@ -14,14 +14,17 @@ from typing import Any
 from domain.decision import Decision
 from domain.ledger.bankroll import Bankroll
 from domain.ledger.position import Lot, Position
-from domain.operation import START, Cooldown, DayStart, StateChange, Suspension, effective
+from domain.operation import START, Cooldown, StateChange, Suspension, effective
 from domain.order import TERMINAL, OrderEvent, OrderIntent, may_follow
 from domain.resolution import Resolution
 from domain.signal import SignalClose, SignalOpen
-from domain.vocabulary import Action, Cause, Kind, Leg, Mode, OrderState, Side
+from domain.vocabulary import Action, Cause, Kind, Leg, Mode, OrderState, Side, State
 from journal import decode
+from risk import breaker
+from risk.breaker import Breaker
 
 Record = Mapping[str, Any]
+BREAKER = StateChange(state=State.REDUCE, reason="daily loss", cause=Cause.BREAKER)
 OF_ONE_MODE = frozenset({Kind.DECISION, Kind.DAY, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION})
 
 
@@ -38,7 +41,7 @@ class SurfaceFold:
         self._mode = mode
         self.bankroll = Bankroll(initial, currency)
         self.wishes: dict[Cause, StateChange] = {}
-        self.day: DayStart | None = None
+        self.day: Breaker | None = None
         self.cooldowns: dict[str, Cooldown] = {}
         self.cooled_signals: set[str] = set()
         self.suspensions: dict[str, Suspension] = {}
@@ -75,10 +78,12 @@ class SurfaceFold:
     @property
     def state(self) -> StateChange:
         """Return the state that rules: the tightest of what operator, breaker and reconciliation want."""
-        return effective(self.wishes.values())
+        return effective([*self.wishes.values(), self.wish(Cause.BREAKER)])
 
     def wish(self, cause: Cause) -> StateChange:
-        """Return what one cause wants, RUN when it wants nothing."""
+        """Return what one cause wants, RUN when it wants nothing. The breaker wants it for its trading day."""
+        if cause is Cause.BREAKER:
+            return BREAKER if self.day is not None and self.day.tripped else START
         return self.wishes.get(cause, START)
 
     def positions(self) -> list[Position]:
@@ -156,7 +161,7 @@ class SurfaceFold:
         self.wishes[change.cause] = change
 
     def _day(self, record: Record) -> None:
-        self.day = decode(record, DayStart)
+        self.day = breaker.fold([decode(record, Breaker)], self.day)
 
     def _cooldown(self, record: Record) -> None:
         cooldown = decode(record, Cooldown)

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import datetime
 
 from domain.vocabulary import Cause, State
 
@@ -15,14 +14,13 @@ TIGHTNESS: Mapping[State, int] = {State.RUN: 0, State.REDUCE: 1, State.HALT: 2}
 class StateChange:
     """``cause`` wants the surface in ``state`` because of ``reason``; RUN takes back what it wanted before.
 
-    ``trading_day`` is set when the state ends with that day (a daily-loss breaker). ``flatten`` asks the resolver to
-    close every open position. ``request`` is the number of the operator's action that asked for it.
+    ``flatten`` asks the resolver to close every open position. ``request`` is the number of the operator's action that
+    asked for it.
     """
 
     state: State
     reason: str
     cause: Cause = Cause.OPERATOR
-    trading_day: date | None = None
     flatten: bool = False
     request: int | None = None
 
@@ -34,15 +32,6 @@ class OperatorAction:
     state: State
     reason: str
     flatten: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DayStart:
-    """Equity, realised and marked, in home currency when a trading day was first seen."""
-
-    trading_day: date
-    equity: Decimal
-    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

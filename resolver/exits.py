@@ -42,8 +42,9 @@ class ExitDesk:
             self._protect(position, trade)
 
     def _due(self, position: Position, now: datetime) -> ExitReason | None:
-        state = self._books.fold.state
-        if state.flatten and state.state is not State.RUN:
+        fold = self._books.fold
+        is_tripped = fold.day is not None and fold.day.tripped
+        if fold.state.flatten or (is_tripped and self._settings.flatten_on_breaker):
             return ExitReason.FLATTEN
         if now - position.opened_at >= timedelta(hours=float(self._settings.max_holding_hours)):
             return ExitReason.TIME

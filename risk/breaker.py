@@ -7,13 +7,11 @@ looser than the process it replaces.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, tzinfo
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 from domain.clock import require_utc
 from risk.limits import Limits
-
-FX_CLOSE = time(17)  # New York
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +33,6 @@ class StopOut:
 
     def __post_init__(self) -> None:
         require_utc(self.at, "StopOut.at")
-
-
-def trading_day(moment: datetime, zone: tzinfo, close: time = FX_CLOSE) -> date:
-    """Return the day in ``zone`` whose trading ends at ``close``; with midnight that is the calendar day.
-
-    The caller hands in the zone because reading one is I/O.
-    """
-    local = require_utc(moment, "trading_day").astimezone(zone)
-    rolled = time.min < close <= local.time()
-    return local.date() + timedelta(days=1) if rolled else local.date()
 
 
 def roll(breaker: Breaker | None, day: date, equity: Decimal) -> Breaker:
@@ -69,17 +57,6 @@ def fold(records: Iterable[Breaker], breaker: Breaker | None = None) -> Breaker 
 def cooldown_until(stopped_out_at: datetime, limits: Limits) -> datetime:
     """Return the moment until which a market rests after a stop-out."""
     return stopped_out_at + timedelta(seconds=limits.cooldown_s)
-
-
-def cooldowns(
-    stop_outs: Iterable[StopOut], limits: Limits, known: Mapping[str, datetime] | None = None
-) -> dict[str, datetime]:
-    """Return market -> moment until which it rests; a cooldown already ``known`` is never shortened."""
-    until = dict(known or {})
-    for stop_out in stop_outs:
-        end = cooldown_until(stop_out.at, limits)
-        until[stop_out.market] = max(end, until.get(stop_out.market, end))
-    return until
 
 
 def storms(

@@ -15,11 +15,12 @@ from domain.clock import Clock
 from domain.decision import Decision
 from domain.house import House
 from domain.ids import new_id
-from domain.operation import Cooldown, DayStart, OperatorAction, StateChange, Suspension
+from domain.operation import Cooldown, OperatorAction, StateChange, Suspension
 from domain.order import OrderEvent, OrderIntent
 from domain.signal import SignalAmend, SignalOpen
 from domain.vocabulary import Cause, Kind, Mode, Surface
 from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
+from risk.breaker import Breaker
 
 
 class Books:
@@ -69,8 +70,9 @@ class Books:
         if change != self.fold.wish(change.cause):
             self._append("decisions", Kind.STATE, change)
 
-    def day_started(self, day: DayStart) -> None:
-        self._append("decisions", Kind.DAY, day)
+    def day_changed(self, day: Breaker) -> None:
+        """Write the trading day's first equity, and later that its breaker tripped."""
+        self._append("decisions", Kind.DAY, {**encode_fields(day), "currency": self.fold.bankroll.currency})
 
     def cooled(self, cooldown: Cooldown) -> None:
         self._append("decisions", Kind.COOLDOWN, cooldown)

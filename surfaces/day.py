@@ -5,11 +5,11 @@ from decimal import Decimal
 
 import structlog
 
-from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.operation import Cooldown, Suspension
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import Cause, ExitReason, State
+from domain.vocabulary import ExitReason
 from market import sessions
-from risk.breaker import StopOut, cooldown_until, storms
+from risk.breaker import StopOut, cooldown_until, roll, storms, trip
 from risk.limits import Limits
 from surfaces.books import Books
 
@@ -17,42 +17,24 @@ log = structlog.get_logger()
 STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
 
 
-def roll_day(books: Books, today: date, equity: Decimal, *, was_watching: bool) -> None:
-    """Note the equity a new trading day starts with and end what lasted only for the day before.
+def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, was_watching: bool) -> None:
+    """Begin a new trading day when there is one, and trip its breaker when the loss reaches the limit.
 
     A process that was not there when the day began can't tell what was lost since then, so it starts the day with
     whatever is higher: today's equity, or what was realised until the day began.
+
+    Args:
+        equity: realised and marked, in home currency.
     """
-    fold = books.fold
-    if fold.day is not None and fold.day.trading_day >= today:
-        return
+    known, start = books.fold.day, equity
     if not was_watching:
-        equity = max(equity, fold.bankroll.balance_before(sessions.day_bounds(today)[0]))
-    books.day_started(DayStart(trading_day=today, equity=equity, currency=fold.bankroll.currency))
-    expires = fold.wish(Cause.BREAKER).trading_day
-    if expires is not None and expires < today:
-        books.changed(StateChange(state=State.RUN, reason=f"trading day {today} began", cause=Cause.BREAKER))
-
-
-def check_breaker(books: Books, limits: Limits, settings: SurfaceSettings, equity: Decimal) -> None:
-    """Go to REDUCE for the rest of the trading day when the day's loss, realised and marked, reaches its limit."""
-    fold = books.fold
-    if fold.day is None or fold.wish(Cause.BREAKER).state is not State.RUN:
+        start = max(start, books.fold.bankroll.balance_before(sessions.day_bounds(today)[0]))
+    day = trip(roll(known, today, start), equity, limits)
+    if day == known:
         return
-    loss = fold.day.equity - equity
-    if loss < limits.daily_loss:
-        return
-    reason = f"daily loss {loss:.2f} of {limits.daily_loss} {limits.currency}"
-    log.error("breaker_tripped", reason=reason)
-    books.changed(
-        StateChange(
-            state=State.REDUCE,
-            reason=reason,
-            cause=Cause.BREAKER,
-            trading_day=fold.day.trading_day,
-            flatten=settings.flatten_on_breaker,
-        )
-    )
+    if day.tripped:
+        log.error("breaker_tripped", loss=str(day.start_equity - equity), limit=str(limits.daily_loss))
+    books.day_changed(day)
 
 
 def cool_down(books: Books, limits: Limits, settings: SurfaceSettings) -> None:

@@ -23,7 +23,7 @@ from journal.beat import Heartbeat
 from risk.chain import decide
 from risk.limits import Limits
 from surfaces.books import Books
-from surfaces.day import check_breaker, cool_down, roll_day
+from surfaces.day import cool_down, mind_the_day
 from surfaces.entry import EntryDesk
 from surfaces.reconcile import reconcile
 from surfaces.snapshot import Valuation, risk_state
@@ -138,10 +138,10 @@ class Loop:
 
     def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
         books = self._books
-        start = self._valuation.equity(books, quotes, begins_day=True)
-        roll_day(books, self._desk.trading_day(books.now()), start, was_watching=self._has_turned)
+        equity = self._valuation.equity(books, quotes, unpriced_at_stop=False)
+        today = self._desk.trading_day(books.now())
+        mind_the_day(books, self._limits, today, equity, was_watching=self._has_turned)
         self._has_turned = True
-        check_breaker(books, self._limits, self._settings, self._valuation.equity(books, quotes))
 
     def _chase_unknown(self) -> None:
         """Reconcile when due, and sooner ask again about orders whose outcome is unknown."""
@@ -181,7 +181,7 @@ class Loop:
         state = risk_state(
             books,
             market=candidate.market,
-            equity=self._valuation.equity(books, quotes),
+            equity=self._valuation.equity(books, quotes, unpriced_at_stop=True),
             quotes=quotes,
             instrument=self._desk.instrument(candidate.market),
             market_open=self._desk.is_open(candidate.market, books.now()),

@@ -7,7 +7,7 @@ from domain.decision import Decision
 from domain.ledger.position import Position
 from domain.order import OrderIntent
 from domain.quotes import Instrument, Quote
-from domain.vocabulary import Cause, Leg, OrderState, State
+from domain.vocabulary import Leg, OrderState
 from risk.state import Exposure, RiskState, Status
 from surfaces.books import Books
 
@@ -15,18 +15,19 @@ from surfaces.books import Books
 class Valuation:
     """Marks open positions, remembering the last known mark of each.
 
-    A position that was never seen priced counts with its loss at the stop, or at the beginning of a day with no loss at
-    all: a breaker must not be loosened by silence, and a day that begins too low has room for more.
+    A position never seen priced (a restart over a weekend) has no mark. The gates count it with its loss at the stop, so
+    that silence lets nothing in. The breaker counts it without any: it ends a whole day, which takes a price to say, and
+    a day that began too low would have room for more.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, Decimal] = {}
 
-    def equity(self, books: Books, quotes: Mapping[str, Quote], *, begins_day: bool = False) -> Decimal:
+    def equity(self, books: Books, quotes: Mapping[str, Quote], *, unpriced_at_stop: bool) -> Decimal:
         """Return bankroll plus everything realised and marked, in home currency."""
         open_profit = Decimal(0)
         for position in books.fold.positions():
-            never_priced = Decimal(0) if begins_day else -position.decision.size.risk
+            never_priced = -position.decision.size.risk if unpriced_at_stop else Decimal(0)
             open_profit += position.realised + self._marked(position, quotes.get(position.market), never_priced)
         return books.fold.bankroll.balance + open_profit
 
@@ -55,8 +56,8 @@ def risk_state(
         state=fold.state.state,
         stop_files=tuple(stop_reasons),
         equity=equity,
-        day_start_equity=fold.day.equity if fold.day else fold.bankroll.balance,
-        breaker_tripped=fold.wish(Cause.BREAKER).state is not State.RUN,
+        day_start_equity=fold.day.start_equity if fold.day else fold.bankroll.balance,
+        breaker_tripped=fold.day is not None and fold.day.tripped,
         exposures=exposures(books),
         cooldowns={name: cooldown.until for name, cooldown in fold.cooldowns.items()},
         recent=fold.recent,

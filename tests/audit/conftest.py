@@ -14,7 +14,7 @@ from domain.candidate import Candidate, Estimate
 from domain.clock import FakeClock, iso, parse_iso
 from domain.decision import Decision, Size, Verdict
 from domain.ids import client_order_id
-from domain.operation import Cooldown, DayStart, StateChange, Suspension
+from domain.operation import Cooldown, StateChange, Suspension
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Quote
 from domain.resolution import Resolution
@@ -34,6 +34,7 @@ from domain.vocabulary import (
     Surface,
 )
 from journal import Journal, encode_fields
+from risk.breaker import Breaker
 
 D = Decimal
 START = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -243,7 +244,7 @@ class Story:
         return self._append("decisions", Kind.STATE, StateChange(state=state, reason=reason, cause=cause))
 
     def begin_day(self, equity: str = "10000") -> dict[str, Any]:
-        day = DayStart(trading_day=self.now.date(), equity=D(equity), currency="USD")
+        day = Breaker(day=self.now.date(), start_equity=D(equity))
         return self._append("decisions", Kind.DAY, day)
 
     def suspend(self, name: str) -> dict[str, Any]:

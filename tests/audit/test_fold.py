@@ -357,14 +357,14 @@ def test_the_tightest_wish_rules_until_its_own_cause_takes_it_back(story):
     assert fold.wish(Cause.OPERATOR).state is State.RUN
 
 
-def test_day_and_suspensions_are_the_last_ones_written(story):
+def test_a_day_keeps_its_first_equity_and_suspensions_are_the_last_ones_written(story):
     story.begin_day("900")
     story.begin_day("950")
     story.suspend("breakout.h1")
 
     fold = fold_of(story.records)
 
-    assert fold.day.equity == 950
+    assert fold.day.start_equity == 900
     assert list(fold.suspensions) == ["breakout.h1"]
 
 

@@ -1,7 +1,6 @@
 """What trips, what rests, what is suspended, and that a restart is never looser."""
 
-from dataclasses import replace
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from zoneinfo import ZoneInfo
@@ -11,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.vocabulary import Code, Gate
-from risk.breaker import Breaker, StopOut, cooldowns, fold, roll, storms, trading_day, trip
+from risk.breaker import Breaker, StopOut, cooldown_until, fold, roll, storms, trip
 from risk.limits import Limits
 
 D = Decimal
@@ -19,31 +18,6 @@ NEW_YORK = ZoneInfo("America/New_York")
 DAY = date(2026, 3, 4)
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
 LIMITS = Limits(bankroll=D(10000), daily_loss=D(100), storm_stop_outs=3, storm_window_s=3600, cooldown_s=600)
-
-
-@pytest.mark.parametrize(
-    ("moment", "expected"),
-    [
-        ("2026-03-04T21:59:59.999999+00:00", date(2026, 3, 4)),  # 16:59 EST
-        ("2026-03-04T22:00:00+00:00", date(2026, 3, 5)),
-        ("2026-03-08T20:59:59+00:00", date(2026, 3, 8)),  # the Sunday on which daylight saving begins
-        ("2026-03-08T21:00:00+00:00", date(2026, 3, 9)),
-        ("2026-07-01T20:59:59+00:00", date(2026, 7, 1)),
-        ("2026-07-01T21:00:00+00:00", date(2026, 7, 2)),
-        ("2026-07-02T00:30:00+00:00", date(2026, 7, 2)),  # midnight UTC releases nothing
-    ],
-)
-def test_fx_day_rolls_at_five_in_new_york(moment, expected):
-    assert expected == trading_day(datetime.fromisoformat(moment), NEW_YORK)
-
-
-def test_day_that_ends_at_midnight_is_the_calendar_day():
-    assert trading_day(datetime(2026, 3, 5, 4, 59, tzinfo=UTC), NEW_YORK, time(0)) == DAY
-
-
-def test_naive_moment_is_refused():
-    with pytest.raises(ValueError, match="timezone-aware"):
-        trading_day(datetime(2026, 3, 4), NEW_YORK)  # noqa: DTZ001 (the point of the test)
 
 
 def test_first_day_starts_with_the_equity_found():
@@ -167,15 +141,7 @@ def test_suspension_lasts_until_it_is_lifted_and_counts_anew_after():
 
 
 def test_market_rests_after_a_stop_out():
-    assert {"EUR_USD": NOW + timedelta(seconds=700)} == cooldowns([stop_out(100), stop_out(0)], LIMITS)
-
-
-def test_known_cooldown_is_never_shortened_by_a_smaller_setting():
-    known = {"EUR_USD": NOW + timedelta(seconds=5000), "USD_JPY": NOW}
-    shorter = replace(LIMITS, cooldown_s=1)
-
-    assert known == cooldowns([stop_out(0)], shorter, known)
-    assert {**known, "EUR_USD": NOW + timedelta(seconds=6600)} == cooldowns([stop_out(6000)], LIMITS, known)
+    assert NOW + timedelta(seconds=600) == cooldown_until(NOW, LIMITS)
 
 
 STOP_OUTS = st.lists(
@@ -190,4 +156,3 @@ def test_what_has_been_journalled_only_ever_tightens(before, after):
     whole = before + after
 
     assert storms(before, LIMITS).keys() <= storms(whole, LIMITS).keys()
-    assert cooldowns(whole, LIMITS) == cooldowns(after, LIMITS, cooldowns(before, LIMITS))

@@ -154,7 +154,9 @@ def play(case, make, scene, limits):
         day_start_equity=start,
         breaker_tripped=day.tripped,
         exposures=tuple(make.exposure(**position) for position in scene.positions),
-        cooldowns=breaker.cooldowns(stops, limits),
+        cooldowns={
+            stop.market: breaker.cooldown_until(stop.at, limits) for stop in sorted(stops, key=lambda stop: stop.at)
+        },
         suspended=breaker.storms(stops, limits),
         recent=made,
         quote=quote,

@@ -41,7 +41,7 @@ def test_a_realised_and_a_marked_loss_together_trip_the_breaker_for_the_trading_
 
     assert realised_alone is State.RUN
     assert breaker(strict).state is State.REDUCE
-    assert breaker(strict).trading_day.isoformat() == "2026-03-03"
+    assert strict.books.fold.day.day.isoformat() == "2026-03-03"
     assert strict.decisions()[-1].code is Code.STOPPED
 
 
@@ -55,8 +55,7 @@ def test_a_tripped_breaker_stays_when_the_market_comes_back_and_through_restarts
     strict.tick()
 
     assert breaker(strict).state is State.REDUCE
-    changes = [r for r in strict.records("decisions", Kind.STATE) if r["cause"] == Cause.BREAKER]
-    assert len(changes) == 1
+    assert [r["tripped"] for r in strict.records("decisions", Kind.DAY)] == [False, True]
 
 
 def test_a_tripped_breaker_ends_with_its_trading_day_and_no_sooner(strict):
@@ -70,7 +69,7 @@ def test_a_tripped_breaker_ends_with_its_trading_day_and_no_sooner(strict):
 
     assert at_the_end is State.REDUCE
     assert breaker(strict).state is State.RUN
-    assert strict.books.fold.day.trading_day.isoformat() == "2026-03-04"
+    assert strict.books.fold.day.day.isoformat() == "2026-03-04"
 
 
 def test_a_breaker_of_yesterday_ends_at_the_first_turn_after_a_night_without_the_process(strict):
@@ -96,7 +95,7 @@ def test_a_restart_does_not_begin_the_days_count_anew(strict):
     strict.tick()
 
     assert breaker(strict).state is State.REDUCE
-    assert len(strict.records("decisions", Kind.DAY)) == 1
+    assert [r["tripped"] for r in strict.records("decisions", Kind.DAY)] == [False, True]
 
 
 def test_a_process_that_missed_the_days_beginning_counts_from_the_higher_of_two_equities(strict):
@@ -111,7 +110,7 @@ def test_a_process_that_missed_the_days_beginning_counts_from_the_higher_of_two_
     fall(strict, "GBP_USD", "1.0989")
     strict.tick()
 
-    assert strict.books.fold.day.equity == 10_000
+    assert strict.books.fold.day.start_equity == 10_000
     assert breaker(strict).state is State.REDUCE
 
 
@@ -130,7 +129,7 @@ def test_a_position_without_a_quote_counts_as_it_was_last_marked(strict):
     assert (before, breaker(strict).state) == (State.RUN, State.REDUCE)
 
 
-def test_a_position_never_quoted_since_a_restart_counts_with_its_loss_at_the_stop(strict):
+def test_a_position_never_quoted_since_a_restart_lets_nothing_in_and_trips_nothing(strict):
     strict.tick()
     strict.trade()
     strict.broker.silence("EUR_USD")
@@ -142,7 +141,11 @@ def test_a_position_never_quoted_since_a_restart_counts_with_its_loss_at_the_sto
     fall(strict, "GBP_USD", "1.0988")
     strict.tick()
 
-    assert (before, breaker(strict).state) == (State.RUN, State.REDUCE)
+    strict.propose("AUD_USD")
+    strict.tick()
+
+    assert (before, breaker(strict).state) == (State.RUN, State.RUN)
+    assert strict.decisions()[-1].code is Code.RISK_DAILY_LOSS
 
 
 def test_a_day_that_begins_without_quotes_does_not_begin_lower_for_it(strict):
@@ -154,8 +157,8 @@ def test_a_day_that_begins_without_quotes_does_not_begin_lower_for_it(strict):
     strict.tick()
     strict.tick(0.1 * 3600)
 
-    assert strict.books.fold.day.trading_day.isoformat() == "2026-03-04"
-    assert strict.books.fold.day.equity == 10_000
+    assert strict.books.fold.day.day.isoformat() == "2026-03-04"
+    assert strict.books.fold.day.start_equity == 10_000
 
 
 @pytest.mark.parametrize("wanted", [True, False])
@@ -170,7 +173,6 @@ def test_the_breaker_asks_for_a_flatten_only_when_told_to(stage, wanted):
     stage.clock.advance(61)
     stage.settle()
 
-    assert breaker(stage).flatten is wanted
     assert (stage.broker.trades == {}) is wanted
 
 

@@ -3,8 +3,6 @@
 from dataclasses import replace
 from decimal import Decimal
 
-import pytest
-
 from domain.operation import StateChange
 from domain.vocabulary import Cause, Code, Kind, OrderState, Side, State
 
@@ -151,9 +149,8 @@ def test_a_filled_order_whose_report_was_lost_is_recovered_from_the_open_trade(r
     assert findings(running)["clean"] is True
 
 
-@pytest.mark.parametrize("cause", [Cause.BREAKER, Cause.OPERATOR])
-def test_a_clean_comparison_takes_back_nothing_but_its_own_verdict(running, cause):
-    running.books.changed(StateChange(state=State.REDUCE, reason="theirs", cause=cause))
+def test_a_clean_comparison_takes_back_nothing_but_its_own_verdict(running):
+    running.books.changed(StateChange(state=State.REDUCE, reason="theirs", cause=Cause.OPERATOR))
     number = running.broker.open("GBP_USD", Side.BUY, D(500)).trade_id
     running.tick(DUE_S)
     running.broker.end(number, None)
