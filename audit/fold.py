@@ -25,7 +25,9 @@ from risk.breaker import Breaker
 
 Record = Mapping[str, Any]
 BREAKER = StateChange(state=State.REDUCE, reason="daily loss", cause=Cause.BREAKER)
-OF_ONE_MODE = frozenset({Kind.DECISION, Kind.DAY, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION})
+OF_ONE_MODE = frozenset(
+    {Kind.DECISION, Kind.DAY, Kind.RECONCILIATION, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION}
+)
 
 
 class SurfaceFold:
@@ -42,6 +44,7 @@ class SurfaceFold:
         self.bankroll = Bankroll(initial, currency)
         self.wishes: dict[Cause, StateChange] = {}
         self.day: Breaker | None = None
+        self.account_id: str | None = None
         self.cooldowns: dict[str, Cooldown] = {}
         self.cooled_signals: set[str] = set()
         self.suspensions: dict[str, Suspension] = {}
@@ -51,6 +54,7 @@ class SurfaceFold:
         self.intended_at: dict[str, datetime] = {}
         self.events: dict[str, list[OrderEvent]] = {}
         self._orders_of: dict[str, list[str]] = {}
+        self._unfinished: dict[str, None] = {}
         self.published: dict[str, SignalOpen] = {}
         self.closed: dict[str, SignalClose] = {}
         self.resolutions: dict[str, Resolution] = {}
@@ -58,6 +62,7 @@ class SurfaceFold:
             Kind.DECISION: self._decision,
             Kind.STATE: self._state,
             Kind.DAY: self._day,
+            Kind.RECONCILIATION: self._reconciliation,
             Kind.COOLDOWN: self._cooldown,
             Kind.SUSPENSION: self._suspension,
             Kind.ORDER_INTENT: self._intent,
@@ -117,8 +122,7 @@ class SurfaceFold:
 
         Entries are the surface's to follow up and exits the resolver's: each order has one process that writes of it.
         """
-        orders = (intent for intent in self.intents.values() if intent.leg is leg)
-        return [intent for intent in orders if self.order_state(intent.client_order_id) not in TERMINAL]
+        return [intent for key in self._unfinished if (intent := self.intents[key]).leg is leg]
 
     def unresolved(self) -> list[Position]:
         """Return positions that were closed in full but whose resolution was never written."""
@@ -163,6 +167,9 @@ class SurfaceFold:
     def _day(self, record: Record) -> None:
         self.day = breaker.fold([decode(record, Breaker)], self.day)
 
+    def _reconciliation(self, record: Record) -> None:
+        self.account_id = record["account_id"]
+
     def _cooldown(self, record: Record) -> None:
         cooldown = decode(record, Cooldown)
         known = self.cooldowns.get(cooldown.market)
@@ -179,6 +186,7 @@ class SurfaceFold:
         self.intents[intent.client_order_id] = intent
         self._belongs(intent.signal_id, intent.client_order_id)
         self.intended_at[intent.client_order_id] = datetime.fromisoformat(record["ts"])
+        self._note_state(intent.client_order_id)
 
     def _event(self, record: Record) -> None:
         event = decode(record, OrderEvent)
@@ -190,6 +198,16 @@ class SurfaceFold:
             known.append(event)
         elif known[-1].state not in TERMINAL and may_follow(known[-1].state, event.state):
             known.append(replace(event, quantity=Decimal(0)))
+        self._note_state(event.client_order_id)
+
+    def _note_state(self, key: str) -> None:
+        """Keep the few unfinished orders apart, so that a turn need not walk all orders ever made."""
+        if key not in self.intents:
+            return
+        if self.order_state(key) in TERMINAL:
+            self._unfinished.pop(key, None)
+        else:
+            self._unfinished.setdefault(key)
 
     def _signal(self, record: Record) -> None:
         if record["action"] == Action.OPEN:

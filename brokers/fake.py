@@ -17,10 +17,12 @@ from domain.clock import Clock
 from domain.errors import Ask, Refuse, Retry
 from domain.ids import signal_of_order
 from domain.order import OrderEvent, OrderIntent
-from domain.quotes import Instrument
+from domain.quotes import Instrument, Quote
 from domain.vocabulary import ExitReason, Leg, OrderState, Side
 
 ZERO = Decimal(0)
+# What is refused outright; an order refused for any other reason was made and is cancelled.
+REJECTIONS = frozenset({"TRADE_DOESNT_EXIST", "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE"})
 
 
 class Accident(StrEnum):
@@ -52,6 +54,7 @@ class FakeBroker(FakeMarket):
 
     def __init__(self, clock: Clock, instruments: Sequence[Instrument], *, balance: Decimal = Decimal(100_000)) -> None:
         super().__init__(clock, instruments)
+        self.account_id = "fake"
         self.balance = balance
         self.sent: list[OrderIntent] = []
         self.accidents: deque[Accident | None] = deque()
@@ -73,7 +76,7 @@ class FakeBroker(FakeMarket):
             market=market,
             side=side,
             quantity=quantity,
-            price=self._quotes[market].entry_price(side),
+            price=self._quote(market).entry_price(side),
             opened_at=self.clock.now(),
             stop_loss=None,
             take_profit=None,
@@ -88,18 +91,23 @@ class FakeBroker(FakeMarket):
         quantity = changes.pop("quantity", trade.quantity)
         if quantity < trade.quantity:
             self.trades[trade_id] = replace(trade, quantity=trade.quantity - quantity)
-        price = price or self._quotes[trade.market].exit_price(trade.side)
-        realised = (price - trade.price) * trade.side.sign * quantity
+        price = price or self._quote(trade.market).exit_price(trade.side)
+        realised = self._profit(trade, quantity, price)
         self.balance += realised
         facts = {"client_order_id": None, "realised": realised, "reason": reason, "closes": True, **changes}
         return self._book(trade, self._next_id(), trade.side.opposite, quantity, price, **facts)
 
     def account(self) -> Account:
         self._require_up()
-        money = {"balance": self.balance, "equity": self.balance, "margin_available": self.balance}
-        return Account(account_id="fake", currency="USD", margin_used=ZERO, cursor=str(self._last_id), **money)
+        equity = self.balance + sum(map(self._open_profit, self.trades.values()), ZERO)
+        margin = sum(map(self._margin, self.trades.values()), ZERO)
+        money = {"balance": self.balance, "equity": equity, "margin_available": max(equity - margin, ZERO)}
+        return Account(
+            account_id=self.account_id, currency="USD", margin_used=margin, cursor=str(self._last_id), **money
+        )
 
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
+        """Fill at once or not at all; an id that was answered before gets the same answer."""
         self.on_submit(intent)
         self.sent.append(intent)
         accident = self.accidents.popleft() if self.accidents else None
@@ -109,7 +117,10 @@ class FakeBroker(FakeMarket):
             raise Refuse("the right to trade", accident, "ask the broker")
         if accident is Accident.REQUEST_LOST:
             raise Ask("an answer", accident, "look the order up")
-        self._answers[intent.client_order_id] = self._act(intent, accident)
+        if intent.leg is Leg.EXIT and intent.broker_trade_id is None:
+            raise Refuse("an exit that names its trade", "broker_trade_id None", "find the trade in open_trades")
+        if intent.client_order_id not in self._answers:
+            self._answers[intent.client_order_id] = self._act(intent, accident)
         if accident is Accident.REPLY_LOST:
             raise Ask("an answer", accident, "look the order up")
         return self._answers[intent.client_order_id]
@@ -140,6 +151,8 @@ class FakeBroker(FakeMarket):
 
     def fills_since(self, cursor: str) -> tuple[Sequence[Fill], str]:
         self._require_up()
+        if not cursor.isdigit():
+            raise Refuse("a transaction id as cursor", repr(cursor), "start from account().cursor")
         found = [fill for fill in self.log if int(fill.transaction_id) > int(cursor)][: self.page]
         return found, found[-1].transaction_id if found else cursor
 
@@ -149,18 +162,37 @@ class FakeBroker(FakeMarket):
         if accident in (Accident.REJECTED, Accident.CANCELLED):
             state = OrderState.REJECTED if accident is Accident.REJECTED else OrderState.CANCELLED
             return (self._event(key, state, reason=str(accident)),)
+        refusal = self._refusal(intent)
+        if refusal:
+            state = OrderState.REJECTED if refusal in REJECTIONS else OrderState.CANCELLED
+            return (self._event(key, state, reason=refusal),)
         is_half = accident is Accident.HALF_FILLED
-        quantity = intent.quantity / 2 if is_half else intent.quantity
-        if intent.leg is Leg.ENTRY:
-            fill = self.open(intent.market, intent.side, quantity, key)
-            levels = (intent.stop_loss, intent.take_profit, intent.trailing_distance)
-            self._set_levels(fill.trade_id, *(levels if accident is not Accident.BRACKET_LOST else (None, None, None)))
-        elif intent.broker_trade_id in self.trades:
-            fill = self.end(intent.broker_trade_id, None, quantity=quantity, client_order_id=key)
-        else:
-            return (self._event(key, OrderState.REJECTED, reason="TRADE_DOESNT_EXIST"),)
+        fill = self._execute(intent, intent.quantity / 2 if is_half else intent.quantity)
+        if accident is Accident.BRACKET_LOST and not fill.closes:
+            self._set_levels(fill.trade_id, None, None, None)
         filled = self._filled(key, fill, OrderState.PARTIAL if is_half else OrderState.FILLED)
         return (filled, self._event(key, OrderState.CANCELLED, reason=str(accident))) if is_half else (filled,)
+
+    def _refusal(self, intent: OrderIntent) -> str:
+        """Name what keeps an order from filling, in OANDA's words, or return an empty string."""
+        if intent.leg is Leg.EXIT:
+            trade = self.trades.get(str(intent.broker_trade_id))
+            if trade is None:
+                return "TRADE_DOESNT_EXIST"
+            if intent.quantity > trade.quantity:
+                return "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE"
+        quote = self._quote(intent.market)
+        if not quote.tradeable:
+            return "MARKET_HALTED"
+        return _misplaced(intent, quote) if intent.leg is Leg.ENTRY else ""
+
+    def _execute(self, intent: OrderIntent, quantity: Decimal) -> Fill:
+        key = intent.client_order_id
+        if intent.leg is Leg.EXIT:
+            return self.end(str(intent.broker_trade_id), None, quantity=quantity, client_order_id=key)
+        fill = self.open(intent.market, intent.side, quantity, key)
+        self._set_levels(fill.trade_id, intent.stop_loss, intent.take_profit, intent.trailing_distance)
+        return fill
 
     def _set_levels(self, trade_id: str, stop: Decimal | None, target: Decimal | None, trail: Decimal | None) -> None:
         levels: dict[str, Any] = {"stop_loss": stop, "take_profit": target, "trailing_distance": trail}
@@ -188,3 +220,15 @@ class FakeBroker(FakeMarket):
     def _next_id(self) -> str:
         self._last_id += 1
         return str(self._last_id)
+
+
+def _misplaced(intent: OrderIntent, quote: Quote) -> str:
+    """Name the bound, stop or target of an entry that lies on the wrong side of the market."""
+    sign, exit_price = intent.side.sign, quote.exit_price(intent.side)
+    if intent.price_bound is not None and (quote.entry_price(intent.side) - intent.price_bound) * sign > 0:
+        return "BOUNDS_VIOLATION"
+    if intent.stop_loss is not None and (exit_price - intent.stop_loss) * sign <= 0:
+        return "STOP_LOSS_ON_FILL_LOSS"
+    if intent.take_profit is not None and (exit_price - intent.take_profit) * sign >= 0:
+        return "TAKE_PROFIT_ON_FILL_LOSS"
+    return ""

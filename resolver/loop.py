@@ -82,7 +82,8 @@ class Loop:
             if self._books.clock.now() >= self._next_tend:
                 self._next_tend = self._books.clock.now() + self._tend_every
                 self._tend()
-        except (Retry, Ask) as error:
+        except (Retry, Ask, Refuse) as error:
+            # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
             return False
         return True

@@ -15,7 +15,7 @@ import structlog
 from brokers.port import Executor
 from domain.candidate import Candidate, Estimate
 from domain.decision import Decision
-from domain.errors import Ask, Retry
+from domain.errors import Ask, Refuse, Retry
 from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import Leg
@@ -102,7 +102,7 @@ class Loop:
                 self._desk.startup()
                 self._reconcile()
                 return True
-            except (Retry, Ask) as error:
+            except (Retry, Ask, Refuse) as error:
                 log.warning("startup_waits", error=str(error))
                 self._beat("starting")
                 self._stop.wait(pause_s)
@@ -126,8 +126,10 @@ class Loop:
             self._chase_unknown()
             for candidate, estimate in self._desk.scan(self._books.now()):
                 self._consider(candidate, estimate)
-        except (Retry, Ask) as error:
+        except (Retry, Ask, Refuse) as error:
+            # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
+            self._beat("degraded")
             return False
         return True
 

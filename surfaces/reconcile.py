@@ -1,11 +1,12 @@
 """The comparison of what the journals say is open with what the broker says is open."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 
 import structlog
 
 from brokers.port import BrokerTrade, Executor
+from domain.errors import Misconfigured
 from domain.ids import signal_of_order
 from domain.operation import StateChange
 from domain.vocabulary import Cause, Leg, State
@@ -17,18 +18,20 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Findings:
-    """What a reconciliation found; only ``external`` and ``wrong_quantity`` stay unexplained.
+    """What a reconciliation found; ``external``, ``wrong_quantity`` and ``unproven`` leave something unexplained.
 
     ``gone`` are positions that are no longer at the broker: the resolver will read their exits. ``unproven`` are
-    orders whose outcome the broker could not tell yet.
+    orders whose outcome the broker could not tell yet. ``account_id`` is the account that was compared.
     """
 
-    matched: tuple[str, ...]
-    recovered: tuple[str, ...]
-    gone: tuple[str, ...]
-    external: tuple[str, ...]
-    wrong_quantity: tuple[str, ...]
-    unproven: tuple[str, ...]
+    account_id: str = ""
+
+    matched: tuple[str, ...] = ()
+    recovered: tuple[str, ...] = ()
+    gone: tuple[str, ...] = ()
+    external: tuple[str, ...] = ()
+    wrong_quantity: tuple[str, ...] = ()
+    unproven: tuple[str, ...] = ()
 
     @property
     def is_clean(self) -> bool:
@@ -41,11 +44,13 @@ def reconcile(books: Books, executor: Executor, entries: EntryDesk) -> Findings:
     Raises:
         Retry: the broker could not be read; nothing was concluded.
     """
+    account_id = executor.account().account_id
+    _require_same_account(books, account_id)
     orders = books.fold.unfinished(Leg.ENTRY)
     unproven = tuple(intent.client_order_id for intent in orders if not entries.settle_unknown(intent))
     trades = executor.open_trades()
     recovered = _recover(books, entries, trades)
-    findings = _compare(books, trades, recovered=recovered, unproven=unproven)
+    findings = replace(_compare(books, trades), account_id=account_id, recovered=recovered, unproven=unproven)
     _record(books, findings)
     return findings
 
@@ -60,9 +65,18 @@ def _recover(books: Books, entries: EntryDesk, trades: Sequence[BrokerTrade]) ->
     return tuple(found)
 
 
-def _compare(
-    books: Books, trades: Sequence[BrokerTrade], *, recovered: tuple[str, ...], unproven: tuple[str, ...]
-) -> Findings:
+def _require_same_account(books: Books, account_id: str) -> None:
+    """Refuse another account than the journals are about: its positions and cursors would be taken for this one's."""
+    known = books.fold.account_id
+    if known is not None and known != account_id:
+        raise Misconfigured(
+            f"account {known}, which the journals of {books.surface} in mode {books.mode} are about",
+            f"account {account_id}",
+            "give this account a home of its own (TBOT_HOME)",
+        )
+
+
+def _compare(books: Books, trades: Sequence[BrokerTrade]) -> Findings:
     ours = {position.signal_id: position for position in books.fold.positions()}
     matched, external, wrong = [], [], []
     for trade in trades:
@@ -78,19 +92,17 @@ def _compare(
             matched.append(position.signal_id)
     return Findings(
         matched=tuple(matched),
-        recovered=recovered,
         gone=tuple(ours),
         external=tuple(external),
         wrong_quantity=tuple(wrong),
-        unproven=unproven,
     )
 
 
 def _record(books: Books, findings: Findings) -> None:
     state = books.fold.wish(Cause.RECONCILIATION).state
-    books.reconciled({"clean": findings.is_clean, **{n: getattr(findings, n) for n in Findings.__slots__}})
+    books.reconciled({"clean": findings.is_clean, **asdict(findings)})
     if not findings.is_clean:
-        log.error("reconciliation_unexplained", **{n: getattr(findings, n) for n in Findings.__slots__})
+        log.error("reconciliation_unexplained", **asdict(findings))
         if state is State.RUN:
             books.changed(StateChange(state=State.REDUCE, reason="unexplained", cause=Cause.RECONCILIATION))
     elif state is not State.RUN:

@@ -15,9 +15,9 @@ from surfaces.books import Books
 class Valuation:
     """Marks open positions, remembering the last known mark of each.
 
-    A position never seen priced (a restart over a weekend) has no mark. The gates count it with its loss at the stop, so
-    that silence lets nothing in. The breaker counts it without any: it ends a whole day, which takes a price to say, and
-    a day that began too low would have room for more.
+    A position never seen priced (a restart over a weekend) has no mark. The gates count it with its loss at the stop,
+    so that silence lets nothing in. The breaker counts it without any: it ends a whole day, which takes a price to say,
+    and a day that began too low would have room for more.
     """
 
     def __init__(self) -> None:

@@ -48,14 +48,14 @@ class FxDesk:
         for name in self._names:
             if name not in self._instruments:
                 log.warning("market_not_listed", market=name)
-            elif name not in self._next_bar:
-                self._warm_up(name)
+            else:
+                self._try_to_warm_up(name)
 
     def instrument(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
 
     def quotes(self) -> Mapping[str, Quote]:
-        quotes = self._data.quotes(tuple(self._strategies))
+        quotes = self._data.quotes(tuple(self._instruments))
         if self._recorder is not None:
             self._recorder.quotes(quotes.values())
         return {name: quote for name, quote in quotes.items() if quote.tradeable}
@@ -66,6 +66,8 @@ class FxDesk:
         A market without a quote has no new bars worth a request: it is closed, or its feed is dead.
         """
         quoted = self.quotes()
+        for name in [name for name in quoted if name not in self._strategies]:
+            self._try_to_warm_up(name)
         for name, strategy in self._strategies.items():
             if now < self._ask_again[name] or name not in quoted:
                 continue
@@ -87,6 +89,17 @@ class FxDesk:
         self._data.close()
         if self._recorder is not None:
             self._recorder.close()
+
+    def _try_to_warm_up(self, name: str) -> None:
+        """Warm one market up; one that can't be now must not keep the others from trading."""
+        wait_until = self._ask_again.get(name)
+        if name in self._strategies or (wait_until is not None and self._clock.now() < wait_until):
+            return
+        try:
+            self._warm_up(name)
+        except Retry as error:
+            self._ask_again[name] = self._clock.now() + timedelta(seconds=self._params.period_s) / 10
+            log.warning("market_waits", market=name, error=str(error))
 
     def _warm_up(self, name: str) -> None:
         strategy = FxStrategy(self._instruments[name], self._params, Surface.FX)

@@ -415,7 +415,7 @@ def test_a_published_signal_that_was_resolved_is_unclosed_until_its_close_is_wri
 
 
 def test_kinds_that_say_nothing_about_state_are_passed_over():
-    fold_of([{"kind": "reconciliation", "clean": True}, {"kind": "segment_start"}, {"kind": "of tomorrow"}])
+    fold_of([{"kind": "recovery"}, {"kind": "segment_start"}, {"kind": "of tomorrow"}])
 
 
 def test_a_fill_without_a_price_is_refused(story):

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -15,6 +16,8 @@ import pytest
 import requests
 
 from brokers.dry_run.executor import DryRunExecutor
+from brokers.fake import FakeBroker
+from brokers.fake_market import FakeMarket
 from brokers.oanda.client import OandaExecutor, OandaMarketData, connect
 from brokers.oanda.config import OandaConfig
 from domain.clock import Clock, FakeClock, parse_clock
@@ -45,8 +48,8 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
 class Simulator:
     """The simulator's process and its control page."""
 
-    def __init__(self) -> None:
-        self.spec = f"sim:2014-05-06T12:00:00Z@60,anchor={time.time()}"
+    def __init__(self, start: str = "2014-05-06T12:00:00Z") -> None:
+        self.spec = f"sim:{start}@60,anchor={time.time()}"
         accounts = [f"{account}:{TOKEN}:USD:100000" for account in ACCOUNTS] + [f"{EUR_ACCOUNT}:{TOKEN}:EUR:100000"]
         command = [sys.executable, "-m", "simulators.oanda", "--port", "0"]
         for account in accounts:
@@ -64,7 +67,7 @@ class Simulator:
         answer.raise_for_status()
         return answer.json()
 
-    def stop(self) -> None:
+    def close(self) -> None:
         self.process.terminate()
         self.process.wait(timeout=10)
         assert self.process.stdout is not None
@@ -128,23 +131,30 @@ class Venue:
 
 @pytest.fixture(scope="session")
 def simulator() -> Iterator[Simulator]:
-    running = Simulator()
-    yield running
-    running.stop()
+    with closing(Simulator()) as running:
+        yield running
 
 
 @pytest.fixture
 def venue(simulator: Simulator) -> Iterator[Venue]:
-    account = Venue(simulator, next(simulator.accounts))
-    yield account
-    account.close()
+    with closing(Venue(simulator, next(simulator.accounts))) as account:
+        yield account
+
+
+@pytest.fixture
+def busy_venue() -> Iterator[Venue]:
+    """An account 90 simulated seconds before the US payrolls of 2 May 2014, which moved EUR_USD by 40 pips at once.
+
+    In the 8 minutes from then on no price stands still for more than a few real seconds, however slowly a test begins.
+    """
+    with closing(Simulator("2014-05-02T12:28:30Z")) as running, closing(Venue(running, ACCOUNTS[0])) as account:
+        yield account
 
 
 @pytest.fixture
 def euro_venue(simulator: Simulator) -> Iterator[Venue]:
-    account = Venue(simulator, EUR_ACCOUNT)
-    yield account
-    account.close()
+    with closing(Venue(simulator, EUR_ACCOUNT)) as account:
+        yield account
 
 
 @pytest.fixture
@@ -198,62 +208,38 @@ def exit_of() -> Callable[..., OrderIntent]:
     return make_exit
 
 
-class FakeMarketData:
-    """Quotes and instruments that a test sets."""
+NOON = datetime(2014, 5, 6, 12, 0, tzinfo=UTC)
+EUR_USD = Instrument(
+    name="EUR_USD",
+    base="EUR",
+    quote_currency="USD",
+    tick=Decimal("0.00001"),
+    pip=PIP,
+    quantity_step=Decimal(1),
+    quantity_min=Decimal(1),
+    quantity_max=Decimal(100_000_000),
+    margin_rate=Decimal("0.02"),
+)
 
-    def __init__(self, clock: Clock) -> None:
-        self.clock = clock
-        self.known: dict[str, Quote] = {}
-        self.error: Exception | None = None
-        self.show("1.10000", "1.10010")
 
-    def show(self, bid: str, ask: str, *, rate: str | None = "1", tradeable: bool = True) -> Quote:
-        now = self.clock.now()
-        quote = Quote(
-            market="EUR_USD",
-            bid=Decimal(bid),
-            ask=Decimal(ask),
-            at=now,
-            received_at=now,
-            tradeable=tradeable,
-            home_rate=None if rate is None else Decimal(rate),
-        )
-        self.known["EUR_USD"] = quote
-        return quote
-
-    def instruments(self, names: Any) -> dict[str, Instrument]:
-        instrument = Instrument(
-            name="EUR_USD",
-            base="EUR",
-            quote_currency="USD",
-            tick=Decimal("0.00001"),
-            pip=PIP,
-            quantity_step=Decimal(1),
-            quantity_min=Decimal(1),
-            quantity_max=Decimal(100_000_000),
-            margin_rate=Decimal("0.02"),
-        )
-        return {name: instrument for name in names if name == "EUR_USD"}
-
-    def quotes(self, markets: Any) -> dict[str, Quote]:
-        if self.error is not None:
-            raise self.error
-        return {market: self.known[market] for market in markets if market in self.known}
-
-    def bars(self, market: str, period_s: int, *, start: datetime, end: datetime | None = None) -> list[Bar]:
-        return []
-
-    def close(self) -> None:
-        pass
+@pytest.fixture
+def fake() -> FakeBroker:
+    made = FakeBroker(FakeClock(NOON), [EUR_USD])
+    made.price("EUR_USD", "1.10000", "1.10010")
+    return made
 
 
 class DryRun:
     """A dry run on prices that the test sets, on a clock that the test moves."""
 
     def __init__(self) -> None:
-        self.clock = FakeClock(datetime(2014, 5, 6, 12, 0, tzinfo=UTC))
-        self.data = FakeMarketData(self.clock)
+        self.clock = FakeClock(NOON)
+        self.data = FakeMarket(self.clock, [EUR_USD])
+        self.data.price("EUR_USD", "1.10000", "1.10010")
         self.executor = DryRunExecutor(self.data, self.clock, balance=Decimal(100_000), currency="USD")
+
+    def quote(self) -> Quote:
+        return self.data.quotes(["EUR_USD"])["EUR_USD"]
 
     def bar(self, low: str, high: str, *, open_: str, close: str, minutes: int = 1, spread: str = "0.00010") -> Bar:
         """Build the one-minute bar that starts ``minutes`` from now; prices are bids."""

@@ -1,5 +1,6 @@
-"""What every executor must do alike: OANDA's through the simulator, and the dry run on the same prices."""
+"""What every executor must do alike: OANDA's through the simulator, the dry run on the same prices, and the fake."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -16,17 +17,17 @@ D = Decimal
 
 
 class Desk:
-    """One executor with the prices it trades on."""
+    """One executor with the prices it trades on; ``halt`` closes the market."""
 
-    def __init__(self, data, executor, clock, entry):
+    def __init__(self, data, executor, clock, entry, halt):
         self.data = data
         self.executor = executor
         self.clock = clock
+        self.halt = halt
         self._entry = entry
 
     def entry(self, **changes):
-        side = changes.pop("side", Side.BUY)
-        return self._entry(self.data.quotes(["EUR_USD"])["EUR_USD"], side=side, **changes)
+        return self._entry(self.data.quotes(["EUR_USD"])["EUR_USD"], **changes)
 
     def find(self, client_order_id):
         return self.executor.find(client_order_id, since=self.clock.now() - timedelta(minutes=10))
@@ -36,12 +37,16 @@ class Desk:
         return intent, self.executor.submit(intent)[-1].broker_trade_id
 
 
-@pytest.fixture(params=["oanda", "dry_run"])
-def desk(request, venue, entry):
+@pytest.fixture(params=["oanda", "dry_run", "fake"])
+def desk(request, entry):
+    if request.param == "fake":
+        fake = request.getfixturevalue("fake")
+        return Desk(fake, fake, fake.clock, entry, lambda: fake.halted.add("EUR_USD"))
+    venue = request.getfixturevalue("venue")
     data, executor = venue.connect()
     if request.param == "dry_run":
         executor = DryRunExecutor(data, venue.clock, balance=D(100_000), currency="USD")
-    return Desk(data, executor, venue.clock, entry)
+    return Desk(data, executor, venue.clock, entry, lambda: venue.fault("weekend", market_wide=True))
 
 
 @pytest.mark.parametrize("side", list(Side))
@@ -84,10 +89,8 @@ def test_order_never_sent_is_absent(desk, eventually):
     intent = desk.entry()
 
     def find():
-        try:
+        with suppress(Retry):
             return desk.find(intent.client_order_id)
-        except Retry:
-            return None
 
     assert [event.state for event in eventually(find)] == [OrderState.ABSENT]
 
@@ -100,11 +103,19 @@ def test_same_entry_sent_twice_opens_one_trade(desk):
     assert len(desk.executor.open_trades()) == 1
 
 
-def test_price_beyond_the_bound_cancels(desk):
-    intent = desk.entry()
-    events = desk.executor.submit(replace(intent, price_bound=intent.price_bound - D("0.01")))
+@pytest.mark.parametrize("side", list(Side))
+def test_bound_stop_or_target_on_the_wrong_side_of_the_quote_cancels(desk, side):
+    quote, off = desk.data.quotes(["EUR_USD"])["EUR_USD"], D("0.005") * side.sign
+    spoilt = {
+        "BOUNDS_VIOLATION": {"price_bound": quote.entry_price(side) - off},
+        "STOP_LOSS_ON_FILL_LOSS": {"stop_loss": quote.exit_price(side) + off},
+        "TAKE_PROFIT_ON_FILL_LOSS": {"take_profit": quote.exit_price(side) - off},
+    }
+    events = [desk.executor.submit(desk.entry(side=side, **changes)) for changes in spoilt.values()]
 
-    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "BOUNDS_VIOLATION")]
+    assert [[(e.state, e.reason) for e in answer] for answer in events] == [
+        [(OrderState.CANCELLED, reason)] for reason in spoilt
+    ]
     assert desk.executor.open_trades() == []
 
 
@@ -234,10 +245,12 @@ def test_account_books_what_exits_realised(desk, exit_of):
     assert after.currency == "USD"
 
 
-def test_closed_market_halts_entries(desk, venue, eventually):
-    intent = desk.entry()
-    venue.fault("weekend", market_wide=True)
+def test_closed_market_halts_entries_and_exits(desk, exit_of, eventually):
+    intent, trade_id = desk.opened()
+    late = desk.entry()
+    desk.halt()
     eventually(lambda: not desk.data.quotes(["EUR_USD"])["EUR_USD"].tradeable)
-    events = desk.executor.submit(intent)
+    events = [*desk.executor.submit(late), *desk.executor.submit(exit_of(intent, trade_id))]
 
-    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "MARKET_HALTED")]
+    assert [(event.state, event.reason) for event in events] == [(OrderState.CANCELLED, "MARKET_HALTED")] * 2
+    assert [trade.trade_id for trade in desk.executor.open_trades()] == [trade_id]

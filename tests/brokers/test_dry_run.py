@@ -24,7 +24,7 @@ def hold(dry_run, entry):
 
     def open_trade(side=Side.BUY, *, stop="1.09900", target="1.10200", trailing=None):
         intent = entry(
-            dry_run.data.known["EUR_USD"],
+            dry_run.quote(),
             side=side,
             stop_loss=None if stop is None else D(stop),
             take_profit=None if target is None else D(target),
@@ -156,30 +156,30 @@ def test_cursor_of_one_process_serves_another(dry_run, hold, exit_of):
 
 
 def test_profit_is_converted_at_the_home_rate(dry_run, hold, exit_of):
-    dry_run.data.show("1.10000", "1.10010", rate="0.9")
+    dry_run.data.price("EUR_USD", "1.10000", "1.10010", D("0.9"))
     intent, trade_id = hold()
-    dry_run.data.show("1.10110", "1.10120", rate="0.8")
+    dry_run.data.price("EUR_USD", "1.10110", "1.10120", D("0.8"))
     (event,) = dry_run.executor.submit(exit_of(intent, trade_id))
 
     assert event.realised == D("0.8000")
 
 
 def test_entry_waits_for_a_quote_and_a_home_rate(dry_run, entry):
-    intent = entry(dry_run.data.known["EUR_USD"])
-    dry_run.data.show("1.10000", "1.10010", rate=None)
+    intent = entry(dry_run.quote())
+    dry_run.data.price("EUR_USD", "1.10000", "1.10010", None)
     with pytest.raises(Retry, match="home currency rate"):
         dry_run.executor.submit(intent)
-    dry_run.data.known.clear()
+    dry_run.data.silence("EUR_USD")
     with pytest.raises(Retry, match="a quote"):
         dry_run.executor.submit(intent)
-    dry_run.data.show("1.10000", "1.10010")
+    dry_run.data.price("EUR_USD", "1.10000", "1.10010")
 
     assert dry_run.executor.submit(intent)[0].state is OrderState.FILLED
 
 
 def test_trigger_uses_the_last_home_rate_while_prices_are_away(dry_run, hold):
     hold()
-    dry_run.data.error = Retry("prices", "none", "try again")
+    dry_run.data.down = True
     fills = dry_run.executor.on_bar(dry_run.bar(open_="1.10000", low="1.09800", high="1.10000", close="1.09850"))
 
     assert len(fills) == 1
@@ -190,22 +190,13 @@ def test_trigger_without_any_home_rate_is_retried_with_nothing_done(dry_run, hol
     (trade,) = dry_run.executor.open_trades()
     restarted = DryRunExecutor(dry_run.data, dry_run.clock, balance=D(100_000), currency="USD")
     restarted.restore([trade])
-    dry_run.data.error = Retry("prices", "none", "try again")
+    dry_run.data.down = True
     bar = dry_run.bar(open_="1.10000", low="1.09800", high="1.10000", close="1.09850")
     with pytest.raises(Retry):
         restarted.on_bar(bar)
-    dry_run.data.error = None
+    dry_run.data.down = False
 
     assert len(restarted.on_bar(bar)) == 1
-
-
-def test_stop_on_the_wrong_side_of_the_quote_cancels_the_entry(dry_run, entry):
-    quote = dry_run.data.known["EUR_USD"]
-    wrong_stop = entry(quote, stop_loss=quote.bid + D("0.001"))
-    wrong_target = entry(quote, take_profit=quote.bid - D("0.001"))
-
-    assert dry_run.executor.submit(wrong_stop)[0].reason == "STOP_LOSS_ON_FILL_LOSS"
-    assert dry_run.executor.submit(wrong_target)[0].reason == "TAKE_PROFIT_ON_FILL_LOSS"
 
 
 PRICES = st.integers(109_000, 111_000).map(lambda points: D(points) / 100_000)

@@ -89,21 +89,32 @@ def test_fills_of_before_a_restart_know_who_opened_their_trade(traded, venue):
     assert [fill.reason for fill in closing] == [ExitReason.BROKER] * 2
 
 
-def test_stop_and_target_are_told_apart(venue, entry, eventually):
-    data, executor = venue.connect()
-    cursor = executor.account().cursor
-    quote = data.quotes(["EUR_USD"])["EUR_USD"]
-    tight = entry(quote, take_profit=quote.ask + D("0.00002"))
-    (event,) = executor.submit(tight)
-    mirrored = replace(
-        entry(quote, side=Side.SELL), take_profit=quote.bid - D("0.03"), stop_loss=quote.ask + D("0.00002")
-    )
-    executor.submit(mirrored)
-    fills = eventually(lambda: (f := [x for x in executor.fills_since(cursor)[0] if x.closes]) and f, 30)
+def straddle(quote, entry, side):
+    """Give two entries, one with its stop and one with its target near; the other level is out of reach."""
+    near, far = entry(quote, side=side, pips=5), entry(quote, side=side, pips=300)
+    return {
+        ExitReason.STOP_LOSS: replace(near, take_profit=far.take_profit),
+        ExitReason.TAKE_PROFIT: replace(far, take_profit=near.take_profit),
+    }
 
-    assert {fill.reason for fill in fills} <= {ExitReason.TAKE_PROFIT, ExitReason.STOP_LOSS}
-    assert fills[0].client_order_id is None
-    assert event.broker_trade_id
+
+def test_stop_and_target_are_told_apart(busy_venue, entry, eventually):
+    data, executor = busy_venue.connect()
+    cursor = executor.account().cursor
+    quote, wanted = data.quotes(["EUR_USD"])["EUR_USD"], {}
+    for side in Side:
+        for reason, intent in straddle(quote, entry, side).items():
+            wanted[executor.submit(intent)[-1].broker_trade_id] = reason
+
+    def closes():
+        found = [fill for fill in executor.fills_since(cursor)[0] if fill.closes]
+        return found if len({wanted[fill.trade_id] for fill in found}) == 2 else None
+
+    # Whichever way the price goes, it ends one side's trade at its stop and the other side's at its target.
+    fills = eventually(closes, 30)
+    assert len(wanted) == 4
+    assert [fill.reason for fill in fills] == [wanted[fill.trade_id] for fill in fills]
+    assert {fill.client_order_id for fill in fills} == {None}
 
 
 def test_cursor_that_is_no_transaction_is_refused(venue):

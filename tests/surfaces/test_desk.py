@@ -7,7 +7,6 @@ import pytest
 
 from brokers.fake_market import FakeMarket
 from domain.clock import FakeClock
-from domain.errors import Retry
 from domain.quotes import Bar, Instrument, Ohlc
 from market.recorder import Recorder
 from strategies.fx.params import FxParams
@@ -130,14 +129,15 @@ def test_a_market_the_venue_does_not_list_is_left_out(market):
     assert desk.instrument("XAU_USD") is None
 
 
-def test_a_start_that_failed_half_way_is_taken_up_where_it_stopped(market):
+def test_a_market_without_history_at_the_start_joins_later_and_holds_up_nobody(market):
     desk = FxDesk(market, MARKETS, PARAMS, market.clock, None)
     market.dumb = {"GBP_USD"}
-    with pytest.raises(Retry):
-        desk.startup()
-    market.dumb = set()
     desk.startup()
+    without = {candidate.market for candidate in scan(desk, market)}
+    market.dumb = set()
+    scan(desk, market)
 
+    assert without == set(MARKETS) - {"GBP_USD"}
     assert len(market.given) == len(set(market.given))
     assert {candidate.market for candidate in scan(desk, market)} == set(MARKETS)
 

@@ -252,6 +252,7 @@ def test_what_is_left_of_a_partly_filled_order_still_counts_until_its_end_is_kno
         replace(event, state=OrderState.PARTIAL, quantity=D(4000)),
         replace(event, state=OrderState.UNKNOWN, quantity=D(0), transaction_id=None),
     ]
+    fold._note_state(order_id)  # what folding these events would have done
     running.broker.hesitations = 99
     running.propose(thesis="another")
     running.tick(1)

@@ -3,6 +3,9 @@
 from dataclasses import replace
 from decimal import Decimal
 
+import pytest
+
+from domain.errors import Misconfigured
 from domain.operation import StateChange
 from domain.vocabulary import Cause, Code, Kind, OrderState, Side, State
 
@@ -158,3 +161,11 @@ def test_a_clean_comparison_takes_back_nothing_but_its_own_verdict(running):
 
     assert running.books.fold.wish(Cause.RECONCILIATION).state is State.RUN
     assert running.books.fold.state.reason == "theirs"
+
+
+def test_another_account_than_the_journals_are_about_is_refused(running):
+    running.end()
+    running.broker.account_id = "101-001-0000000-002"
+
+    with pytest.raises(Misconfigured, match="which the journals of fx in mode paper are about"):
+        running.start()
