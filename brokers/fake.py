@@ -42,6 +42,7 @@ class FakeBroker(FakeMarket):
     """An account beside the market it trades on; its public attributes are the script.
 
     Attributes:
+        account_id: what ``account`` answers.
         sent: every order ``submit`` was called with.
         accidents: what happens to the next orders; None, or an empty queue, is a fill.
         on_submit: called first with each order.
