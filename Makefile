@@ -3,7 +3,7 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check format bench soak lock clean
+.PHONY: help setup run start stop test check format bench soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -13,6 +13,13 @@ setup: ## make or refresh .venv from requirements.lock (TBOT_PLAIN=1: without uv
 
 run: setup ## run the whole fleet against the simulators; nothing to configure
 	@$(BIN)/tbot demo $(ARGS)
+
+start: setup ## start the fleet that env/ configures, under supervisord
+	@mkdir -p run logs state
+	@$(BIN)/supervisord -c supervisord.conf
+
+stop: ## stop that fleet
+	@$(BIN)/supervisorctl -c supervisord.conf shutdown
 
 test: check ## everything in check, then every test
 	@$(BIN)/python -m pytest $(ARGS)

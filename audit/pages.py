@@ -1,6 +1,12 @@
 """Reports as text for a terminal."""
 
-from audit.report import Outcomes, SurfaceReport
+from decimal import Decimal
+
+from audit.report import Miss, Outcomes, SurfaceReport
+from audit.words import counted, rounded
+
+# Gates that answer yes or no count these; with a limit of 0 no refusal is nearer than another.
+COUNTED = frozenset({"reasons", "positions", "blocks", "closures", "suspensions", "trips"})
 
 
 def report_text(report: SurfaceReport) -> str:
@@ -13,7 +19,7 @@ def _header(report: SurfaceReport) -> str:
     if report.first is None or report.last is None:
         return f"{report.surface}: no decisions in this period"
     span = f"{report.first:%Y-%m-%d %H:%M} to {report.last:%Y-%m-%d %H:%M} UTC"
-    return f"{report.surface}: {report.candidates} candidates, {report.admitted} admitted, {span}"
+    return f"{report.surface}: {counted(report.candidates, 'candidate')}, {report.admitted} admitted, {span}"
 
 
 def _outcomes(report: SurfaceReport) -> str:
@@ -41,7 +47,13 @@ def _funnel(report: SurfaceReport) -> str:
     lines = ["  gate         reached  refused  nearest miss"]
     for gate, reached, refused in report.funnel():
         miss = report.nearest.get(gate)
-        near = f"{miss.market} {miss.value} against {miss.limit} {miss.unit} ({miss.decision_id})" if miss else ""
+        near = _nearest(miss) if miss else ""
         lines.append(f"  {gate:12} {reached:7}  {refused:7}  {near}".rstrip())
     lines.append(f"  admitted     {report.admitted:7}")
     return "\n".join(lines)
+
+
+def _nearest(miss: Miss) -> str:
+    if miss.unit in COUNTED and Decimal(miss.limit) == 0:
+        return ""
+    return f"{miss.market} {rounded(miss.value)} against {rounded(miss.limit)} {miss.unit} ({miss.decision_id})"

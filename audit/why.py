@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.logs import journals
+from audit.words import counted, printable, rounded
 from domain.errors import Refuse
 from domain.ids import signal_of_order
 from domain.vocabulary import Kind, Stage
@@ -41,7 +42,7 @@ def sentence(record: Record) -> str:
     """Say in one line what a record tells; what strangers wrote into it can't steer a terminal."""
     describe = _SENTENCES.get(record["kind"])
     text = describe(record) if describe else str(record["kind"])
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return printable(text)
 
 
 def _signal_behind(wanted: str) -> str:
@@ -59,7 +60,7 @@ def _decision(record: Record) -> str:
     passed = sum(v["passed"] is True for v in verdicts)
     also = [v["code"] for v in verdicts if v["passed"] is False][1:]
     more = f"; also {', '.join(also)}" if also else ""
-    numbers = f"{first['value']} against {first['limit']} {first['unit']}".strip()
+    numbers = f"{rounded(first['value'])} against {rounded(first['limit'])} {first['unit']}".strip()
     return (
         f"{what} refused: {first['code']} at gate {first['gate']} ({numbers}), passed {passed} of {len(verdicts)}{more}"
     )
@@ -109,6 +110,36 @@ def _callback(record: Record) -> str:
     return f"a subscriber acknowledged: {record['decision']}{reason}{late}"
 
 
+def _conflict(record: Record) -> str:
+    return f"a subscriber's {record['stage']} report, revision {record['rev']}, contradicts the books: {record['code']}"
+
+
+def _day(record: Record) -> str:
+    tripped = ", breaker tripped" if record["tripped"] else ""
+    return f"trading day {record['day']} began with {Decimal(record['start_equity']):.2f} {record['currency']}{tripped}"
+
+
+def _suspension(record: Record) -> str:
+    until = record["until"] or "a person lifts it"
+    return f"{record['name']} is suspended until {until} ({record['reason']})"
+
+
+# field of a reconciliation that leaves something unexplained -> what it lists
+_UNEXPLAINED = {
+    "external": "unknown position",
+    "wrong_quantity": "position of another size or side",
+    "unproven": "order of unknown outcome",
+}
+
+
+def _reconciliation(record: Record) -> str:
+    if record["clean"]:
+        gone = f", {len(record['gone'])} gone" if record["gone"] else ""
+        return f"the broker agrees with the journals: {counted(len(record['matched']), 'position')} matched{gone}"
+    found = [f"{noun}: {', '.join(record[name])}" for name, noun in _UNEXPLAINED.items() if record[name]]
+    return f"the broker does not agree with the journals: {'; '.join(found)}"
+
+
 _SENTENCES = {
     Kind.DECISION: _decision,
     Kind.ORDER_INTENT: _intent,
@@ -118,4 +149,8 @@ _SENTENCES = {
     Kind.CALLBACK: _callback,
     Kind.STATE: _state,
     Kind.COOLDOWN: _cooldown,
+    Kind.DAY: _day,
+    Kind.SUSPENSION: _suspension,
+    Kind.RECONCILIATION: _reconciliation,
+    Kind.CALLBACK_CONFLICT: _conflict,
 }

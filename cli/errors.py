@@ -11,6 +11,7 @@ import typer
 
 from domain.errors import Retry, TBotError
 
+FAILURE = 1
 UNREACHABLE = 4
 INTERRUPTED = 130
 
@@ -30,6 +31,10 @@ def guarded(action: Callable[[], object]) -> int:
     except TBotError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        wanted = "to read and write the files of the home"
+        print(f"error: expected {wanted}; found {error}; check owner, permissions and free space", file=sys.stderr)
+        return FAILURE
     except KeyboardInterrupt:
         return INTERRUPTED
     return 0

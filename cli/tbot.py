@@ -37,6 +37,9 @@ def demo(
         str, typer.Option("--for", metavar="SPAN", help="Stop after this long, such as 60s or 5m; default: Ctrl-C.")
     ] = "",
     as_json: Json = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Only move what the last demo left into demo-runs/, then end.")
+    ] = False,
 ) -> None:
     """Run the whole fleet against a simulated venue that replays recorded quotes.
 
@@ -45,8 +48,10 @@ def demo(
     is 0 only if every surface traded, the subscriber followed, and every journal verifies.
     """
     from cli.spans import parse_span
-    from fleet.demo import run_demo
+    from fleet.demo import clear_demo, run_demo
 
+    if clear:
+        raise typer.Exit(clear_demo(home))
     seconds = parse_span(for_) if for_ else None
     raise typer.Exit(run_demo(home, seconds=seconds, as_json=as_json))
 

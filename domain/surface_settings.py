@@ -41,20 +41,34 @@ class SurfaceSettings:
 
 
 def require_armed(
-    settings: SurfaceSettings, surface: Surface, *, is_real: bool, account_id: str, arm_text: str | None, prefix: str
+    settings: SurfaceSettings,
+    surface: Surface,
+    *,
+    is_real: bool,
+    account_id: str,
+    arm_text: str | None,
+    prefix: str,
+    host_key: str = "OANDA_ENVIRONMENT",
 ) -> None:
     """Raise Misconfigured unless mode and broker fit together and, for real money, all three keys agree.
 
     Args:
         is_real: the broker's host trades real money.
         arm_text: contents of the arm file, None when there is none.
+        host_key: the setting that chooses between the practice and the live host.
     """
     if settings.mode is Mode.PAPER and is_real:
-        raise Misconfigured(f"a practice host with {prefix}MODE=paper", "the live host", "use practice, or mode live")
+        raise Misconfigured(
+            f"a practice host with {prefix}MODE=paper",
+            "the live host",
+            f"set {host_key}=practice, or {prefix}MODE=live",
+        )
     if settings.mode is not Mode.LIVE:
         return
     if not is_real:
-        raise Misconfigured(f"the live host with {prefix}MODE=live", "a practice host", "use live, or mode paper")
+        raise Misconfigured(
+            f"the live host with {prefix}MODE=live", "a practice host", f"set {host_key}=live, or {prefix}MODE=paper"
+        )
     problems: Mapping[str, bool] = {
         f"{prefix}LIVE=true": settings.live,
         f"{prefix}LIVE_ACCOUNT={account_id}": settings.live_account == account_id,

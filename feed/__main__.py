@@ -7,7 +7,7 @@ from domain.errors import TBotError
 from feed import config
 from feed.server import run
 from feed.service import Service
-from journal import process_log
+from journal import beat, process_log
 
 
 def main() -> int:
@@ -17,10 +17,11 @@ def main() -> int:
         process_log.configure("feed", clock)
         service = Service(settings, house, clock)
         service.open()
+        return run(service)
     except TBotError as error:
         print(f"feed: {error}", file=sys.stderr)
+        beat.note_end(os.environ, "feed", error)
         return error.exit_code
-    return run(service)
 
 
 if __name__ == "__main__":

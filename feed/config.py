@@ -11,6 +11,8 @@ from domain.vocabulary import Surface
 
 PREFIX = "FEED_"
 SOURCE = "env/feed.env"
+# What env/feed.env.example shows: public, so it seals nothing.
+PLACEHOLDER = "at-least-32-random-characters-go-here"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +46,10 @@ class FeedConfig:
 
     def __post_init__(self) -> None:
         _require(len(self.cursor_secret.reveal()) >= 32, "FEED_CURSOR_SECRET must have at least 32 characters")
+        _require(
+            self.cursor_secret.reveal() != PLACEHOLDER,
+            "FEED_CURSOR_SECRET is still the example's; make one of your own",
+        )
         _require(0 <= self.port <= 65_535, "FEED_PORT must lie in 0..65535")
         _require(len(self.surfaces) > 0, "FEED_SURFACES must name at least one surface")
         _require(len(set(self.surfaces)) == len(self.surfaces), "FEED_SURFACES must not repeat a surface")

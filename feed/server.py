@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
 import socket
 import threading
@@ -9,7 +10,9 @@ from collections.abc import Iterator
 
 import uvicorn
 
+from domain.errors import Misconfigured
 from feed.app import build
+from feed.config import SOURCE, FeedConfig
 from feed.deadlines import bounded
 from feed.service import Service, log
 
@@ -55,11 +58,30 @@ class Server(uvicorn.Server):
 
 
 def run(service: Service) -> int:
-    """Serve until told to end; return the exit code."""
+    """Serve until told to end; return the exit code.
+
+    Raises:
+        Misconfigured: the address can't be listened on.
+    """
     server = Server(service)
+    listener = _listen(service.config)
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
-        runner.run(server.serve())
+        runner.run(server.serve(sockets=[listener]))
     return 0 if server.started else 1
+
+
+def _listen(config: FeedConfig) -> socket.socket:
+    """Take the address before anything is served: uvicorn would end with an error of its own."""
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    try:
+        return socket.create_server((config.host, config.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        taken = error.errno == errno.EADDRINUSE
+        raise Misconfigured(
+            f"to listen on FEED_HOST={config.host}, FEED_PORT={config.port}",
+            "the port taken by another program" if taken else error.strerror or str(error),
+            f"change FEED_PORT{'' if taken else ' or FEED_HOST'} in {SOURCE}",
+        ) from error
 
 
 def _config(service: Service) -> uvicorn.Config:

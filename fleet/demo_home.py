@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from domain.errors import Halt, Refuse
+from domain.errors import Halt
 from domain.house import House
 from domain.vocabulary import Surface
 from feed.token_store import TokenStore
 from feed.tokens import Scope
+from fleet.demo_mark import MARKER, mark, require_free, seal
 from fleet.envfile import write_env_file
 from fleet.programs import FLEET
 from fleet.supervision import write_config
@@ -24,7 +25,6 @@ from fleet.supervision import write_config
 # Recorded quotes: see docs/demo.md for how start and speed were chosen.
 START = "2014-05-06T07:00:00Z"
 SPEED = 120
-MARKER = "DEMO"
 KEEP_RUNS = 5
 OPERATOR_ACCOUNT = "101-001-1000001-001"
 SUBSCRIBER_ACCOUNT = "101-001-2000002-001"
@@ -88,13 +88,10 @@ def prepare(home: Path) -> Demo:
         Refuse: ``home`` holds journals or env files that no demo made.
     """
     home = home.resolve()
-    _require_free(home)
-    _archive_last_run(home)
-    for name in ("env", "logs", "run", "state"):
+    clear(home)
+    mark(home)
+    for name in ("run", "state"):
         (home / name).mkdir(parents=True, exist_ok=True)
-    (home / "logs" / MARKER).write_text(
-        "Journals of a demo: simulated venue, recorded prices. Replaced by the next demo.\n"
-    )
     clock = f"sim:{START}@{SPEED},anchor={time.time():.6f}"
     house = House(home=home, clock=clock)
     venue_url, feed_url = (f"http://127.0.0.1:{port}" for port in _free_ports(2))
@@ -103,7 +100,7 @@ def prepare(home: Path) -> Demo:
     _write_surface(home, venue_url, tokens[OPERATOR_ACCOUNT])
     _write_feed(home, feed_url)
     subscriber_home = _write_subscriber(house, feed_url, venue_url, tokens[SUBSCRIBER_ACCOUNT])
-    (home / "env" / MARKER).write_text("Settings of a demo. Replaced by the next demo.\n")
+    seal(home)
     config = write_config(home, _demo_programs(venue_url), clock=clock)
     return Demo(house=house, config=config, feed_url=feed_url, venue_url=venue_url, subscriber_home=subscriber_home)
 
@@ -114,25 +111,26 @@ def _demo_programs(venue_url: str) -> dict[str, list[str]]:
     return arguments
 
 
-def _require_free(home: Path) -> None:
-    """Refuse a home that somebody trades from: a demo writes env files and journals."""
-    logs, env = home / "logs", home / "env"
-    foreign_logs = any(logs.glob("*/*/[0-9]*.jsonl")) and not (logs / MARKER).exists()
-    foreign_env = any(env.glob("*.env")) and not (env / MARKER).exists()
-    if foreign_logs or foreign_env:
-        raise Refuse("a home that only demos have used", f"journals or env files in {home}", "give another --home")
+def clear(home: Path) -> None:
+    """Move what the last demo left into ``demo-runs/``: its clock and accounts fit nothing that comes after.
 
+    A run without any journal is not worth keeping.
 
-def _archive_last_run(home: Path) -> None:
-    """Move what the last demo left into ``demo-runs/``: its clock and accounts would not fit the new ones."""
+    Raises:
+        Refuse: ``home`` holds journals or env files that no demo made.
+    """
+    require_free(home)
     if not (home / "logs" / MARKER).exists():
         return
     runs = home / "demo-runs"
     target = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
+    is_worth_keeping = any((home / "logs").glob("*/*/[0-9]*.jsonl"))
     target.mkdir(parents=True)
     for name in ("logs", "state", "env"):
         if (home / name).exists():
             _move_made(home / name, target / name)
+    if not is_worth_keeping:
+        shutil.rmtree(target)
     for old in sorted(runs.iterdir())[:-KEEP_RUNS]:
         shutil.rmtree(old)
 

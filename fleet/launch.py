@@ -19,13 +19,17 @@ from pathlib import Path
 from domain.errors import Halt, TBotError
 from domain.house import House
 from fleet import backoff
+from fleet.demo_mark import require_no_demo
 from fleet.envfile import clean_environment, read_env_file
 from fleet.programs import FLEET, Program, program
+from journal import beat
 
 PR_SET_PDEATHSIG = 1
 OPEN_FILES = 8192
 # Longer than a graceful stop: after a supervisor was killed its children are still leaving when the next one starts.
 SINGLETON_WAIT_S = 30.0
+# supervisord restarts at once; what fails before the back-off (a full disk) must not be tried in a tight loop.
+UNPREPARED_WAIT_S = 10.0
 
 
 def main() -> int:
@@ -39,6 +43,10 @@ def main() -> int:
     except TBotError as error:
         print(f"launch {given.program}: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        print(f"launch {given.program}: {error}", file=sys.stderr)
+        time.sleep(UNPREPARED_WAIT_S)
+        return 1
     return 0
 
 
@@ -46,10 +54,11 @@ def launch(item: Program, extra: list[str]) -> None:
     """Become ``item``.
 
     Raises:
-        Misconfigured: its env file can't be used, or it keeps crashing.
+        Misconfigured: its env file can't be used, the home is a demo's, or it keeps crashing.
         Halt: another copy of it is running.
     """
     house = House(home=Path(os.environ.get("TBOT_HOME", ".")).resolve())
+    require_no_demo(house.home, os.environ)
     own = read_env_file(house.home / "env" / f"{item.env}.env")
     _die_with_parent()
     _take_singleton(house.run / f"{item.name}.lock", item.name)
@@ -96,7 +105,7 @@ def _back_off(house: House, item: Program) -> None:
     path = house.state / "crashes" / f"{item.name}.json"
     now = time.time()
     before = backoff.load(path)
-    history = backoff.after_start(before, now, clean=item.beats and _stopped_cleanly(house, item, before))
+    history = backoff.after_start(before, now, clean=item.beats and _ended_without_a_crash(house, item, before))
     if backoff.is_looping(history):
         raise backoff.refuse_loop(item.name, path)
     wait_s = backoff.with_jitter(backoff.delay_s(history, now))
@@ -106,15 +115,15 @@ def _back_off(house: House, item: Program) -> None:
         time.sleep(wait_s)
 
 
-def _stopped_cleanly(house: House, item: Program, before: backoff.History) -> bool:
-    """Tell whether the last run said goodbye; one that died before its first beat left that of an earlier run."""
-    beat = house.heartbeat(item.name)
+def _ended_without_a_crash(house: House, item: Program, before: backoff.History) -> bool:
+    """Tell whether the last run noted its end; one that died before its first beat left that of an earlier run."""
+    path = house.heartbeat(item.name)
     try:
-        phase: object = json.loads(beat.read_text())["phase"]
-        written = beat.stat().st_mtime
+        phase: object = json.loads(path.read_text())["phase"]
+        written = path.stat().st_mtime
     except (OSError, ValueError, KeyError, TypeError):
         return False
-    return phase == "stopped" and (before.last_start is None or written >= before.last_start)
+    return phase in beat.NO_CRASH and (before.last_start is None or written >= before.last_start)
 
 
 def _limit(item: Program) -> None:

@@ -1,6 +1,5 @@
 """What the fleet is doing: processes from the supervisor, everything else from the journals."""
 
-import json
 import os
 from collections import deque
 from dataclasses import dataclass, field
@@ -13,6 +12,7 @@ from audit.why import sentence
 from domain.errors import Retry
 from domain.house import House
 from domain.vocabulary import Action, Kind, Stage, Surface
+from fleet.standing import Follower, Standing, is_in_fleet, read_beat
 from fleet.supervision import Supervisor
 from journal import Entry, Tail
 
@@ -23,7 +23,11 @@ MIB = 2**20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessFacts:
-    """One process: ``rss_mib`` in MiB, ``beat`` the facts of its last heartbeat, empty when it keeps none."""
+    """One process: ``rss_mib`` in MiB, ``beat`` the facts of its last heartbeat, empty when it keeps none.
+
+    ``pid`` is 0 when it is not there; then ``exit_status`` is how it ended, ``trouble`` why it could not be started,
+    and ``log`` where to read on.
+    """
 
     name: str
     state: str
@@ -31,6 +35,9 @@ class ProcessFacts:
     uptime_s: int
     rss_mib: float
     beat: dict[str, Any]
+    exit_status: int | None = None
+    trouble: str = ""
+    log: str = ""
 
 
 @dataclass(slots=True)
@@ -39,6 +46,7 @@ class FleetFacts:
 
     processes: list[ProcessFacts] = field(default_factory=list)
     surfaces: dict[str, SurfaceTally] = field(default_factory=dict)
+    standings: dict[str, Standing] = field(default_factory=dict)
     subscribers: SubscriberTally = field(default_factory=SubscriberTally)
     events: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=12))
     problem: str = ""
@@ -55,20 +63,31 @@ class Watcher:
         self._house = house
         self._supervisor = Supervisor(house.home)
         self.facts = FleetFacts()
-        self._tails: list[tuple[str, Tail]] = []
+        self._followers = {surface: Follower(house, surface) for surface in Surface}
+        self._tails: list[tuple[Surface, Tail]] = []
         for surface in Surface:
             self._tails += [(surface, Tail(house.log(surface, stream), None)) for stream in STREAMS]
         self._callbacks = Tail(house.log("feed", "callbacks"), None)
+        self._orders = Tail(house.log("operator", "actions"), None)
 
     def look(self) -> FleetFacts:
         """Read what is new and return the facts."""
         for surface, tail in self._tails:
             for entry in _new(tail):
                 self.facts.surfaces.setdefault(surface, SurfaceTally()).apply(entry.record)
+                self._followers[surface].apply(entry)
                 self._remember(entry)
         for entry in _new(self._callbacks):
             self.facts.subscribers.apply(entry.record)
             self._remember(entry)
+        for entry in _new(self._orders):
+            for follower in self._followers.values():
+                follower.ordered(entry)
+        self.facts.standings = {
+            surface: follower.standing()
+            for surface, follower in self._followers.items()
+            if is_in_fleet(surface) or surface in self.facts.surfaces
+        }
         self._ask_supervisor()
         return self.facts
 
@@ -89,14 +108,18 @@ class Watcher:
 
     def _process(self, info: dict[str, Any]) -> ProcessFacts:
         name, pid = str(info["name"]), int(info["pid"])
-        running = info["statename"] == "RUNNING"
+        seen = str(info["statename"])
+        running = seen == "RUNNING"
         return ProcessFacts(
             name=name,
-            state=str(info["statename"]),
+            state=seen,
             pid=pid,
             uptime_s=int(info["now"] - info["start"]) if running else 0,
             rss_mib=rss_mib(pid),
-            beat=_beat(self._house.heartbeat(name)),
+            beat=read_beat(self._house.heartbeat(name)),
+            exit_status=int(info["exitstatus"]) if seen == "EXITED" else None,
+            trouble="" if pid else str(info.get("spawnerr", "")),
+            log=_below(self._house.home, str(info.get("stdout_logfile", ""))),
         )
 
 
@@ -117,8 +140,8 @@ def rss_mib(pid: int) -> float:
 def as_dict(facts: FleetFacts) -> dict[str, Any]:
     """Return the facts as plain values for JSON."""
     return {
-        "processes": {p.name: {"state": p.state, "pid": p.pid, "rss_mib": p.rss_mib} for p in facts.processes},
-        "surfaces": {name: surface_dict(tally) for name, tally in facts.surfaces.items()},
+        "processes": {p.name: _process_dict(p) for p in facts.processes},
+        "surfaces": {name: _surface_facts(facts, name) for name in facts.standings | facts.surfaces},
         "subscribers": {
             "acked": facts.subscribers.acked,
             "executed": facts.subscribers.executed,
@@ -127,6 +150,23 @@ def as_dict(facts: FleetFacts) -> dict[str, Any]:
         },
         "problem": facts.problem,
     }
+
+
+def _process_dict(process: ProcessFacts) -> dict[str, Any]:
+    """Return one process; where there is none, how it ended stands in place of its pid and memory."""
+    if process.pid:
+        return {"state": process.state, "pid": process.pid, "rss_mib": process.rss_mib}
+    ended = {"exit_status": process.exit_status, "trouble": process.trouble, "log": process.log}
+    return {"state": process.state, "pid": None, **ended}
+
+
+def _surface_facts(facts: FleetFacts, name: str) -> dict[str, Any]:
+    tally = facts.surfaces.get(name, SurfaceTally())
+    realised: dict[str, dict[str, str]] = {}
+    for (source, unit), amount in tally.realised.items():
+        realised.setdefault(source, {})[unit] = str(amount)
+    standing = facts.standings.get(name)
+    return {**(standing.as_dict() if standing else {}), **surface_dict(tally), "realised": realised}
 
 
 def surface_dict(tally: SurfaceTally) -> dict[str, int]:
@@ -151,9 +191,6 @@ def _new(tail: Tail) -> list[Entry]:
     return found
 
 
-def _beat(path: Path) -> dict[str, Any]:
-    try:
-        beat: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return {}
-    return beat
+def _below(home: Path, path: str) -> str:
+    """Return a path as seen from the home; one that lies elsewhere stays as it is."""
+    return str(Path(path).relative_to(home)) if Path(path).is_relative_to(home) else path

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from domain.errors import Refuse, Retry
+from fleet.demo_mark import DEMO_KEY
 from fleet.programs import Program, program
 
 TEMPLATE = "feed"
@@ -22,7 +23,7 @@ LONGEST_SOCKET = 95
 
 
 def write_config(home: Path, extra: Mapping[str, Sequence[str]], *, clock: str) -> Path:
-    """Write the shipped configuration for another home, and return its path.
+    """Write the shipped configuration for a demo in another home, and return its path.
 
     Args:
         extra: programs to add, name -> further arguments for its command.
@@ -45,7 +46,7 @@ def write_config(home: Path, extra: Mapping[str, Sequence[str]], *, clock: str) 
             name = section.removeprefix("program:")
             command = [sys.executable, "-m", "fleet.launch", name, *extra.get(name, ())]
             parser[section]["command"] = shlex.join(command)
-    parser["supervisord"]["environment"] = f'TBOT_HOME="%(here)s",TBOT_CLOCK="{clock}"'
+    parser["supervisord"]["environment"] = f'TBOT_HOME="%(here)s",TBOT_CLOCK="{clock}",{DEMO_KEY}="1"'
     path = home / "run" / "supervisord.conf"
     path.parent.mkdir(parents=True, exist_ok=True)
     # supervisor expands %(here)s to the folder of the file, which is not the home here.

@@ -6,6 +6,9 @@ from rich.table import Table
 from rich.text import Text
 
 from audit.tally import SurfaceTally, is_synthetic
+from audit.words import counted, printable
+from domain.vocabulary import State
+from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, realised_text
 
 
@@ -14,6 +17,7 @@ def page(facts: FleetFacts, *, title: str, addresses: dict[str, str], width: int
     return Group(
         Text(title, style="bold"),
         _processes(facts),
+        *(_standing(name, standing) for name, standing in facts.standings.items()),
         _surfaces(facts),
         _subscribers(facts),
         _events(facts, width),
@@ -23,9 +27,8 @@ def page(facts: FleetFacts, *, title: str, addresses: dict[str, str], width: int
 
 def plain(facts: FleetFacts) -> str:
     """Return the facts as lines of text."""
-    lines = [
-        f"{p.name:16} {p.state:9} pid {p.pid:<7} up {p.uptime_s:>5} s {p.rss_mib:6.1f} MiB" for p in facts.processes
-    ]
+    lines = [f"{process.name:16} {_process(process)}" for process in facts.processes]
+    lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
     lines += [f"{name:16} {_counts(tally)}" for name, tally in facts.surfaces.items()]
     lines.append(f"{'subscribers':16} {_reports(facts)}")
     if facts.problem:
@@ -35,9 +38,59 @@ def plain(facts: FleetFacts) -> str:
 
 def line(facts: FleetFacts) -> str:
     """Return the facts in one line, for a log."""
-    surfaces = "; ".join(f"{name}: {_counts(tally)}" for name, tally in facts.surfaces.items())
+    surfaces = "; ".join(f"{name}: {_held(facts, name)}{_counts(tally)}" for name, tally in facts.surfaces.items())
     up = sum(p.state == "RUNNING" for p in facts.processes)
-    return f"{up}/{len(facts.processes)} running; {surfaces or 'no surface yet'}; subscriber: {_reports(facts)}"
+    running = f"running unknown: {facts.problem}" if facts.problem else f"{up}/{len(facts.processes)} running"
+    return f"{running}; {surfaces or 'no surface yet'}; subscriber: {_reports(facts)}"
+
+
+def standing_text(standing: Standing) -> str:
+    """Return in one line what a surface may do, what it holds, and how fresh that is."""
+    age = standing.beat_age_s
+    parts = [
+        _held_text(standing),
+        f"{standing.open} open",
+        "no heartbeat" if age is None else f"heartbeat {age} s ago",
+    ]
+    return printable(", ".join(parts))
+
+
+def _held(facts: FleetFacts, name: str) -> str:
+    """Return what keeps a surface from trading freely, nothing when nothing does."""
+    standing = facts.standings.get(name)
+    return "" if standing is None or _is_free(standing) else printable(f"{_held_text(standing)}, ")
+
+
+def _is_free(standing: Standing) -> bool:
+    return standing.state in (None, State.RUN) and not _brakes(standing)
+
+
+def _held_text(standing: Standing) -> str:
+    reason = f" ({standing.reason})" if standing.reason else ""
+    return ", ".join([f"{standing.state or 'never ran'}{reason}", *_brakes(standing)])
+
+
+def _brakes(standing: Standing) -> list[str]:
+    """Return what holds a surface back besides its state."""
+    found = ["flatten"] if standing.flatten else []
+    if standing.stop_files:
+        found.append(f"STOP file {' and '.join(standing.stop_files)}")
+    if standing.ordered:
+        found.append(f"ordered {standing.ordered}, not obeyed yet")
+    return found
+
+
+def _process(process: ProcessFacts) -> str:
+    if process.pid:
+        return f"{process.state:9} pid {process.pid:<7} up {process.uptime_s:>5} s {process.rss_mib:6.1f} MiB"
+    return f"{process.state}{_ending(process)}"
+
+
+def _ending(process: ProcessFacts) -> str:
+    """Return how a process that is not there ended, and where to read on."""
+    status = f" ({process.exit_status})" if process.exit_status is not None else ""
+    trouble = f", {process.trouble}" if process.trouble else ""
+    return printable(f"{status}{trouble}{f', see {process.log}' if process.log else ''}")
 
 
 def _processes(facts: FleetFacts) -> RenderableType:
@@ -53,9 +106,11 @@ def _processes(facts: FleetFacts) -> RenderableType:
             process.name,
             Text(process.state, style=style),
             str(process.pid or "-"),
-            f"{process.uptime_s} s",
-            f"{process.rss_mib:.0f}",
-            Text(_beat(process)),  # a reason may hold brackets, which are markup in a plain string
+            f"{process.uptime_s} s" if process.pid else "-",
+            f"{process.rss_mib:.0f}" if process.pid else "-",
+            Text(
+                _beat(process) if process.pid else _ending(process).strip(", ")
+            ),  # a reason may hold brackets, which are markup in a plain string
         )
     return table
 
@@ -68,6 +123,10 @@ def _beat(process: ProcessFacts) -> str:
     state = f" {beat['state']} ({beat['reason']})" if beat.get("state") not in (None, "RUN") else ""
     open_ = f", {beat['open']} open" if "open" in beat else ""
     return f"{beat.get('phase', '')}{state}{stopped}{open_}"
+
+
+def _standing(name: str, standing: Standing) -> Text:
+    return Text.assemble((f"{name} stands    ", "dim"), (standing_text(standing), "" if _is_free(standing) else "red"))
 
 
 def _surfaces(facts: FleetFacts) -> RenderableType:
@@ -112,7 +171,8 @@ def _addresses(addresses: dict[str, str]) -> Table:
 
 def _counts(tally: SurfaceTally) -> str:
     return (
-        f"{tally.decisions} decisions, {tally.signals} signals, {tally.executed} executed, {tally.resolved} resolved, "
+        f"{counted(tally.decisions, 'decision')}, {counted(tally.signals, 'signal')}, {tally.executed} executed, "
+        f"{tally.resolved} resolved, "
         f"{_money(tally)}"
     )
 

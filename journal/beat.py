@@ -6,7 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from domain.clock import Clock, iso
+from domain.clock import Clock, RealClock, iso
+from domain.errors import Misconfigured, TBotError
+from domain.house import House
+
+STOPPED = "stopped"
+MISCONFIGURED = "misconfigured"
+NO_CRASH = frozenset({STOPPED, MISCONFIGURED})
 
 
 class Heartbeat:
@@ -30,7 +36,11 @@ class Heartbeat:
 
     def stopped(self) -> None:
         """Say that the process ends on purpose, so that the launcher does not take it for a crash."""
-        self._write(self._clock.monotonic_ns(), {"phase": "stopped"})
+        self._write(self._clock.monotonic_ns(), {"phase": STOPPED})
+
+    def misconfigured(self) -> None:
+        """Say that the process ends because of a setting, which is no crash either."""
+        self._write(self._clock.monotonic_ns(), {"phase": MISCONFIGURED})
 
     def _write(self, now_ns: int, facts: Mapping[str, Any]) -> None:
         self._next_ns = now_ns + self._every_ns
@@ -43,3 +53,10 @@ class Heartbeat:
             scratch.replace(self._path)
         except OSError:
             return
+
+
+def note_end(environ: Mapping[str, str], program: str, error: TBotError) -> None:
+    """Leave a note for the launcher when ``error`` is a wrong setting; without a ``run/`` nobody launched us."""
+    path = House(home=Path(environ.get("TBOT_HOME", "."))).heartbeat(program)
+    if isinstance(error, Misconfigured) and path.parent.is_dir():
+        Heartbeat(path, RealClock()).misconfigured()  # the process's own clock may be the setting that is wrong

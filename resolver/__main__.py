@@ -8,9 +8,11 @@ import threading
 from importlib import import_module
 
 from domain.errors import TBotError
+from journal import beat
 
 # A surface's SDK is imported only by the process that settles it.
 SURFACES = {"fx": "resolver.oanda_fx.wire"}
+PROGRAMS = {"fx": "resolver-fx"}
 
 
 def main() -> int:
@@ -25,6 +27,7 @@ def main() -> int:
         import_module(SURFACES[name]).run(dict(os.environ), stop)
     except TBotError as error:
         print(f"resolver {name}: {error}", file=sys.stderr)
+        beat.note_end(os.environ, PROGRAMS[name], error)
         return error.exit_code
     return 0
 

@@ -8,9 +8,11 @@ import threading
 from importlib import import_module
 
 from domain.errors import TBotError
+from journal import beat
 
 # A surface's SDK is imported only by the process that runs it.
 SURFACES = {"fx": "surfaces.oanda_fx.wire"}
+PROGRAMS = {"fx": "oanda-fx"}
 
 
 def main() -> int:
@@ -25,6 +27,7 @@ def main() -> int:
         import_module(SURFACES[name]).run(dict(os.environ), stop)
     except TBotError as error:
         print(f"surfaces {name}: {error}", file=sys.stderr)
+        beat.note_end(os.environ, PROGRAMS[name], error)
         return error.exit_code
     return 0
 

@@ -9,6 +9,8 @@ from domain import settings
 from domain.settings import Secret
 
 PREFIX = "OANDA_"
+# What env/fx.env.example shows.
+PLACEHOLDER = "put-your-token-here"
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -60,6 +62,8 @@ class OandaConfig:
         # requests puts a header it refuses into the text of its error, so a token it would refuse must not reach it.
         if not self.token.reveal() or not all("!" <= character <= "~" for character in self.token.reveal()):
             raise ValueError(f"{PREFIX}TOKEN must be printable ASCII without spaces")
+        if self.token.reveal() == PLACEHOLDER:
+            raise ValueError(f"{PREFIX}TOKEN is still the example's; put your personal access token there")
         _require_host(f"{PREFIX}API_URL", self.rest_url, URLS[self.environment][0])
         _require_host(f"{PREFIX}STREAM_URL", self.streaming_url, URLS[self.environment][1])
         self._require_sense()

@@ -184,13 +184,15 @@ def init(
     wait_s: Annotated[int, typer.Option(help="Seconds the feed may keep a poll waiting")] = 25,
     broker_s: Annotated[str, typer.Option(help="Seconds between looks at the broker")] = "",
 ) -> int:
-    """Write config.toml (mode 600): asks for what is missing, unless --non-interactive.
+    """Write config.toml (mode 600): asks for what is missing or wrong, unless --non-interactive.
 
     Tokens are never taken from the command line, where other users could see them: use a file, an environment variable
     or the prompt.
     """
     given = dict(locals())
-    written = newhome.write(_home(home), questions.answers(given), overwrite=force)
+    place = _home(home)
+    newhome.make_way(place, overwrite=force)
+    written = newhome.write(place, questions.answers(given))
     say(f"{written} written. Next: tbot-client check")
     return errors.OK
 

@@ -27,6 +27,11 @@ class Clock:
         self.offset_s = 0.0
 
     @property
+    def speed(self) -> float:
+        """Return how many of its seconds pass in a real one."""
+        return self._speed
+
+    @property
     def is_real(self) -> bool:
         return self._start is None
 

@@ -175,7 +175,8 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
-def _decimal(value: object) -> Decimal:
+def decimal_of(value: object) -> Decimal:
+    """Read a number that is neither negative nor endless; ValueError, TypeError or InvalidOperation otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | str | Decimal):
         raise TypeError
     number = Decimal(value)
@@ -191,13 +192,13 @@ def _integer(value: object) -> int:
 
 
 def _seconds(value: object) -> float:
-    return float(_decimal(value))
+    return float(decimal_of(value))
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
     "str": _text,
     "list": _texts,
-    "Decimal": _decimal,
+    "Decimal": decimal_of,
     "int": _integer,
     "float": _seconds,
 }
@@ -233,7 +234,11 @@ def _check_size(size: Size) -> None:
 
 def safe_url(name: str, url: str) -> None:
     """Refuse an address that would send a token in clear over a network."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError as error:
+        raise _wrong(f"{name} as https://host[:port]", url) from error
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
         raise _wrong(f"{name} as https://host[:port]", url)
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:

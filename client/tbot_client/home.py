@@ -68,7 +68,7 @@ def load(home: Home) -> Config:
     Raises:
         Misconfigured: it is missing, readable by others, or wrong.
     """
-    text = _private_text(home.config, "run `tbot-client init` first")
+    text = private_text(home.config, "run `tbot-client init` first")
     config = parse(text, home.path)
     feed = replace(config.feed, token=_token(config.feed.token, config.feed.token_file, home, "feed"))
     broker = config.broker
@@ -79,13 +79,23 @@ def load(home: Home) -> Config:
 
 def _token(token: str, file: str, home: Home, section: str) -> str:
     if file and not token:
-        token = _private_text(home.path / file, f"correct token_file in [{section}]").strip()
-    if not token or not token.isascii() or any(c.isspace() for c in token):
+        token = private_text(home.path / file, f"correct token_file in [{section}]").strip()
+    if not is_token(token):
         raise Misconfigured(f"token or token_file in [{section}]", "none that is usable", "add it to config.toml")
     return token
 
 
-def _private_text(path: Path, todo: str) -> str:
+def is_token(text: str) -> bool:
+    """Tell whether ``text`` can stand in a header as a token."""
+    return bool(text) and text.isascii() and not any(c.isspace() for c in text)
+
+
+def private_text(path: Path, todo: str) -> str:
+    """Read a file that holds secrets.
+
+    Raises:
+        Misconfigured: it can't be read, or others can read it too.
+    """
     try:
         mode = stat.S_IMODE(path.stat().st_mode)
         if mode & 0o077:

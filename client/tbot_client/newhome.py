@@ -29,16 +29,24 @@ def _toml(value: Value | None) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def write(home: Home, answers: Answers, *, overwrite: bool) -> Path:
+def make_way(home: Home, *, overwrite: bool) -> None:
+    """Refuse to replace a config file unasked; called before any question, so that no answer is given in vain.
+
+    Raises:
+        Misconfigured: there is a config file already.
+    """
+    if home.config.exists() and not overwrite:
+        raise Misconfigured("no config file yet", str(home.config), "use --force to replace it")
+
+
+def write(home: Home, answers: Answers) -> Path:
     """Check the answers by reading them back, then write the file with mode 600.
 
     Raises:
-        Misconfigured: an answer is wrong, or there is a config file already.
+        Misconfigured: an answer is wrong.
     """
     text = text_of(answers)
     parse(text, home.path)
-    if home.config.exists() and not overwrite:
-        raise Misconfigured("no config file yet", str(home.config), "use --force to replace it")
     home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = home.config.with_suffix(".new")
     partial.unlink(missing_ok=True)

@@ -1,84 +1,149 @@
-"""What a new home's settings are made of: options given, environment, and answers typed at a prompt."""
+"""What a new home's settings are made of: options given, environment, and answers typed at a prompt.
+
+A wrong answer is asked for again at once. Where nobody can be asked, all that is missing or wrong is named together.
+"""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import typer
 
+from tbot_client import allowed
+from tbot_client.allowed import Allowed
+from tbot_client.book import say
 from tbot_client.errors import Misconfigured
 from tbot_client.newhome import Answers
 
-Ask = Callable[..., str]
+_NEVER_ASKED = {
+    "token_file": allowed.TOKEN_FILE,
+    "broker_token_file": allowed.TOKEN_FILE,
+    "api_url": allowed.ADDRESS,
+    "stream_url": allowed.ADDRESS,
+    "max_open": allowed.NUMBER,
+    "max_drift_bp": allowed.NUMBER,
+    "max_age_s": allowed.NUMBER,
+    "daily_loss": allowed.NUMBER,
+    "clock": allowed.CLOCK,
+    "wait_s": allowed.POLL_WAIT,
+    "broker_s": allowed.BROKER_WAIT,
+}
+_SIZES = {"fixed": allowed.ABOVE_ZERO, "fraction": allowed.ABOVE_ZERO, "risk": allowed.PART}
 
 
 def answers(given: Mapping[str, Any]) -> Answers:
-    """Turn the options of `init` into sections, asking for what is missing unless told not to.
+    """Turn the options of `init` into sections, asking for what is missing or wrong unless told not to.
 
     Raises:
-        Misconfigured: a token is in none of the places it may come from.
+        Misconfigured: options are missing or wrong and nobody can be asked for them; it names every one.
     """
-    ask = _asker(silent=given["non_interactive"])
-    kind = ask("Broker (oanda, paper)", given["broker"], "paper")
-    return {
-        "feed": _feed(given, ask),
-        "broker": _broker(given, ask, kind),
-        "size": _size(given, ask),
+    asker = _Asker(given)
+    kind = asker.ask("broker", "Broker (oanda, paper)", allowed.one_of("oanda", "paper"), "paper")
+    sections: Answers = {
+        "feed": _feed(given, asker),
+        "broker": _broker(given, asker, kind),
+        "size": _size(given, asker),
         "filters": {"instruments": given["instrument"] or []},
         "limits": {name: given[name] for name in ("max_drift_bp", "max_age_s", "daily_loss")},
         "clock": {"spec": given["clock"]},
         "poll": {"wait_s": given["wait_s"], "broker_s": given["broker_s"]},
     }
+    asker.settle()
+    return sections
 
 
-def _asker(*, silent: bool) -> Ask:
-    def ask(name: str, given: str, default: str = "", *, hidden: bool = False) -> str:
-        if given or silent:
-            return given or default
-        return str(typer.prompt(name, default=default or None, hide_input=hidden))
+class _Asker:
+    """Takes each answer from its option or the prompt, and keeps what is wrong with those it can't ask for."""
 
-    return ask
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self._is_silent = bool(given["non_interactive"])
+        self._problems = [
+            _problem(_option(name), str(given[name]), may_be)
+            for name, may_be in _NEVER_ASKED.items()
+            if given[name] != "" and not may_be.fits(str(given[name]))
+        ]
+        if not self._is_silent:
+            self.settle()
+
+    def ask(self, option: str, question: str, may_be: Allowed, default: str = "") -> str:
+        """Return the answer to an option that is asked for when it is not given."""
+        return self._answer(_option(option), self._given[option], question, may_be, default)
+
+    def secret(self, variable: str, file_option: str, question: str) -> str:
+        """Return a token from the environment or a hidden prompt; empty when a file holds it."""
+        if self._given[file_option]:
+            return ""
+        name = f"{variable} in the environment, or {_option(file_option)}"
+        return self._answer(name, os.environ.get(variable, ""), question, allowed.TOKEN, hidden=True)
+
+    def _answer(
+        self, name: str, text: str, question: str, may_be: Allowed, default: str = "", *, hidden: bool = False
+    ) -> str:
+        if self._is_silent:
+            text = text or default
+            if not may_be.fits(text):
+                self._problems.append(_problem(name, "a wrong one" if text and hidden else text, may_be))
+            return text
+        while not may_be.fits(text):
+            if text:
+                say(f"It must be {may_be.words}.")
+            text = str(typer.prompt(question, default=default or None, hide_input=hidden)).strip()
+        return text
+
+    def settle(self) -> None:
+        """Name all problems there are, together.
+
+        Raises:
+            Misconfigured: there is one at least.
+        """
+        if self._problems:
+            listed = "\n  ".join(self._problems)
+            found = f"{len(self._problems)} missing or wrong"
+            raise Misconfigured(
+                "options that make a whole config.toml", found, f"nothing was written; give\n  {listed}"
+            )
 
 
-def _feed(given: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _problem(name: str, text: str, may_be: Allowed) -> str:
+    return f"{name}: {may_be.words} (found {repr(text) if text else 'nothing'})"
+
+
+def _feed(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
     return {
-        "url": ask("Feed address (https://…)", given["feed_url"]),
-        "token": _secret("Feed token", "TBOT_FEED_TOKEN", given["token_file"], ask),
+        "url": asker.ask("feed_url", "Feed address (https://…)", allowed.ADDRESS),
+        "token": asker.secret("TBOT_FEED_TOKEN", "token_file", "Feed token"),
         "token_file": _absolute(given["token_file"]),
         "surfaces": given["surface"] or [],
     }
 
 
-def _broker(given: Mapping[str, Any], ask: Ask, kind: str) -> dict[str, Any]:
+def _broker(given: Mapping[str, Any], asker: _Asker, kind: str) -> dict[str, Any]:
     if kind != "oanda":
         return {"kind": kind}
     return {
         "kind": kind,
-        "account_id": ask("Account number", given["account_id"]),
-        "token": _secret("Broker token", "TBOT_BROKER_TOKEN", given["broker_token_file"], ask),
+        "account_id": asker.ask("account_id", "Account number", allowed.ACCOUNT),
+        "token": asker.secret("TBOT_BROKER_TOKEN", "broker_token_file", "Broker token"),
         "token_file": _absolute(given["broker_token_file"]),
         "api_url": given["api_url"],
         "stream_url": given["stream_url"],
     }
 
 
-def _size(given: Mapping[str, Any], ask: Ask) -> dict[str, Any]:
-    rule = ask("Size rule (fixed, fraction, risk)", given["size_rule"], "fixed")
+def _size(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
+    rule = asker.ask("size_rule", "Size rule (fixed, fraction, risk)", allowed.one_of(*_SIZES), "fixed")
     is_fixed = rule == "fixed"
-    value = ask("Units" if is_fixed else "Fraction of equity", given["size_value"])
-    most = ask("Never more units than", given["max_units"], value if is_fixed else "")
+    may_be = _SIZES.get(rule, allowed.ABOVE_ZERO)
+    value = asker.ask("size_value", "Units" if is_fixed else "Fraction of equity", may_be)
+    most = asker.ask("max_units", "Never more units than", allowed.ABOVE_ZERO, value if is_fixed else "")
     name = "units" if is_fixed else "fraction"
     return {"rule": rule, name: value, "max_units": most, "max_open": given["max_open"]}
-
-
-def _secret(name: str, variable: str, file: str, ask: Ask) -> str:
-    if file:
-        return ""
-    token = ask(name, os.environ.get(variable, ""), hidden=True)
-    if not token:
-        raise Misconfigured(f"{variable} or a token file", "neither", "a token is never taken as an argument")
-    return token
 
 
 def _absolute(file: str) -> str:

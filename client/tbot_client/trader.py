@@ -16,6 +16,9 @@ from tbot_client.home import Home
 from tbot_client.outbox import Outbox
 from tbot_client.trade import Phase, Trade
 
+# The usual end: stop or target at the broker came first. Its transaction says how, and is what gets told.
+GONE = frozenset({"TRADE_DOESNT_EXIST", "NO_SUCH_TRADE"})
+
 
 class Trader:
     """Brings every live trade one step nearer to what is wanted; called again and again, it needs no memory."""
@@ -173,7 +176,8 @@ class Trader:
         try:
             self._booking.take(self._broker.close(trade.trade_id, trade.end_price))
         except Refused as error:
-            say(f"{trade.signal_id} {trade.market}: {error}")
+            if error.reason not in GONE:
+                say(f"{trade.signal_id} {trade.market}: {error}")
         if trade.signal_id not in self._book.state.trades:
             return
         self._back_off(trade)
@@ -190,7 +194,8 @@ class Trader:
         try:
             self._broker.protect(trade.trade_id, trade.market, levels)
         except Refused as error:
-            say(f"{trade.signal_id} {trade.market}: new levels refused, the old ones stay ({error.reason})")
+            if error.reason not in GONE:
+                say(f"{trade.signal_id} {trade.market}: new levels refused, the old ones stay ({error.reason})")
             refused = error.reason
         record = {"kind": "resting", "signal_id": trade.signal_id, "stop": str(levels.stop), "refused": refused}
         record |= {"target": str(levels.target)}

@@ -6,10 +6,14 @@ import signal
 import stat
 import subprocess
 import sys
+import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fake_feed import TOKEN
+
+from tbot_client.clock import parse_clock
 
 
 def tbot(*args, env=None, timeout=30):
@@ -143,3 +147,65 @@ def test_an_existing_config_is_not_replaced_unasked(tmp_path, feed):
     assert init(tmp_path / "home", feed.url).returncode == 0
     assert init(tmp_path / "home", feed.url).returncode == 78
     assert init(tmp_path / "home", feed.url, "--force").returncode == 0
+
+
+def test_all_that_is_missing_or_wrong_is_named_at_once_by_its_option(tmp_path):
+    wrong = ("--size-rule", "bogus", "--broker", "feed.example", "--wait-s", "99", "--clock", "soon")
+    ran = tbot("init", "--home", tmp_path / "home", "--non-interactive", *wrong)
+
+    named = [line.split(":")[0].strip() for line in ran.stderr.splitlines()[1:]]
+    assert ran.returncode == 78
+    assert set(named) == {
+        "--clock", "--wait-s", "--broker", "--feed-url", "TBOT_FEED_TOKEN in the environment, or --token-file",
+        "--size-rule", "--size-value", "--max-units",
+    }  # fmt: skip
+    assert not (tmp_path / "home").exists()
+
+
+def test_a_risk_of_all_equity_and_an_unreadable_token_file_are_refused(tmp_path, feed):
+    ran = init(tmp_path / "home", feed.url, "--size-rule", "risk", "--size-value", "1", "--token-file", "/nowhere")
+    assert ran.returncode == 78
+    assert "--size-value: a number above 0 and below 1" in ran.stderr
+    assert "--token-file: a file" in ran.stderr
+
+
+def test_a_wrong_answer_is_asked_for_again_and_the_others_are_kept(tmp_path):
+    home = tmp_path / "home"
+    typed = "feed.example\npaper\nfeed.example\nhttp://127.0.0.1:1\nbogus\nrisk\n2\n0.01\nmany\n5000\n"
+    command = [sys.executable, "-m", "tbot_client", "init", "--home", str(home)]
+    environment = os.environ | {"TBOT_FEED_TOKEN": TOKEN}
+    ran = subprocess.run(command, input=typed, capture_output=True, text=True, check=False, env=environment, timeout=30)
+
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stderr.count("It must be") == 5
+    written = (home / "config.toml").read_text()
+    assert 'rule = "risk"\nfraction = "0.01"\nmax_units = "5000"' in written
+
+
+def test_an_existing_config_is_named_before_anything_is_asked(tmp_path, feed):
+    init(tmp_path / "home", feed.url)
+    ran = tbot("init", "--home", tmp_path / "home")
+    assert (ran.returncode, ran.stdout, "--force" in ran.stderr) == (78, "", True)
+
+
+def test_a_demos_clock_is_named_with_what_to_set(tmp_path, feed):
+    spec = f"sim:2014-05-06T07:00:00Z@120,anchor={time.time()}"
+    feed.now = parse_clock(spec).now
+    init(tmp_path / "real", feed.url)
+    init(tmp_path / "same", feed.url, "--clock", spec)
+    init(tmp_path / "other", feed.url, "--clock", "sim:2014-05-06T09:00:00Z@120")
+
+    real, same, other = (tbot("check", "--home", tmp_path / name) for name in ("real", "same", "other"))
+
+    assert (real.returncode, same.returncode, other.returncode) == (78, 0, 78), same.stdout
+    assert "expected the feed's clock within a day of ours; found 2014-05-06 07:" in real.stdout
+    assert 'set [clock] spec = "sim:…"' in real.stdout
+    assert "anchor" in other.stdout
+
+
+def test_a_clock_some_hours_off_is_ok_with_a_note(tmp_path, feed):
+    feed.now = lambda: datetime.now(UTC) + timedelta(hours=3)
+    init(tmp_path / "home", feed.url)
+    ran = tbot("check", "--home", tmp_path / "home")
+    assert ran.returncode == 0
+    assert "s from ours; a run goes by the feed's" in ran.stdout

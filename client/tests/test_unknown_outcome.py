@@ -182,3 +182,21 @@ def test_a_position_that_vanished_without_a_transaction_is_given_up_loudly(clien
     client.run_once()
     assert client.state.counts["failed:lost"] == 1
     assert "compare by hand" in capsys.readouterr().err
+
+
+def test_a_close_that_comes_after_the_brokers_own_is_not_told_as_a_failure(client, feed, broker, capsys):
+    signal = feed.open()
+    client.run_once()
+    close = broker.close
+
+    def too_late(trade_id, reference):
+        close(trade_id, reference)
+        raise Refused("TRADE_DOESNT_EXIST", "the broker to accept the request", "404", "not done")
+
+    broker.close = too_late
+    feed.end(signal)
+    client.run_once()
+
+    assert broker.open == {}
+    assert "closed at" in (said := capsys.readouterr().err)
+    assert "TRADE_DOESNT_EXIST" not in said

@@ -4,6 +4,7 @@ import pytest
 
 from audit.logs import journals, verify_all
 from audit.why import history, sentence
+from audit.words import rounded
 from domain.errors import Refuse
 from domain.vocabulary import Gate, Leg, OrderState
 
@@ -135,3 +136,49 @@ def test_a_changed_byte_is_found_in_its_journal_and_in_no_other(logs):
     reports = verify_all(logs)
 
     assert {name for name, report in reports.items() if not report.ok} == {"fx/signals"}
+
+
+FINDINGS = {"kind": "reconciliation", "clean": True, "matched": ["a"], "gone": [], "external": [],
+            "wrong_quantity": [], "unproven": []}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("record", "said"),
+    [
+        (FINDINGS, "the broker agrees with the journals: 1 position matched"),
+        (FINDINGS | {"gone": ["b"]}, "the broker agrees with the journals: 1 position matched, 1 gone"),
+        (
+            FINDINGS | {"clean": False, "external": ["7", "8"], "unproven": ["o"]},
+            "the broker does not agree with the journals: unknown position: 7, 8; order of unknown outcome: o",
+        ),
+        (
+            {"kind": "callback_conflict", "stage": "executed", "rev": 0, "code": "id_reused"},
+            "a subscriber's executed report, revision 0, contradicts the books: id_reused",
+        ),
+        (
+            {"kind": "day", "day": "2026-03-04", "start_equity": "9950.5", "currency": "USD", "tripped": True},
+            "trading day 2026-03-04 began with 9950.50 USD, breaker tripped",
+        ),
+        (
+            {"kind": "suspension", "name": "breakout.h1", "reason": "storm", "until": None},
+            "breakout.h1 is suspended until a person lifts it (storm)",
+        ),
+    ],
+)
+def test_what_stands_beside_trades_has_a_sentence_too(record, said):
+    assert sentence(record) == said
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        ("3.553069680281036350195132295", "3.55307"),
+        ("1234567.89", "1234568"),
+        ("12345678", "12345678"),
+        ("0.00000012345678", "0.000000123457"),
+        ("1.50", "1.50"),
+        ("-", "-"),
+    ],
+)
+def test_a_long_decimal_is_rounded_and_a_short_one_left_alone(number, shown):
+    assert rounded(number) == shown

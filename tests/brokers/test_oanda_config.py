@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from brokers.oanda.config import PREFIX, Environment, OandaConfig, load
+from brokers.oanda.config import PLACEHOLDER, PREFIX, Environment, OandaConfig, load
 from domain import settings
 from domain.errors import Misconfigured
 from domain.settings import Secret
@@ -69,6 +69,11 @@ def test_token_that_a_header_would_refuse_is_refused_first_and_not_shown(token):
 def test_setting_that_makes_no_sense_is_refused_with_its_name(key, value):
     with pytest.raises(Misconfigured, match=f"OANDA_{key}"):
         read(**{key: value})
+
+
+def test_token_of_the_example_is_refused():
+    with pytest.raises(Misconfigured, match="OANDA_TOKEN is still the example's"):
+        load(GIVEN | {"OANDA_TOKEN": PLACEHOLDER}, source="env/fx.env")
 
 
 def test_token_never_shows_in_a_representation():

@@ -199,6 +199,19 @@ def test_report_counts_candidates_refusals_and_outcomes(written: Path) -> None:
     assert len(facts["funnel"]) == 10
 
 
+def test_report_rounds_its_nearest_misses_and_has_none_for_a_gate_that_says_yes_or_no(tbot_home: Path) -> None:
+    stopped = verdict("stop_file", False, "1", "0", "STOPPED") | {"unit": "reasons"}
+    thin = verdict("edge", False, "3.553069680281036350195132295", "4", "EDGE")
+    for n, one in enumerate((stopped, thin)):
+        fields = decision(admitted=False, code=one["code"], verdicts=[one])
+        Writer(tbot_home).add("fx/decisions", "decision", f"dec_{n}", **fields)
+
+    text = audit(tbot_home, "report").stdout
+
+    assert "EUR_USD 3.55307 against 4 bp (dec_1)" in text
+    assert "against 0 reasons" not in text
+
+
 def test_since_leaves_out_what_came_before_and_says_which_moment_it_means(written: Path) -> None:
     done = audit(written, "report", "--since", "2026-11-01T09:00:02Z", "--json")
 

@@ -48,9 +48,9 @@ def test_paper_and_dry_run_need_no_key():
 
 
 def test_paper_refuses_the_live_host_and_live_the_practice_host():
-    with pytest.raises(Misconfigured, match="a practice host with FX_MODE=paper"):
+    with pytest.raises(Misconfigured, match=r"a practice host with FX_MODE=paper.*set OANDA_ENVIRONMENT=practice"):
         arm(SurfaceSettings(mode=Mode.PAPER), is_real=True)
-    with pytest.raises(Misconfigured, match="the live host with FX_MODE=live"):
+    with pytest.raises(Misconfigured, match=r"the live host with FX_MODE=live.*set OANDA_ENVIRONMENT=live"):
         arm(LIVE, is_real=False)
 
 

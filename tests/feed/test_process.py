@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from domain import settings
-from feed.config import PREFIX, FeedConfig
+from feed.config import PLACEHOLDER, PREFIX, FeedConfig
 
 ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef" * 2
@@ -119,6 +119,7 @@ def test_the_process_is_small_and_beats(stage: Any, process: Process, record_pro
     [
         ({"FEED_CURSOR_SECRET": ""}, "FEED_CURSOR_SECRET"),
         ({"FEED_CURSOR_SECRET": "short"}, "at least 32"),
+        ({"FEED_CURSOR_SECRET": PLACEHOLDER}, "still the example's"),
         ({"FEED_PROT": "1"}, "FEED_PORT"),
         ({"FEDE_PORT": "1"}, "FEDE_PORT"),
         ({"FEED_SURFACES": "fx,zz"}, "FEED_SURFACES"),
@@ -134,6 +135,19 @@ def test_a_wrong_setting_ends_in_78_with_one_line(tmp_path: Path, env: dict[str,
     assert expected in stderr
     assert len(stderr.splitlines()) == 1
     assert "short" not in stderr
+
+
+def test_a_port_that_is_taken_ends_in_78_with_the_setting_to_change(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        process = Process(tmp_path, FEED_PORT=str(other.getsockname()[1]))
+        try:
+            _, stderr = process.process.communicate(timeout=20)
+        finally:
+            process.end()
+
+    assert process.process.returncode == 78
+    assert "found the port taken by another program; change FEED_PORT in env/feed.env" in stderr
+    assert len(stderr.splitlines()) == 1
 
 
 def test_a_second_feed_of_the_same_house_does_not_start(stage: Any, process: Process) -> None:

@@ -327,17 +327,18 @@ def write_beat(rig, phase, at):
     os.utime(beat, (at, at))
 
 
-def test_a_program_that_stopped_on_purpose_starts_at_once_with_its_crashes_forgiven(rig):
+@pytest.mark.parametrize("phase", ["stopped", "misconfigured"])
+def test_a_program_that_noted_its_end_starts_at_once_with_its_crashes_forgiven(rig, phase):
     now = time.time()
     backoff.save(rig.crashes, History((now - 40, now - 30, now - 20, now - 10), now - 5))
-    write_beat(rig, "stopped", now - 1)
+    write_beat(rig, phase, now - 1)
 
     rig.facts(rig.start(*rig.command()))
 
     assert backoff.load(rig.crashes).crashes == ()
 
 
-@pytest.mark.parametrize(("phase", "age_s"), [("ready", 1), ("stopped", 60)])
+@pytest.mark.parametrize(("phase", "age_s"), [("ready", 1), ("stopped", 60), ("misconfigured", 60)])
 def test_a_beat_of_a_running_program_or_of_an_earlier_run_excuses_no_crash(rig, phase, age_s):
     now = time.time()
     backoff.save(rig.crashes, History((now - 40, now - 30, now - 20, now - 10), now - 5))
@@ -360,3 +361,46 @@ def test_a_crash_costs_a_wait_that_is_announced(rig):
     assert "after crash 1" in announced
     assert time.monotonic() - began >= 0.8
     assert len(backoff.load(rig.crashes).crashes) == 1
+
+
+@pytest.mark.parametrize(
+    ("program", "env"),
+    [("feed", "FEED_CURSOR_SECRET=short\n"), ("oanda-fx", "FX_MODE=never\n"), ("resolver-fx", "FX_MODE=never\n")],
+)
+def test_a_setting_that_only_the_program_finds_wrong_is_no_crash(rig, program, env):
+    rig.env_file("feed" if program == "feed" else "fx", env)
+
+    ends = [rig.launcher(program) for _ in range(3)]
+
+    assert [code for code, _ in ends] == [78, 78, 78]
+    assert "waiting" not in "".join(error for _, error in ends)
+    assert backoff.load(rig.home / "state" / "crashes" / f"{program}.json").crashes == ()
+
+
+def test_a_disk_that_refuses_the_history_is_waited_for_and_said_in_one_line(rig):
+    rig.env_file("feed", "")
+    (rig.home / "state").write_text("in the way")
+    script = "from fleet import launch; launch.UNPREPARED_WAIT_S = 0.3; raise SystemExit(launch.main())"
+
+    began = time.monotonic()
+    code, error = rig.refused(sys.executable, "-c", script, "feed")
+
+    assert code == 1
+    assert len(error.splitlines()) == 1
+    assert time.monotonic() - began >= 0.3
+
+
+def test_a_program_started_by_hand_on_a_demos_journals_is_refused(rig):
+    (rig.home / "logs").mkdir(exist_ok=True)
+    (rig.home / "logs" / "DEMO").write_text("a demo's\n")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "fleet.launch", "feed"],
+        env={"PATH": os.environ["PATH"], "TBOT_HOME": str(rig.home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 78
+    assert "tbot demo --clear" in done.stderr

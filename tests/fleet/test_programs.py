@@ -1,6 +1,7 @@
 """The table of programs and what supervisord is told agree."""
 
 import configparser
+import shlex
 import sys
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def test_supervisord_starts_every_program_that_is_not_of_the_demo_and_nothing_el
 def test_every_program_is_started_through_the_launcher(shipped, name):
     section = shipped[f"program:{name}"]
 
-    assert section["command"] == f"%(here)s/.venv/bin/python -m fleet.launch {name}"
+    assert section["command"] == f'"%(here)s/.venv/bin/python" -m fleet.launch {name}'
     assert section["stdout_logfile"] == f"%(here)s/logs/{name}.log"
 
 
@@ -50,6 +51,7 @@ def test_no_program_is_restarted_after_an_end_that_a_restart_cannot_mend(shipped
 
     assert section["autorestart"] == "unexpected"
     assert section["exitcodes"] == "0,70,78"
+    assert section["startsecs"] == "0"  # whatever ends sooner would be retried, whatever its code
 
 
 @pytest.mark.parametrize("name", SHIPPED_PROGRAMS)
@@ -110,19 +112,26 @@ def test_supervisord_accepts_what_is_written_for_another_home(tmp_path, folder):
         assert config.command == f"{sys.executable} -m fleet.launch {name}{extra}"
         assert config.exitcodes == [0, 70, 78]
         assert config.stdout_logfile == str(home / "logs" / f"{name}.log")
-        assert config.environment == {"TBOT_HOME": str(home), "TBOT_CLOCK": CLOCK}
+        assert config.environment == {"TBOT_HOME": str(home), "TBOT_CLOCK": CLOCK, "TBOT_DEMO": "1"}
     assert options.directory == str(home)
     assert options.serverurl == f"unix://{home / 'run' / 'supervisor.sock'}"
 
 
-def test_supervisord_accepts_the_shipped_configuration(tmp_path):
+@pytest.mark.parametrize("folder", ["home", "my home"])
+def test_supervisord_accepts_the_shipped_configuration(tmp_path, folder):
+    home = tmp_path / folder
     for name in ("run", "logs"):
-        (tmp_path / name).mkdir()
-    (tmp_path / "supervisord.conf").write_bytes(SHIPPED.read_bytes())
+        (home / name).mkdir(parents=True)
+    (home / "supervisord.conf").write_bytes(SHIPPED.read_bytes())
 
-    programs, _ = accepted(tmp_path / "supervisord.conf")
+    programs, options = accepted(home / "supervisord.conf")
 
     assert sorted(programs) == sorted(SHIPPED_PROGRAMS)
+    for name, config in programs.items():
+        assert shlex.split(config.command) == [f"{home}/.venv/bin/python", "-m", "fleet.launch", name]
+        assert config.stdout_logfile == f"{home}/logs/{name}.log"
+        assert config.environment == {"TBOT_HOME": str(home)}
+    assert options.serverurl == f"unix://{home}/run/supervisor.sock"
 
 
 def test_a_home_whose_socket_path_is_too_long_is_refused(tmp_path):

@@ -12,9 +12,15 @@ from rich.console import Console
 
 from audit.tally import SubscriberTally, SurfaceTally
 from audit.why import sentence
+from domain.clock import parse_clock
 from domain.house import House
+from domain.operation import StateChange
+from domain.vocabulary import Kind, State, Surface
+from fleet.orders import order
+from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, Watcher, as_dict, collect_once
 from fleet.view import line, page, plain
+from journal import Journal
 
 TBOT = Path(sys.executable).parent / "tbot"
 ADDRESSES = {"feed": "http://127.0.0.1:45678/healthz", "stop entries": "touch " + "x" * 60 + "/logs/STOP"}
@@ -185,8 +191,89 @@ def test_the_facts_as_json_hold_every_process_and_count() -> None:
     facts = as_dict(full())
 
     assert facts["processes"]["demo-subscriber"] == {"state": "BACKOFF", "pid": 123_456, "rss_mib": 61.27}
-    assert facts["surfaces"]["fx"] == {"decisions": 12_345, "signals": 679, "executed": 680, "resolved": 676}
+    assert facts["surfaces"]["fx"] == {
+        "decisions": 12_345,
+        "signals": 679,
+        "executed": 680,
+        "resolved": 676,
+        "realised": {"oanda_candles": {"USD": "-1234.567"}, "sim": {"USD": "1", "EUR": "2"}},
+    }
     assert facts["subscribers"] == {"acked": 670, "executed": 665, "resolved": 664, "realised": {"USD": "-12.341"}}
+
+
+def held() -> FleetFacts:
+    """Return a fleet whose surface a person halted, with everything that can hold it back."""
+    facts = FleetFacts(processes=[ended()], surfaces={"fx": SurfaceTally(decisions=1, signals=1)})
+    facts.standings["fx"] = Standing(
+        state=State.HALT, reason="storm [1]", flatten=True, ordered="RUN (calm)", open=3,
+        stop_files=("logs/STOP", "logs/fx/STOP"), beat_age_s=12.5,
+    )  # fmt: skip
+    return facts
+
+
+def ended() -> ProcessFacts:
+    return ProcessFacts(
+        name="oanda-fx", state="EXITED", pid=0, uptime_s=0, rss_mib=0.0, beat={"phase": "ready"}, exit_status=78,
+        log="logs/oanda-fx.log",
+    )  # fmt: skip
+
+
+def test_what_holds_a_surface_back_is_said_in_every_view() -> None:
+    for text in (plain(held()), line(held()), words(shown(held(), 80)), words(shown(held(), 150))):
+        for said in ("HALT (storm [1])", "flatten", "STOP file logs/STOP and logs/fx/STOP", "RUN (calm), not obeyed"):
+            assert said in text, text
+    for text in (plain(held()), words(shown(held(), 80))):
+        assert "3 open, heartbeat 12.5 s ago" in text
+
+
+def test_a_process_that_ended_shows_how_and_where_to_read_on_instead_of_its_memory() -> None:
+    row = plain(held()).splitlines()[0]
+
+    assert row.split(maxsplit=1) == ["oanda-fx", "EXITED (78), see logs/oanda-fx.log"]
+    assert "(78), see logs/oanda-fx.log" in words(shown(held(), 80))
+    assert as_dict(held())["processes"]["oanda-fx"] == {
+        "state": "EXITED", "pid": None, "exit_status": 78, "trouble": "", "log": "logs/oanda-fx.log"
+    }  # fmt: skip
+
+
+def test_one_of_a_thing_is_said_in_the_singular() -> None:
+    assert "1 decision, 1 signal, 0 executed" in plain(held())
+
+
+def test_a_silent_supervisor_is_said_in_the_log_line() -> None:
+    assert "start the fleet" in line(down())
+
+
+def test_a_surface_that_never_ran_still_shows_its_stop_file(tbot_home: Path) -> None:
+    (tbot_home / "logs" / "STOP").touch()
+
+    assert "never ran, STOP file logs/STOP, 0 open, no heartbeat" in plain(collect_once(tbot_home))
+
+
+def test_an_order_shows_as_not_obeyed_until_the_surface_writes_it_down(tbot_home: Path) -> None:
+    house = House(home=tbot_home)
+    house.log("fx", "decisions").mkdir(parents=True)
+    order(house, Surface.FX, State.REDUCE, reason="storm", flatten=True)
+    before = collect_once(tbot_home).standings["fx"]
+
+    change = StateChange(state=State.REDUCE, reason="storm", flatten=True, request=2)
+    with Journal.open(house.log("fx", "decisions"), clock=parse_clock("real")) as journal:
+        journal.append(Kind.STATE, surface="fx", mode="paper", fields=change)
+    after = collect_once(tbot_home).standings["fx"]
+
+    assert (before.state, before.ordered) == (None, "flatten (storm)")
+    assert (after.state, after.reason, after.flatten, after.ordered) == (State.REDUCE, "storm", True, "")
+
+
+def test_the_state_and_age_of_a_heartbeat_are_shown_in_real_seconds(tbot_home: Path) -> None:
+    beat = tbot_home / "run" / "oanda-fx.beat"
+    beat.write_text('{"phase": "ready", "state": "HALT", "reason": "operator", "open": 2}')
+    os.utime(beat, (beat.stat().st_atime, beat.stat().st_mtime - 60))
+
+    found = as_dict(collect_once(tbot_home))["surfaces"]["fx"]
+
+    assert (found["state"], found["reason"], found["open"]) == ("HALT", "operator", 2)
+    assert 60 <= found["beat_age_s"] < 120
 
 
 def test_all_running_needs_at_least_one_process() -> None:

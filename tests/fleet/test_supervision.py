@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -171,6 +172,31 @@ def test_a_restart_on_purpose_is_no_crash(fleet: LightFleet) -> None:
 
         history = json.loads((fleet.home / "state" / "crashes" / "feed.json").read_text())
         assert history["crashes"] == []
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+@pytest.mark.fleet
+def test_a_wrong_setting_stays_down_and_a_killed_program_comes_back(fleet: LightFleet) -> None:
+    write_env_file(fleet.home / "env" / "feed.env", {"FEED_CURSOR_SECRET": "short"})
+    process = fleet.start()
+
+    def info(name: str) -> dict[str, Any]:
+        try:
+            return {one["name"]: one for one in fleet.supervisor.processes()}[name]
+        except Retry:
+            return {"statename": "", "exitstatus": None}
+
+    try:
+        until("the feed to end", lambda: info("feed")["statename"] == "EXITED", 40)
+        until("the simulator to run", lambda: len(fleet.workers()["simulator-oanda"]) == 1, 40)
+        ended, (first,) = info("feed"), fleet.workers()["simulator-oanda"]
+        os.kill(first, signal.SIGKILL)
+        until("it to come back", lambda: set(fleet.workers()["simulator-oanda"]) - {first}, 40)
+
+        assert ended["exitstatus"] == 78
+        assert info("feed")["start"] == ended["start"]
     finally:
         process.terminate()
         process.wait(40)

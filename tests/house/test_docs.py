@@ -9,13 +9,16 @@ import pytest
 import typer
 
 import feed
+from brokers.oanda import config as oanda_config
 from brokers.oanda.config import OandaConfig
 from cli.audit import app as audit_app
 from cli.tbot import app as tbot_app
 from domain import settings
+from domain.errors import Misconfigured
 from domain.house import House
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import Code, Gate, Kind, Mode, ResolutionSource, State
+from feed import config as feed_config
 from feed import routes
 from feed.config import FeedConfig
 from feed.config import load as load_feed
@@ -37,6 +40,8 @@ SETTINGS: Mapping[str, tuple[type[Any], str, str]] = {
     "FEED_": (FeedConfig, "settings.md", "feed.env.example"),
     "TBOT_": (House, "settings.md", ""),
 }
+# What an example shows where a secret belongs: refused until a person puts a real one there.
+PLACEHOLDERS = {"OANDA_TOKEN": oanda_config.PLACEHOLDER, "FEED_CURSOR_SECRET": feed_config.PLACEHOLDER}
 EXAMPLES = {"fx.env.example": load_fx, "feed.env.example": load_feed}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 LINE = re.compile(r"^(?P<off># )?(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)=(?P<value>.*)$")
@@ -129,6 +134,11 @@ def example(name: str) -> dict[str, tuple[bool, str]]:
     return {match["key"]: (bool(match["off"]), match["value"]) for match in found if match is not None}
 
 
+def filled_in(given: Mapping[str, str]) -> dict[str, str]:
+    """Return the values with a secret in place of each placeholder."""
+    return {key: "0123456789abcdef" * 2 if PLACEHOLDERS.get(key) == value else value for key, value in given.items()}
+
+
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_shows_every_key_and_no_other(name: str) -> None:
     wanted = [k for prefix, k in keys() if SETTINGS[prefix][2] == name]
@@ -150,14 +160,20 @@ def test_what_an_example_comments_out_is_the_default(name: str) -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_gives_what_must_be_given_and_loads(name: str) -> None:
+    EXAMPLES[name](filled_in({key: value for key, (is_off, value) in example(name).items() if not is_off}))
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_an_example_is_refused_until_its_secret_is_replaced(name: str) -> None:
     given = {key: value for key, (is_off, value) in example(name).items() if not is_off}
 
-    EXAMPLES[name](given)
+    with pytest.raises(Misconfigured, match="still the example's"):
+        EXAMPLES[name](given)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_an_example_loads_with_every_line_taken_in(name: str) -> None:
-    EXAMPLES[name]({key: value for key, (_, value) in example(name).items()})
+    EXAMPLES[name](filled_in({key: value for key, (_, value) in example(name).items()}))
 
 
 def test_an_example_is_safe_as_it_is() -> None:
