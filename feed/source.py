@@ -59,6 +59,7 @@ class Source:
         self.close()
         self._blank()
         self._tail = Tail(self.directory, None)
+        self._tail.fileno()  # watched before it is first read, so that nothing comes in between
         self.problem = None
         self.refresh(on_entry)
 

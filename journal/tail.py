@@ -29,17 +29,17 @@ class Tail:
     """A reader that keeps its place in a log, which need not exist yet.
 
     In a thread: ``while tail.wait(30): handle(tail.poll())``. In asyncio: ``add_reader(tail.fileno(), on_wake)``,
-    where ``on_wake`` calls `drain` and then `poll` until it returns nothing; call `poll` that way once before the first
-    wake, for what was there already.
+    where ``on_wake`` calls `drain` and then `poll` until it returns nothing; after the first `fileno` call `poll` that
+    way once, for what was there already. Whoever only polls costs the kernel nothing: a user has 128 inotify instances
+    in all, and the watch is made when somebody first waits.
     """
 
     def __init__(self, directory: Path, after: Position | None = None) -> None:
         self._directory = directory = directory.absolute()
         self._cursor = Cursor(directory, after or Position.start())
-        self._inotify = Inotify()
+        self._inotify: Inotify | None = None
         self._watch: int | None = None
         self._watched: Path | None = None
-        self._arm()
 
     @property
     def position(self) -> Position:
@@ -58,29 +58,31 @@ class Tail:
     def wait(self, timeout_s: float) -> bool:
         """Return True as soon as `poll` has something to give, False after ``timeout_s`` real seconds without."""
         deadline = time.monotonic() + timeout_s
+        descriptor = self.fileno()
         while not self._has_news():
             left = deadline - time.monotonic()
             if left <= 0:
                 return False
-            select.select([self._inotify], [], [], left)
+            select.select([descriptor], [], [], left)
             self.drain()
         return True
 
     def fileno(self) -> int:
-        """Return a descriptor that becomes readable when the log may have grown."""
-        return self._inotify.fileno()
+        """Return a descriptor that becomes readable when the log may have grown since the first call."""
+        return self._watching().fileno()
 
     def drain(self) -> None:
         """Take note of what woke us, so that the descriptor is quiet until the next append."""
-        events = self._inotify.events()
-        mine = [mask for number, mask in events if number == self._watch]
+        inotify = self._watching()
+        mine = [mask for number, mask in inotify.events() if number == self._watch]
         if self._watched != self._directory / MARK or any(mask & _GONE for mask in mine):
-            self._arm()
+            self._arm(inotify)
 
     def close(self) -> None:
         """Close the descriptors."""
         self._cursor.close()
-        self._inotify.close()
+        if self._inotify is not None:
+            self._inotify.close()
 
     def __enter__(self) -> "Tail":
         return self
@@ -92,19 +94,25 @@ class Tail:
         until = head(self._directory)
         return until is not None and until.seq > self.position.seq
 
-    def _arm(self) -> None:
+    def _watching(self) -> Inotify:
+        if self._inotify is None:
+            self._inotify = Inotify()
+            self._arm(self._inotify)
+        return self._inotify
+
+    def _arm(self, inotify: Inotify) -> None:
         """Watch the commit mark or, while there is none, the nearest directory in which it can come to be."""
         if self._watch is not None:
-            self._inotify.unwatch(self._watch)
+            inotify.unwatch(self._watch)
         target = self._directory / MARK
         path = target
         while True:
             self._watched = path
-            self._watch = self._inotify.watch(path, _ON_MARK if path == target else _ON_PARENT)
+            self._watch = inotify.watch(path, _ON_MARK if path == target else _ON_PARENT)
             if self._watch is None:
                 path = path.parent
             elif path == target or not (path / target.relative_to(path).parts[0]).exists():
                 return
             else:  # the next part came to be before the watch was set
-                self._inotify.unwatch(self._watch)
+                inotify.unwatch(self._watch)
                 path = target

@@ -1,6 +1,8 @@
 """Following a log: woken by the append, across rotations, before the log exists."""
 
 import asyncio
+import contextlib
+import os
 import select
 import threading
 from pathlib import Path
@@ -245,3 +247,25 @@ def test_the_head_read_beside_a_busy_writer_only_ever_grows(directory: Path, clo
 
     assert seqs == sorted(seqs)
     assert head(directory) == journal.position
+
+
+def test_a_tail_that_only_polls_takes_none_of_the_few_inotify_instances(tmp_path: Path) -> None:
+    before = inotify_instances()
+    tails = [Tail(tmp_path / str(number), None) for number in range(5)]
+    for tail in tails:
+        tail.poll()
+    polled = inotify_instances()
+    tails[0].wait(0)
+    waited = inotify_instances()
+    for tail in tails:
+        tail.close()
+
+    assert (polled - before, waited - before) == (0, 1)
+
+
+def inotify_instances() -> int:
+    count = 0
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            count += "inotify" in os.readlink(f"/proc/self/fd/{name}")
+    return count
