@@ -91,6 +91,15 @@ class LightFleet:
             self.most[name] = max(self.most[name], len(pids))
         return found
 
+    def feed_beats(self) -> bool:
+        """Tell whether the feed that runs now has its heartbeat written: from then on a stop is known as one."""
+        try:
+            beat = json.loads((self.home / "run" / "feed.beat").read_text())
+            running = {info["name"]: info["pid"] for info in self.supervisor.processes()}
+        except (Retry, OSError, ValueError):
+            return False
+        return beat.get("phase") != "stopped" and beat["pid"] == running["feed"]
+
     def is_up(self) -> bool:
         try:
             states = {info["name"]: info["statename"] for info in self.supervisor.processes()}
@@ -168,7 +177,9 @@ def test_a_restart_on_purpose_is_no_crash(fleet: LightFleet) -> None:
         words = [str(SUPERVISORD.parent / "supervisorctl"), "-c", str(fleet.config), "restart", "feed"]
 
         for _ in range(2):
+            until("the feed's loop to turn", fleet.feed_beats, 40)
             assert subprocess.run(words, capture_output=True, timeout=60).returncode == 0
+        until("the feed's loop to turn", fleet.feed_beats, 40)
 
         history = json.loads((fleet.home / "state" / "crashes" / "feed.json").read_text())
         assert history["crashes"] == []
