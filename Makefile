@@ -37,8 +37,8 @@ format: setup ## fix what ruff can fix, and format
 bench: setup ## benchmarks beside their peers
 	@$(BIN)/python -m bench $(ARGS)
 
-soak: setup ## the long-running tests, which `make test` leaves out
-	@$(BIN)/python -m pytest -m soak $(ARGS)
+soak: setup ## the fault tests at their full dose: hours, some of them as root
+	@$(BIN)/python -m pytest tests/faults client/tests/faults --full-dose --timeout=7200 -m "soak or not soak" $(ARGS)
 
 lock: setup ## resolve the dependencies anew and rewrite both lock files (ARGS="--upgrade" or "--upgrade-package NAME")
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -3,6 +3,7 @@
 import ipaddress
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -62,11 +63,22 @@ def is_numeric(host: object) -> bool:
     return True
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--full-dose", action="store_true", help="fault tests at their full dose, as `make soak` runs them")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     sys.addaudithook(guard_network)
     # A deadline per example measures how busy the machine is. The rest stays as it is, CI's own profile included.
     settings.register_profile("house", settings.default, deadline=None)
     settings.load_profile("house")
+
+
+@pytest.fixture
+def dose(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
+    """How often a fault test repeats: ``dose(200, 2_000)`` is 200 in ``make test`` and 2,000 in ``make soak``."""
+    is_full = bool(request.config.getoption("--full-dose"))
+    return lambda fast, full: full if is_full else fast
 
 
 @pytest.fixture

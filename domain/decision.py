@@ -1,13 +1,13 @@
 """A candidate's way through the gates, with every number that was compared."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from decimal import Decimal
 
 from domain.candidate import Candidate, Estimate
 from domain.vocabulary import Code, Gate, Mode, Surface
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class Verdict:
     """One gate's answer.
 
@@ -23,11 +23,29 @@ class Verdict:
     unit: str
     note: str = ""
 
+    # The __init__ that a frozen dataclass gets takes 0.96 us; setting the slots directly takes 0.65, ten times a candidate.
+    def __init__(
+        self, *, gate: Gate, passed: bool | None, code: Code | None, value: Decimal, limit: Decimal, unit: str,
+        note: str = "",
+    ) -> None:  # fmt: skip
+        _set_gate(self, gate)
+        _set_passed(self, passed)
+        _set_code(self, code)
+        _set_value(self, value)
+        _set_limit(self, limit)
+        _set_unit(self, unit)
+        _set_note(self, note)
+
     @property
     def margin(self) -> Decimal:
         """Return how far value and limit lie apart, relative to the limit; used to find the nearest miss."""
         gap = abs(self.value - self.limit)
         return gap / abs(self.limit) if self.limit else gap
+
+
+_set_gate, _set_passed, _set_code, _set_value, _set_limit, _set_unit, _set_note = (
+    vars(Verdict)[field.name].__set__ for field in fields(Verdict)
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

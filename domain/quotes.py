@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
 from domain.clock import require_utc
 from domain.vocabulary import Side
@@ -36,8 +36,8 @@ class Instrument:
 
     def round_quantity(self, quantity: Decimal) -> Decimal:
         """Return ``quantity`` rounded towards zero to the step; zero when below the minimum."""
-        steps = (quantity / self.quantity_step).quantize(Decimal(1), ROUND_DOWN) * self.quantity_step
-        return steps if abs(steps) >= self.quantity_min else Decimal(0)
+        rounded = quantity // self.quantity_step * self.quantity_step  # Decimal's // truncates towards zero
+        return rounded if abs(rounded) >= self.quantity_min else Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

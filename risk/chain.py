@@ -71,9 +71,9 @@ def decide(candidate: Candidate, estimate: Estimate, state: RiskState, limits: L
     size = sizing.size(candidate, state, limits)
     verdicts: list[Verdict] = []
     refusal: Verdict | None = None
-    for step in CHAIN:
-        asked = refusal is None or step.is_free
-        verdict = step.ask(candidate, estimate, size, state, limits) if asked else _unasked(step.gate)
+    for gate, ask, is_free in CHAIN:
+        is_asked = refusal is None or is_free
+        verdict = ask(candidate, estimate, size, state, limits) if is_asked else _unasked(gate)
         verdicts.append(verdict)
         if refusal is None and not verdict.passed:
             refusal = verdict

@@ -1,17 +1,17 @@
 """How much to trade: a fixed fraction of equity lost at the stop, cut to the room that every cap leaves."""
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, ROUND_DOWN, Context, Decimal
+from decimal import ROUND_DOWN, Context, Decimal
 from typing import NamedTuple
 
 from domain.candidate import Candidate
 from domain.decision import Size
 from domain.quotes import Instrument, Quote
-from risk.caps import Cap, equity_caps, market_caps
+from risk.caps import Cap, Measure, equity_caps, market_caps
 from risk.limits import Limits
 from risk.state import RiskState
 
-_ZERO = Decimal(0)
+_ZERO, _ONE = Decimal(0), Decimal(1)
 # Rounding a quotient or a remainder down is what keeps quantity * price from passing a cap in its 28th digit.
 _DOWN = Context(prec=28, rounding=ROUND_DOWN)
 
@@ -29,8 +29,8 @@ def size(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
     unit = per_unit(candidate, state)
     if unit is None or state.instrument is None:
         return _of(_ZERO, None, limits)
-    caps = market_caps(candidate, state, limits) + equity_caps(candidate, state, limits)
     wanted = _DOWN.divide(state.equity * limits.risk_fraction, unit.risk)
+    caps = market_caps(candidate, state, limits) + equity_caps(candidate, state, limits)
     quantity = min(wanted, state.instrument.quantity_max, *_rooms(caps, unit))
     return _of(state.instrument.round_quantity(max(quantity, _ZERO)), unit, limits)
 
@@ -48,8 +48,9 @@ def smallest(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
 
 def least(instrument: Instrument) -> Decimal:
     """Return the smallest tradeable quantity: the minimum, rounded up to the step, and never nothing."""
-    steps = (instrument.quantity_min / instrument.quantity_step).to_integral_value(ROUND_CEILING)
-    return max(steps, Decimal(1)) * instrument.quantity_step
+    step, minimum = instrument.quantity_step, instrument.quantity_min
+    steps = minimum // step + (1 if minimum % step else 0)
+    return max(steps, _ONE) * step
 
 
 def per_unit(candidate: Candidate, state: RiskState) -> PerUnit | None:
@@ -81,16 +82,22 @@ def _stop_distance(candidate: Candidate, quote: Quote) -> Decimal:
 
     Taking the longer one keeps a market that has run towards the stop from making the position larger.
     """
-    latest = (quote.entry_price(candidate.side) - candidate.stop_loss) * candidate.side.sign
     decided = candidate.stop_distance
+    if quote is candidate.quote:
+        return max(decided, _ZERO)
+    latest = (quote.entry_price(candidate.side) - candidate.stop_loss) * candidate.side.sign
     return max(latest, decided) if min(latest, decided) > 0 else _ZERO
 
 
 def _rooms(caps: tuple[Cap, ...], unit: PerUnit) -> Iterator[Decimal]:
-    """Yield, for each cap, the quantity that still fits under it (below zero when it is passed already)."""
-    for cap in caps:
-        room = _DOWN.subtract(cap.limit, cap.used)
-        each: Decimal = getattr(unit, cap.measure)
+    """Yield, for each measure, the quantity that still fits under its caps (below zero when one is passed already)."""
+    least: dict[Measure, Decimal] = {}
+    for _, _, measure, used, limit in caps:
+        room = _DOWN.subtract(limit, used)
+        if measure not in least or room < least[measure]:
+            least[measure] = room
+    for measure, room in least.items():
+        each: Decimal = getattr(unit, measure)
         if each > 0:
             yield _DOWN.divide(room, each)
         elif room < 0:

@@ -3,15 +3,19 @@
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.vocabulary import Code, Gate
-from risk.check import at_most, verdict
+from risk.check import clear, found
 from risk.limits import Limits
 from risk.state import RiskState
+
+_CLEAR = clear(Gate.CATEGORY, "suspensions")
 
 
 def category(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse while anything the candidate belongs to is suspended, by hand or by a rule."""
+    if not limits.suspended and not state.suspended:
+        return _CLEAR
     names = (candidate.category, candidate.strategy, candidate.sub_strategy)
     by_hand = [f"{name}: by hand" for name in names if name in limits.suspended]
     by_rule = [f"{name}: {state.suspended[name]}" for name in names if name in state.suspended]
-    found = by_hand + by_rule
-    return verdict(Gate.CATEGORY, at_most(Code.SUSPENDED, len(found), 0, "suspensions", ", ".join(found)))
+    reasons = by_hand + by_rule
+    return found(Gate.CATEGORY, Code.SUSPENDED, reasons, "suspensions") if reasons else _CLEAR

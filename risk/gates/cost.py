@@ -14,11 +14,13 @@ def cost(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState,
     """Refuse once the budget of the day or of the month is spent."""
     return verdict(
         Gate.COST,
-        _unspent(state.spent_day_usd, limits.cost_day_usd, "day"),
-        _unspent(state.spent_month_usd, limits.cost_month_usd, "month"),
+        (
+            _unspent(state.spent_day_usd, limits.cost_day_usd, "day"),
+            _unspent(state.spent_month_usd, limits.cost_month_usd, "month"),
+        ),
     )
 
 
 def _unspent(spent: Decimal, budget: Decimal, period: str) -> Check:
     # A surface that buys no estimates has a budget of zero and spends nothing: that is no refusal.
-    return Check(spent < budget or spent == 0, Code.COST, spent, budget, "USD", period)
+    return spent < budget or spent == 0, Code.COST, spent, budget, "USD", period

@@ -1,14 +1,15 @@
 """Gate 2: the same bet is not on, its market is not cooling down, and it was not made a moment ago."""
 
 from datetime import datetime
-from decimal import Decimal
 
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.vocabulary import Code, Gate
-from risk.check import Check, at_least, at_most, seconds, verdict
+from risk.check import Check, at_least, at_most, number, seconds, verdict
 from risk.limits import Limits
 from risk.state import Exposure, RiskState
+
+_NONE = number(0)
 
 
 def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
@@ -20,22 +21,22 @@ def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState
     decided = state.recent.get(candidate.key)
     if decided is not None:
         since = seconds(state.now - decided)
-        checks.append(at_least(Code.DUPLICATE, since, limits.dedup_window_s, "s", "since last admitted"))
-    return verdict(Gate.DEDUP, *checks)
+        window = number(limits.dedup_window_s)
+        checks.append(at_least(Code.DUPLICATE, since, window, "s", "since last admitted"))
+    return verdict(Gate.DEDUP, checks)
 
 
 def _already_on(candidate: Candidate, state: RiskState) -> Check:
-    found = [exposure.status for exposure in state.exposures if _is_in_the_way(exposure, candidate)]
-    return at_most(Code.DUPLICATE, len(found), 0, "positions", ", ".join(found))
+    mine = [exposure for exposure in state.exposures if exposure.market == candidate.market]
+    found = [exposure.status for exposure in mine if _is_in_the_way(exposure, candidate)]
+    return at_most(Code.DUPLICATE, number(len(found)), _NONE, "positions", ", ".join(found))
 
 
 def _is_in_the_way(exposure: Exposure, candidate: Candidate) -> bool:
-    """Tell whether it is the same bet, or an order in the same market whose outcome nobody knows."""
-    if exposure.market != candidate.market:
-        return False
+    """Tell of an exposure in the candidate's market whether it is the same bet, or an order nobody knows more of."""
     return exposure.status == "unknown" or (exposure.side, exposure.thesis) == (candidate.side, candidate.thesis)
 
 
 def _rested(until: datetime, state: RiskState) -> Check:
-    left = max(seconds(until - state.now), Decimal(0))
-    return at_most(Code.COOLDOWN, left, 0, "s", "cooldown left")
+    left = seconds(until - state.now) if until > state.now else _NONE
+    return at_most(Code.COOLDOWN, left, _NONE, "s", "cooldown left")

@@ -3,24 +3,25 @@
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.vocabulary import Code, Gate
-from risk.check import at_most, verdict
+from risk.check import clear, found
 from risk.limits import Limits
 from risk.state import RiskState
+
+_CLEAR = clear(Gate.DIRECTION, "blocks")
 
 
 def direction(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse a side that the surface or the market's entry blocks, and a market that calendar or venue calls closed."""
     blocks = _blocks(candidate, limits)
+    if blocks:
+        return found(Gate.DIRECTION, Code.DIRECTION, blocks, "blocks")
     closures = _closures(candidate, state)
-    return verdict(
-        Gate.DIRECTION,
-        at_most(Code.DIRECTION, len(blocks), 0, "blocks", ", ".join(blocks)),
-        at_most(Code.MARKET_CLOSED, len(closures), 0, "closures", ", ".join(closures)),
-    )
+    return found(Gate.DIRECTION, Code.MARKET_CLOSED, closures, "closures") if closures else _CLEAR
 
 
 def _blocks(candidate: Candidate, limits: Limits) -> list[str]:
-    blocks = [entry for entry in (candidate.market, f"{candidate.market}:{candidate.side}") if entry in limits.blocked]
+    entries = (candidate.market, f"{candidate.market}:{candidate.side}") if limits.blocked else ()
+    blocks = [entry for entry in entries if entry in limits.blocked]
     return blocks if candidate.side in limits.sides else [f"no {candidate.side}", *blocks]
 
 

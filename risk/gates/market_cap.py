@@ -13,4 +13,4 @@ from risk.state import RiskState
 def market_cap(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse when the size, or the smallest one there is if it came out as zero, does not fit."""
     asked = size if size.quantity else smallest(candidate, state, limits)
-    return verdict(Gate.MARKET_CAP, *(within(cap, asked) for cap in market_caps(candidate, state, limits)))
+    return verdict(Gate.MARKET_CAP, [within(cap, asked) for cap in market_caps(candidate, state, limits)])
