@@ -54,6 +54,7 @@ class SurfaceFold:
         self.intended_at: dict[str, datetime] = {}
         self.events: dict[str, list[OrderEvent]] = {}
         self._orders_of: dict[str, list[str]] = {}
+        self._positions: dict[str, Position | None] = {}
         self._unfinished: dict[str, None] = {}
         self.published: dict[str, SignalOpen] = {}
         self.closed: dict[str, SignalClose] = {}
@@ -98,6 +99,11 @@ class SurfaceFold:
 
     def position(self, signal_id: str) -> Position | None:
         """Return the position a signal opened, with its exits, or None while nothing has filled."""
+        if signal_id not in self._positions:
+            self._positions[signal_id] = self._position(signal_id)
+        return self._positions[signal_id]
+
+    def _position(self, signal_id: str) -> Position | None:
         decision = self.decisions.get(signal_id)
         entries = self._fills(signal_id, Leg.ENTRY)
         if decision is None or not entries:
@@ -158,6 +164,7 @@ class SurfaceFold:
             raise ValueError(f"admitted decision {decision.id} names no signal")
         if decision.signal_id not in self.resolutions:
             self.decisions[decision.signal_id] = decision
+            self._positions.pop(decision.signal_id, None)
         self.recent[decision.candidate.key] = decision.candidate.found_at
 
     def _state(self, record: Record) -> None:
@@ -199,6 +206,7 @@ class SurfaceFold:
         elif known[-1].state not in TERMINAL and may_follow(known[-1].state, event.state):
             known.append(replace(event, quantity=Decimal(0)))
         self._note_state(event.client_order_id)
+        self._positions.pop(event.signal_id, None)
 
     def _note_state(self, key: str) -> None:
         """Keep the few unfinished orders apart, so that a turn need not walk all orders ever made."""
@@ -221,6 +229,7 @@ class SurfaceFold:
             self.resolutions[resolution.signal_id] = resolution
             self.bankroll.book(resolution.resolved_at, resolution.realised)
             self.decisions.pop(resolution.signal_id, None)
+            self._positions.pop(resolution.signal_id, None)
 
     def _belongs(self, signal_id: str, client_order_id: str) -> None:
         keys = self._orders_of.setdefault(signal_id, [])

@@ -22,6 +22,10 @@ from risk.state import Exposure, RiskState
 TARGET_US = 20.0
 REPEATS = 7
 NOW = datetime(2026, 3, 4, 12, tzinfo=UTC)
+ESTIMATE = Estimate(
+    probability=Decimal("0.6"), gross_edge_bp=Decimal(8), cost_bp=Decimal("1.2"), edge_bp=Decimal("6.8"),
+    confidence=Decimal("0.7"), eta_hours=Decimal(6), disagreement=Decimal("0.05"),
+)  # fmt: skip
 
 
 def main(rounds: int) -> int:
@@ -76,17 +80,17 @@ def _scenario() -> tuple[Candidate, Estimate, RiskState, Limits]:
         market="EUR_USD", bid=Decimal("1.08500"), ask=Decimal("1.08512"), at=NOW, received_at=NOW, tradeable=True,
         home_rate=Decimal(1),
     )  # fmt: skip
-    candidate = Candidate(
+    return candidate_at(quote, NOW), ESTIMATE, _state(quote), Limits(bankroll=Decimal(10000))
+
+
+def candidate_at(quote: Quote, now: datetime) -> Candidate:
+    """Return a sound buy at that quote."""
+    return Candidate(
         id="cnd_0", surface=Surface.FX, market="EUR_USD", group="EUR", category="majors", strategy="breakout",
         sub_strategy="breakout.h1", side=Side.BUY, thesis="range", quote=quote, decision_price=Decimal("1.08512"),
         stop_loss=Decimal("1.08312"), take_profit=Decimal("1.08912"), trailing_distance=None, atr=Decimal("0.0013"),
-        found_at=NOW,
+        found_at=now,
     )  # fmt: skip
-    estimate = Estimate(
-        probability=Decimal("0.6"), gross_edge_bp=Decimal(8), cost_bp=Decimal("1.2"), edge_bp=Decimal("6.8"),
-        confidence=Decimal("0.7"), eta_hours=Decimal(6), disagreement=Decimal("0.05"),
-    )  # fmt: skip
-    return candidate, estimate, _state(quote), Limits(bankroll=Decimal(10000))
 
 
 def _state(quote: Quote) -> RiskState:

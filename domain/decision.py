@@ -23,7 +23,7 @@ class Verdict:
     unit: str
     note: str = ""
 
-    # The __init__ that a frozen dataclass gets takes 0.96 us; setting the slots directly takes 0.65, ten times a candidate.
+    # A frozen dataclass's own __init__ takes 0.96 us; setting the slots directly takes 0.65, ten times a candidate.
     def __init__(
         self, *, gate: Gate, passed: bool | None, code: Code | None, value: Decimal, limit: Decimal, unit: str,
         note: str = "",
