@@ -1,6 +1,7 @@
 """Each promise of docs/reliability.md is named by a test that stands for it."""
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ INVARIANTS = (
 ROWS = tuple(f"row {number}" for number in (*range(1, 25), 38))
 
 
-def proven() -> set[str]:
+@cache
+def proven() -> frozenset[str]:
     """Return every name given to ``@pytest.mark.proves`` (or to a ``pytestmark``) in the tests."""
     found: set[str] = set()
     for folder in ("tests", "client/tests"):
@@ -23,7 +25,7 @@ def proven() -> set[str]:
             for call in calls:
                 if isinstance(call.func, ast.Attribute) and call.func.attr == "proves":
                     found |= {str(name.value) for name in call.args if isinstance(name, ast.Constant)}
-    return found
+    return frozenset(found)
 
 
 @pytest.mark.parametrize("name", INVARIANTS + ROWS)
