@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from audit.report import Miss, Outcomes, SurfaceReport
-from audit.words import counted, rounded
+from audit.words import counted, printable, rounded
 
 # Gates that answer yes or no count these; with a limit of 0 no refusal is nearer than another.
 COUNTED = frozenset({"reasons", "positions", "blocks", "closures", "suspensions", "trips"})
@@ -38,7 +38,8 @@ def _outcome(item: Outcomes) -> str:
     eta = "-" if ratio is None else f"{ratio:.2f}"
     late = f"{item.late / item.trades:.0%}"
     money = f"{item.realised:.2f} {item.currency}"
-    return f"  {item.mode:8} {item.source:18} {item.trades:6}  {item.wins:4}  {money:>15}  {late:>6}  {eta:>10}"
+    line = f"  {item.mode:8} {item.source:18} {item.trades:6}  {item.wins:4}  {money:>15}  {late:>6}  {eta:>10}"
+    return printable(line)
 
 
 def _funnel(report: SurfaceReport) -> str:
@@ -48,7 +49,7 @@ def _funnel(report: SurfaceReport) -> str:
     for gate, reached, refused in report.funnel():
         miss = report.nearest.get(gate)
         near = _nearest(miss) if miss else ""
-        lines.append(f"  {gate:12} {reached:7}  {refused:7}  {near}".rstrip())
+        lines.append(printable(f"  {gate:12} {reached:7}  {refused:7}  {near}".rstrip()))
     lines.append(f"  admitted     {report.admitted:7}")
     return "\n".join(lines)
 

@@ -79,7 +79,12 @@ class Miss:
 
 
 class SurfaceReport:
-    """A fold over a surface's decisions and resolutions."""
+    """A fold over a surface's decisions and resolutions.
+
+    Attributes:
+        stepped_back, most_back_s: how many records were written while the clock stood behind the record before, and how
+            far behind at most: they bear the time of that record, not their own.
+    """
 
     def __init__(self, surface: str) -> None:
         self.surface = surface
@@ -90,10 +95,15 @@ class SurfaceReport:
         self.outcomes: dict[tuple[str, str, str], Outcomes] = {}
         self.first: datetime | None = None
         self.last: datetime | None = None
+        self.stepped_back = 0
+        self.most_back_s = Decimal(0)
 
     def add(self, records: Iterable[Record]) -> "SurfaceReport":
         """Take in records of the surface's logs, in any order."""
         for record in records:
+            if "clock_back_s" in record:
+                self.stepped_back += 1
+                self.most_back_s = max(self.most_back_s, Decimal(record["clock_back_s"]))
             if record["kind"] == Kind.DECISION:
                 self._decision(record)
             elif record["kind"] == Kind.RESOLUTION:
@@ -115,6 +125,7 @@ class SurfaceReport:
             "surface": self.surface,
             "first": self.first.isoformat() if self.first else None,
             "last": self.last.isoformat() if self.last else None,
+            "clock_stepped_back": {"records": self.stepped_back, "most_s": str(self.most_back_s)},
             "candidates": self.candidates,
             "admitted": self.admitted,
             "funnel": [{"gate": g, "reached": n, "refused": r} for g, n, r in self.funnel()],

@@ -4,10 +4,10 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
-from audit.report import SurfaceReport
+from audit.report import Record, SurfaceReport
 from domain.errors import Refuse, did_you_mean
 from domain.vocabulary import Surface
-from journal import Entry, read, since
+from journal import scan, scan_since
 
 STREAMS = ("decisions", "resolutions")
 
@@ -29,9 +29,9 @@ def _report(directory: Path, surface: str, moment: datetime | None) -> SurfaceRe
     report = SurfaceReport(surface)
     for stream in STREAMS:
         if (directory / stream).is_dir():
-            report.add(entry.record for entry in _entries(directory / stream, moment))
+            report.add(_records(directory / stream, moment))
     return report
 
 
-def _entries(directory: Path, moment: datetime | None) -> Iterator[Entry]:
-    return iter(read(directory)) if moment is None else iter(since(directory, moment))
+def _records(directory: Path, moment: datetime | None) -> Iterator[Record]:
+    return scan(directory, dict) if moment is None else scan_since(directory, moment, dict)

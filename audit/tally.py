@@ -11,6 +11,13 @@ from domain.vocabulary import Action, Kind, Leg, ResolutionSource, Stage
 Record = Mapping[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    key: tuple[str, str]
+    amount: Decimal
+    late: bool
+
+
 @dataclass(slots=True)
 class SurfaceTally:
     """What one surface did. ``realised`` is keyed by (source, currency), so real and synthetic never add up."""
@@ -26,6 +33,7 @@ class SurfaceTally:
     realised: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     wishes: dict[str, str] = field(default_factory=dict)
     filled_orders: set[str] = field(default_factory=set)
+    _outcomes: dict[str, _Outcome] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def executed(self) -> int:
@@ -72,17 +80,52 @@ class SurfaceTally:
             self.refused[record["code"]] += 1
 
     def _resolution(self, record: Record) -> None:
-        self.resolved += 1
-        self.late += record["late"]
-        amount = Decimal(record["realised"])
-        self.wins += amount > 0
+        """Count how a signal ended. A final resolution takes the place of the provisional one before it."""
         key = (record["resolution_source"], record["currency"])
-        self.realised[key] = self.realised.get(key, Decimal(0)) + amount
+        outcome = _Outcome(key, Decimal(record["realised"]), bool(record["late"]))
+        before = self._outcomes.get(record["signal_id"])
+        self._outcomes[record["signal_id"]] = outcome
+        if before is not None:
+            self._count(before, -1)
+        self._count(outcome, 1)
+
+    def _count(self, outcome: _Outcome, sign: int) -> None:
+        self.resolved += sign
+        self.late += sign * outcome.late
+        self.wins += sign * (outcome.amount > 0)
+        self.realised[outcome.key] = self.realised.get(outcome.key, Decimal(0)) + sign * outcome.amount
+
+
+@dataclass(slots=True)
+class _Trade:
+    """What one subscriber has reported about one signal, its corrections taken in."""
+
+    decision: str | None = None
+    reason: str = ""
+    fills: dict[str, Decimal] = field(default_factory=dict)
+    end: tuple[Decimal, str, Decimal] | None = None  # quantity, currency, realised
+
+    @property
+    def is_resolved(self) -> bool:
+        """Whether the end holds: one that came before its fills does not yet."""
+        return self.end is not None and bool(self.fills) and sum(self.fills.values(), Decimal(0)) >= self.end[0]
+
+    def take(self, record: Record) -> None:
+        """Note a report; of two with different revisions the later one holds."""
+        if record["stage"] == Stage.ACK:
+            self.decision, self.reason = record["decision"], record["reason"]
+        elif record["stage"] == Stage.EXECUTED:
+            self.fills[record["fill_id"]] = Decimal(record["quantity"])
+        elif record["stage"] == Stage.RESOLVED:
+            self.end = Decimal(record["quantity"]), record["currency"], Decimal(record["realised"])
 
 
 @dataclass(slots=True)
 class SubscriberTally:
-    """What all subscribers reported together; nobody can be told apart in it."""
+    """What all subscribers reported together; nobody can be told apart in it.
+
+    ``executed`` and ``resolved`` count signals, however many fills and corrections were reported of each.
+    """
 
     acked: int = 0
     accepted: int = 0
@@ -90,22 +133,28 @@ class SubscriberTally:
     executed: int = 0
     resolved: int = 0
     realised: dict[str, Decimal] = field(default_factory=dict)
+    _trades: dict[tuple[str, str], _Trade] = field(default_factory=dict, repr=False, compare=False)
 
     def apply(self, record: Record) -> None:
         """Count one record of the callbacks journal."""
-        if record["kind"] != Kind.CALLBACK or record["rev"] != 0:
+        if record["kind"] != Kind.CALLBACK:
             return
-        if record["stage"] == Stage.ACK:
-            self.acked += 1
-            self.accepted += record["decision"] == "accept"
-            if record["decision"] == "skip":
-                self.skipped[record["reason"]] += 1
-        elif record["stage"] == Stage.EXECUTED:
-            self.executed += 1
-        elif record["stage"] == Stage.RESOLVED:
-            self.resolved += 1
-            currency = record["currency"]
-            self.realised[currency] = self.realised.get(currency, Decimal(0)) + Decimal(record["realised"])
+        trade = self._trades.setdefault((record["subscriber"], record["signal_id"]), _Trade())
+        self._count(trade, -1)
+        trade.take(record)
+        self._count(trade, 1)
+
+    def _count(self, trade: _Trade, sign: int) -> None:
+        self.acked += sign * (trade.decision is not None)
+        self.accepted += sign * (trade.decision == "accept")
+        if trade.decision == "skip":
+            self.skipped[trade.reason] += sign
+            self.skipped += Counter()  # drops what has come down to nothing
+        self.executed += sign * bool(trade.fills)
+        if trade.end is not None and trade.is_resolved:
+            _, currency, amount = trade.end
+            self.resolved += sign
+            self.realised[currency] = self.realised.get(currency, Decimal(0)) + sign * amount
 
 
 def is_synthetic(source: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import typer
 
 from domain.errors import Retry, TBotError
+from journal import redact
 
 FAILURE = 1
 UNREACHABLE = 4
@@ -26,14 +27,15 @@ def guarded(action: Callable[[], object]) -> int:
     try:
         action()
     except Retry as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(redact.text(f"error: {error}"), file=sys.stderr)
         return UNREACHABLE
     except TBotError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(redact.text(f"error: {error}"), file=sys.stderr)
         return error.exit_code
     except OSError as error:
         wanted = "to read and write the files of the home"
-        print(f"error: expected {wanted}; found {error}; check owner, permissions and free space", file=sys.stderr)
+        found = redact.text(f"error: expected {wanted}; found {error}; check owner, permissions and free space")
+        print(found, file=sys.stderr)
         return FAILURE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -1,33 +1,63 @@
 """The subscriber commands' arguments turned into calls of the feed's token store."""
 
 import os
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from audit.period import parse_moment
-from domain.clock import parse_clock
+from cli.spans import parse_span
+from domain.clock import iso, parse_clock
 from domain.errors import Refuse, did_you_mean
 from domain.house import House
 from domain.vocabulary import Surface
+from feed import last_use
+from feed.public_keys import PublicKeys
 from feed.token_store import TokenStore
 from feed.tokens import Scope, Subscriber
 
 
-def add(home: Path, label: str, surfaces: list[str], scopes: list[str], expires: str) -> tuple[str, Subscriber]:
+def add(
+    home: Path, label: str, surfaces: list[str], scopes: list[str], expires: str = "", not_before: str = ""
+) -> tuple[str, Subscriber]:
     """Make a token; see ``TokenStore.add``."""
     now = _now()
-    end = parse_moment(expires, now) if expires else None
-    if end is not None and end <= now:
-        # A span such as 30d names a moment in the past, as it does everywhere else on the command line.
-        raise Refuse("a last moment that is still to come", f"{expires!r} ({end.isoformat()})", "give a later date")
     return _store(home).add(
         label=label,
         surfaces=tuple(known_surface(name) for name in surfaces),
         scopes=tuple(Scope(_known(name, [*Scope], "a scope")) for name in scopes),
         now=now,
-        expires_at=end,
+        not_before=parse_moment(not_before, now) if not_before else None,
+        expires_at=_end(expires, now),
     )
+
+
+def rotate(home: Path, token_id: str, overlap: str, expires: str) -> tuple[str, Subscriber]:
+    """Make a second token for a subscriber; see ``TokenStore.rotate``."""
+    now = _now()
+    end = now + timedelta(seconds=parse_span(overlap))
+    return _store(home).rotate(token_id, now=now, old_ends_at=end, expires_at=_end(expires, now))
+
+
+def _end(expires: str, now: datetime) -> datetime | None:
+    end = parse_moment(expires, now) if expires else None
+    if end is not None and end <= now:
+        # A span such as 30d names a moment in the past, as it does everywhere else on the command line.
+        raise Refuse("a last moment that is still to come", f"{expires!r} ({end.isoformat()})", "give a later date")
+    return end
+
+
+def pins(home: Path, surfaces: list[str]) -> list[str]:
+    """Return ``surface:key id`` for the key each of these surfaces signs with now, for the subscriber to pin."""
+    known = PublicKeys(House(home=home).public_keys)
+    if known.problem is not None:
+        raise known.problem
+    now = iso(_now())
+    return [
+        f"{entry['surface']}:{entry['key']}"
+        for entry in known.of(frozenset(known_surface(name) for name in surfaces))
+        if entry.get("until") is None or str(entry["until"]) > now
+    ]
 
 
 def known_surface(name: str) -> Surface:
@@ -37,16 +67,20 @@ def known_surface(name: str) -> Surface:
 
 def rows(home: Path) -> list[dict[str, Any]]:
     """Return one row a token, without its hash."""
-    now = _now()
+    now, house = _now(), House(home=home)
+    used = last_use.read(house.last_use)
     return [
         {
             "id": one.id,
+            "subscriber": one.subscriber_id,
             "label": one.label,
-            "state": _state(one, now),
+            "state": one.state(now),
             "surfaces": list(one.surfaces),
             "scopes": list(one.scopes),
             "created_at": one.created_at.isoformat(),
+            "not_before": one.not_before.isoformat() if one.not_before else None,
             "expires_at": one.expires_at.isoformat() if one.expires_at else None,
+            "last_used_at": used.get(one.id),
         }
         for one in _store(home).list()
     ]
@@ -62,12 +96,6 @@ def _store(home: Path) -> TokenStore:
 
 def _now() -> datetime:
     return parse_clock(os.environ.get("TBOT_CLOCK", "real")).now()
-
-
-def _state(one: Subscriber, now: datetime) -> str:
-    if one.revoked_at is not None:
-        return "revoked"
-    return "valid" if one.is_valid(now) else "expired"
 
 
 def _known(name: str, known: list[Any], what: str) -> str:

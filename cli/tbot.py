@@ -11,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from cli import keys
 from cli.errors import run
 
 app = typer.Typer(
@@ -22,8 +23,9 @@ app = typer.Typer(
 )
 subscribers = typer.Typer(help="Make, list and revoke the tokens of subscribers.", no_args_is_help=True)
 app.add_typer(subscribers, name="subscribers")
+app.add_typer(keys.app, name="keys")
 
-Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, logs/, run/ and state/.")]
+Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, keys/, logs/, run/ and state/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 SurfaceName = Annotated[str, typer.Argument(help="st, lt, fx or stk.")]
 Reason = Annotated[str, typer.Option(help="Why; written into the journals.")]
@@ -121,18 +123,24 @@ def subscribers_add(
     ] = None,
     scope: Annotated[list[str] | None, typer.Option(help="feed:read or cb:write; repeatable. Default: both.")] = None,
     expires: Annotated[str, typer.Option(help="Last moment of the token: an ISO date or date-time.")] = "",
+    not_before: Annotated[str, typer.Option(help="First moment of the token: an ISO date or date-time.")] = "",
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:
     """Make a token and print it. It is shown once: only its hash is kept."""
-    from cli.subscribers import add
+    from cli.subscribers import add, pins
 
-    token, subscriber = add(home.resolve(), label, surface or ["fx"], scope or ["feed:read", "cb:write"], expires)
+    surfaces, scopes = surface or ["fx"], scope or ["feed:read", "cb:write"]
+    pinned = pins(home.resolve(), surfaces)  # first: nothing may go wrong once the token is made
+    token, subscriber = add(home.resolve(), label, surfaces, scopes, expires, not_before)
     if as_json:
-        print(json.dumps({"id": subscriber.id, "token": token, "label": label}))
+        print(json.dumps({"id": subscriber.id, "token": token, "label": label, "publisher_keys": pinned}))
         return
     print(f"{subscriber.id} made for {label}; hand over this token, it is not shown again:", file=sys.stderr)
     print(token)
+    if pinned:
+        print("and the keys that sign its signals, for [feed] in the subscriber's config.toml:", file=sys.stderr)
+        print(f"publisher_keys = {json.dumps(pinned)}", file=sys.stderr)
 
 
 @subscribers.command("list")
@@ -150,6 +158,25 @@ def subscribers_list(home: Home = HERE, as_json: Json = False) -> None:
         print(
             f"{row['id']}  {row['state']:8}  {','.join(row['surfaces']):10}  {','.join(row['scopes'])}  {row['label']}"
         )
+
+
+@subscribers.command("rotate")
+def subscribers_rotate(
+    token_id: Annotated[str, typer.Argument(help="The id, the eight characters after tbs_.")],
+    overlap: Annotated[str, typer.Option(help="How long the old token stays good, such as 30m or 24h.")] = "24h",
+    expires: Annotated[str, typer.Option(help="Last moment of the new token: an ISO date or date-time.")] = "",
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Make a second token for a subscriber and print it; the old one ends after the overlap."""
+    from cli.subscribers import rotate
+
+    token, fresh = rotate(home.resolve(), token_id, overlap, expires)
+    if as_json:
+        print(json.dumps({"id": fresh.id, "token": token, "replaces": token_id, "subscriber": fresh.subscriber_id}))
+        return
+    print(f"{fresh.id} made, {token_id} ends in {overlap}; hand this over, it is not shown again:", file=sys.stderr)
+    print(token)
 
 
 @subscribers.command("revoke")

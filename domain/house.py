@@ -10,7 +10,8 @@ from domain.vocabulary import Surface
 class House:
     """Shared settings, read with prefix ``TBOT_``.
 
-    ``home`` holds ``env/``, ``logs/``, ``run/`` and ``state/``; ``clock`` follows the grammar of ``domain.clock``.
+    ``home`` holds ``env/``, ``keys/``, ``logs/``, ``run/`` and ``state/``; ``clock`` follows the grammar of
+    ``domain.clock``.
     """
 
     home: Path = Path()
@@ -30,6 +31,11 @@ class House:
         """What must survive and is no journal: hashed subscriber tokens, crash history."""
         return self.home / "state"
 
+    @property
+    def keys(self) -> Path:
+        """The keys that sign the journals, and ``public.json``, which says whose they are."""
+        return self.home / "keys"
+
     def log(self, owner: str, stream: str) -> Path:
         """Return the directory of one journal, e.g. ``logs/fx/signals``."""
         return self.logs / owner / stream
@@ -40,6 +46,21 @@ class House:
 
     def heartbeat(self, program: str) -> Path:
         return self.run / f"{program}.beat"
+
+    @property
+    def public_keys(self) -> Path:
+        """The public halves of the publishers' keys, for anybody to read."""
+        return self.keys / "public.json"
+
+    @property
+    def feed_memory(self) -> Path:
+        """What the feed need not read again after a restart; may be lost."""
+        return self.state / "feed-memory.json"
+
+    @property
+    def last_use(self) -> Path:
+        """When each token was last used; may be lost."""
+        return self.state / "last-use.json"
 
     @property
     def subscribers(self) -> Path:

@@ -15,6 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
+from domain import known_secrets
 from domain.clock import parse_iso
 from domain.errors import Misconfigured, did_you_mean
 
@@ -22,12 +23,13 @@ T = TypeVar("T")
 
 
 class Secret:
-    """A value that is never printed, only handed over by ``reveal()``."""
+    """A value that is never printed, only handed over by ``reveal()``, and cut out of whatever is written."""
 
     __slots__ = ("_value",)
 
     def __init__(self, value: str) -> None:
         self._value = value
+        known_secrets.remember(value)
 
     def reveal(self) -> str:
         return self._value

@@ -7,19 +7,21 @@ from domain.errors import TBotError
 from feed import config
 from feed.server import run
 from feed.service import Service
-from journal import beat, process_log
+from journal import beat, failpoints, process_log, redact
 
 
 def main() -> int:
     """Run the feed; a setting that is wrong ends in 78, an unsafe start in 70, each with one line that says why."""
+    environ = dict(os.environ)
     try:
-        settings, house, clock = config.load(os.environ)
+        failpoints.arm({failpoints.KEY: environ.pop(failpoints.KEY, "")})
+        settings, house, clock = config.load(environ)
         process_log.configure("feed", clock)
         service = Service(settings, house, clock)
         service.open()
         return run(service)
     except TBotError as error:
-        print(f"feed: {error}", file=sys.stderr)
+        print(redact.text(f"feed: {error}"), file=sys.stderr)
         beat.note_end(os.environ, "feed", error)
         return error.exit_code
 

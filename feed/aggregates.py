@@ -6,15 +6,18 @@ Late reports are counted as late and kept out of realised and slippage.
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
 from domain.callback import Callback
 from domain.vocabulary import Side, Stage
-from feed.board import Signal
+from feed.keepsake import KeptCell
+from feed.lines import Signal
 from feed.thread import Pair, Thread, gather
 
 OTHER = "other"
+_COUNTS = ("received", "accepted", "executed", "resolved", "parked_overdue", "late")
 _BP = Decimal("0.000001")
 _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
 
@@ -38,18 +41,49 @@ class Tally:
     def behind(self, *cells: Cell) -> int:
         return len(set().union(*(self._behind.get(cell, set()) for cell in cells)))
 
+    def copy(self) -> "Tally":
+        return Tally.restored(self.keep())
 
-def of_records(records: Iterable[Callback], find: Find, *, cohort_min: int) -> dict[str, Any]:
+    def keep(self) -> list[KeptCell]:
+        return [
+            KeptCell(cell, count, format(self.sums[cell], "f"), sorted(self._behind[cell]))
+            for cell, count in self.counts.items()
+        ]
+
+    @classmethod
+    def restored(cls, cells: Iterable[KeptCell]) -> "Tally":
+        made = cls()
+        for one in cells:
+            made.counts[one.cell], made.sums[one.cell] = one.count, Decimal(one.total)
+            made._behind[one.cell] = set(one.behind)
+        return made
+
+
+def of_records(
+    records: Iterable[Callback], find: Find, *, cohort_min: int, now: datetime | None = None
+) -> dict[str, Any]:
     """Compute the aggregates from the reports of a journal."""
-    return of_threads(gather(records), find, cohort_min=cohort_min)
+    return of_threads(gather(records), find, cohort_min=cohort_min, now=now)
 
 
-def of_threads(threads: Mapping[Pair, Thread], find: Find, *, cohort_min: int) -> dict[str, Any]:
-    """Compute the aggregates; the order of the threads does not matter."""
-    tally = Tally()
+def of_threads(
+    threads: Mapping[Pair, Thread],
+    find: Find,
+    *,
+    cohort_min: int,
+    now: datetime | None = None,
+    past: Tally | None = None,
+) -> dict[str, Any]:
+    """Compute the aggregates; the order of the threads does not matter.
+
+    Args:
+        now: by which a resolution that waits for its fills is overdue; without it none is.
+        past: sums over threads that are no longer in memory.
+    """
+    tally = Tally() if past is None else past.copy()
     with localcontext(_EXACT):
         for (subscriber, signal_id), thread in threads.items():
-            _count(tally, subscriber, thread, find(signal_id))
+            _count(tally, subscriber, thread, find(signal_id), now)
         groups = sorted({(surface, mode) for surface, mode, _, _ in tally.counts})
         return {
             "cohort_min": cohort_min,
@@ -57,7 +91,13 @@ def of_threads(threads: Mapping[Pair, Thread], find: Find, *, cohort_min: int) -
         }
 
 
-def _count(tally: Tally, subscriber: str, thread: Thread, signal: Signal | None) -> None:
+def add(tally: Tally, subscriber: str, thread: Thread, signal: Signal | None, now: datetime) -> None:
+    """Take one thread into the sums, exactly."""
+    with localcontext(_EXACT):
+        _count(tally, subscriber, thread, signal, now)
+
+
+def _count(tally: Tally, subscriber: str, thread: Thread, signal: Signal | None, now: datetime | None) -> None:
     latest = [revisions[-1] for revisions in thread.chains.values()]
     surface, mode = latest[0].surface, latest[0].mode
 
@@ -81,6 +121,8 @@ def _count(tally: Tally, subscriber: str, thread: Thread, signal: Signal | None)
         add("resolved")
         if not thread.resolved.late:
             add("realised", thread.resolved.currency or "", thread.resolved.realised or Decimal(0))
+    elif now is not None and thread.is_overdue(now):
+        add("parked_overdue")
 
 
 def _slippage_bp(fill: Callback, signal: Signal | None) -> Decimal | None:
@@ -108,7 +150,7 @@ def _group(tally: Tally, surface: str, mode: str, cohort_min: int) -> dict[str, 
     return {
         "surface": surface,
         "mode": mode,
-        **{name: count(name) for name in ("received", "accepted", "executed", "resolved", "late")},
+        **{name: count(name) for name in _COUNTS},
         "skipped": _reasons(tally, surface, mode, cohort_min),
         "realised": {one[3]: format(tally.sums[one], "f") for one in realised},
         "slippage_bp": _mean(tally, slippage) if shown(slippage) else None,

@@ -1,15 +1,18 @@
-"""The HTTP surface: the poll as a raw ASGI route, everything else through FastAPI."""
+"""The HTTP surface: the poll, the stream and the reports as raw ASGI routes, everything else through FastAPI."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from feed import routes
+from feed import reporting, routes
 from feed.answers import of_problem
 from feed.asgi import App, Receive, Scope, Send
 from feed.problems import Problem, unknown, wrong_method
-from feed.schema import POLL_PATH
+from feed.schema import POLL_PATH, STREAM_PATH
 from feed.service import Service
 
 
@@ -20,6 +23,10 @@ def build(service: Service) -> App:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] == POLL_PATH:
             await service.poll(scope, receive, send)
+        elif scope["type"] == "http" and scope["path"] == STREAM_PATH:
+            await service.streams(scope, receive, send)
+        elif (what := reporting.about(scope)) is not None:
+            await reporting.serve(service, what, scope, receive, send)
         else:
             await rest(scope, receive, send)
 
@@ -36,15 +43,18 @@ def api(service: Service) -> FastAPI:
         redoc_url=None,
         openapi_url="/openapi.json" if docs else None,
         redirect_slashes=False,
-        exception_handlers={Problem: _on_problem, HTTPException: _on_http, Exception: _on_anything},
+        exception_handlers={Problem: _noting(service), HTTPException: _on_http, Exception: _on_anything},
     )
     app.include_router(routes.router(service))
     return app
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, Problem)
-    return of_problem(error).as_response()
+def _noting(service: Service) -> Callable[[Request, Any], Coroutine[Any, Any, Response]]:
+    async def on_problem(request: Request, error: Problem) -> Response:
+        service.door.refused(request.scope, error)
+        return of_problem(error).as_response()
+
+    return on_problem
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -1,5 +1,6 @@
 """The settings of the feed process, and the only place in it that is handed the environment."""
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -22,6 +23,8 @@ class FeedConfig:
     ``cursor_secret`` seals cursors: changing it makes every cursor out there invalid. ``rate_per_min`` and ``burst``
     hold for each token, once for reading and once for reporting. ``cohort_min`` is the number of subscribers below
     which an aggregate is hidden. ``ring_lines`` records of each log are kept in memory; older ones are read from disk.
+    ``wrong_tokens`` of one address in five minutes are one too many. ``trusted_proxies`` are addresses or networks
+    whose ``X-Forwarded-For`` is believed.
     """
 
     cursor_secret: Secret
@@ -42,6 +45,9 @@ class FeedConfig:
     cohort_min: int = 5
     retention_days: int = 30
     ring_lines: int = 5_000
+    streams_per_token: int = 2
+    wrong_tokens: int = 10
+    trusted_proxies: tuple[str, ...] = ()
     docs: bool = False
 
     def __post_init__(self) -> None:
@@ -54,6 +60,8 @@ class FeedConfig:
         _require(len(self.surfaces) > 0, "FEED_SURFACES must name at least one surface")
         _require(len(set(self.surfaces)) == len(self.surfaces), "FEED_SURFACES must not repeat a surface")
         _require(0 <= self.default_wait_s <= self.max_wait_s <= 55, "0 <= default_wait_s <= max_wait_s <= 55 must hold")
+        for proxy in self.trusted_proxies:
+            ipaddress.ip_network(proxy)  # raises what says which one is no address
         for name in _POSITIVE:
             _require(getattr(self, name) > 0, f"FEED_{name.upper()} must be positive")
 
@@ -71,6 +79,8 @@ _POSITIVE = (
     "cohort_min",
     "retention_days",
     "ring_lines",
+    "streams_per_token",
+    "wrong_tokens",
 )
 
 

@@ -12,10 +12,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from feed.poll import ON_GONE
 
 HEAD_MAX_BYTES = 32 * 1024
+_TOO_LARGE = "The head of the request is too large."
 
 
 class DeadlineProtocol(HttpToolsProtocol):
-    """Closes a connection that is late; `bounded` makes the class for given limits."""
+    """Closes a connection that is late; the limits, in seconds, are for a subclass to give."""
 
     head_s: float
     body_s: float
@@ -35,6 +36,9 @@ class DeadlineProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._waits_for is None:  # the first bytes of the next request on this connection
             self._waits_for, self._head_bytes = "head", 0
+        if self._waits_for == "head" and self._is_endless(data):
+            self.send_400_response(_TOO_LARGE)
+            return
         before = self._waits_for
         super().data_received(data)
         if self.transport.is_closing():
@@ -61,6 +65,15 @@ class DeadlineProtocol(HttpToolsProtocol):
     def resume_writing(self) -> None:
         super().resume_writing()
         self._end_write_deadline()
+        self._bound_closing()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        self._bound_closing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        super().timeout_keep_alive_handler()
+        self._bound_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -70,10 +83,15 @@ class DeadlineProtocol(HttpToolsProtocol):
         if cycle is not None and not cycle.response_complete and ON_GONE in cycle.scope:
             cycle.scope[ON_GONE]()
 
+    def _is_endless(self, data: bytes) -> bool:
+        """Tell whether a head does not end within its limit; one that arrives whole would never be counted."""
+        left = HEAD_MAX_BYTES - self._head_bytes
+        return len(data) > left and data.find(b"\r\n\r\n", 0, left) < 0
+
     def _count(self, size: int) -> None:
         self._head_bytes += size
         if self._head_bytes > HEAD_MAX_BYTES:
-            self.send_400_response("The head of the request is too large.")
+            self.send_400_response(_TOO_LARGE)
         elif self._deadline is None:
             self._arm(self.head_s)
 
@@ -91,14 +109,15 @@ class DeadlineProtocol(HttpToolsProtocol):
             self._write_deadline.cancel()
             self._write_deadline = None
 
+    def _bound_closing(self) -> None:
+        """Closing waits for what is still unsent: for ever, when nobody reads it and it is too little to pause for."""
+        if self._write_deadline is None and self.transport.is_closing() and self.transport.get_write_buffer_size():
+            self._write_deadline = self.loop.call_later(self.write_s, self.transport.abort)
+
     def _late(self) -> None:
         self._deadline = None
         if not self.transport.is_closing():
             if self._waits_for == "body" and not self.cycle.response_started:
                 self.transport.write(b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n")
             self.transport.close()
-
-
-def bounded(head_s: float, body_s: float, write_s: float) -> type[DeadlineProtocol]:
-    """Return the protocol with these limits, in seconds."""
-    return type("BoundedProtocol", (DeadlineProtocol,), {"head_s": head_s, "body_s": body_s, "write_s": write_s})
+            self._bound_closing()

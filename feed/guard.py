@@ -34,36 +34,57 @@ class Guard:
         self._load()
         return True
 
-    def admit(self, authorization: str | None, scope: Scope, now: datetime) -> Subscriber:
+    def admit(self, authorization: str | None, scope: Scope | None, now: datetime) -> Subscriber:
         """Return whose token this is. One that is not known is looked up in the file first: it may be seconds old.
 
         Raises:
-            Problem: 401 for a token that is not valid now, 403 for a missing scope, 503 when nobody can be checked.
+            Problem: 401 for a token that is not valid now, 403 for a missing scope if one is needed, 503 when nobody
+                can be checked.
         """
         if self.problem is not None:
             raise not_ready("subscribers")
-        scheme, _, token = (authorization or "").partition(" ")
-        token_id = tokens.parse(token.strip()) if scheme.lower() == "bearer" else None
-        if token_id is not None and token_id not in self._known:
-            self.refresh()
-        subscriber = self._known.get(token_id or "")
-        if not tokens.verify(token.strip(), subscriber) or subscriber is None or not subscriber.is_valid(now):
-            raise unauthorised()
-        if scope not in subscriber.scopes:
+        subscriber = self._identify(authorization)
+        state = subscriber.state(now)
+        if state != "valid":
+            raise unauthorised(state)
+        if scope is not None and scope not in subscriber.scopes:
             raise forbidden(scope)
         return subscriber
 
     def recheck(self, token_id: str, now: datetime) -> Problem | None:
-        """Return why a subscriber who was let in before would be refused now, or None."""
+        """Return why a reader who was let in before would be refused now, or None."""
         if self.problem is not None:
             return not_ready("subscribers")
         subscriber = self._known.get(token_id)
-        return None if subscriber is not None and subscriber.is_valid(now) else unauthorised()
+        if subscriber is None or not subscriber.is_valid(now):
+            return unauthorised()
+        return None if Scope.FEED_READ in subscriber.scopes else forbidden(Scope.FEED_READ)
 
     def surfaces(self, token_id: str) -> frozenset[Surface]:
         """Return the surfaces of a subscriber as the file has them now."""
         subscriber = self._known.get(token_id)
         return frozenset() if subscriber is None else frozenset(subscriber.surfaces)
+
+    def _identify(self, authorization: str | None) -> Subscriber:
+        """Return whose token this is, valid or not.
+
+        A wrong secret costs the same look at the file and the same two comparisons as an id nobody has.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        token = token.strip()
+        token_id = tokens.parse(token) if scheme.lower() == "bearer" else None
+        if token_id is None:
+            raise unauthorised("form" if authorization else "none")
+        subscriber = self._known.get(token_id)
+        if not tokens.verify(token, subscriber):
+            self.refresh()
+            if self.problem is not None:
+                raise not_ready("subscribers")
+            subscriber = self._known.get(token_id)
+            if not tokens.verify(token, subscriber):
+                raise unauthorised("unknown" if subscriber is None else "secret")
+        assert subscriber is not None  # nobody's token verifies
+        return subscriber
 
     def _load(self) -> None:
         self._stamp = _stamp(self._path)

@@ -7,7 +7,8 @@ in the journal, decoded from the line itself, so that a restart finds exactly th
 
 import asyncio
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections import Counter
+from collections.abc import Callable, Container
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -17,16 +18,20 @@ from domain.clock import Clock
 from domain.errors import Halt, TBotError
 from domain.ids import new_id
 from domain.vocabulary import Kind, Stage
-from feed.board import Signal
+from feed.aggregates import Tally
+from feed.keepsake import KeptReports
+from feed.lines import Signal
+from feed.memory import Memory, anything, records
 from feed.problems import not_ready
 from feed.reports import Report
 from feed.rules import Conflict, Moment, draft, judge, place
-from feed.thread import Pair, Thread, gather
-from journal import Entry, Journal, Receipt, decode, read
+from feed.thread import OVERDUE_AFTER, Pair, Thread
+from journal import Journal, Receipt, decode
 
 OpenJournal = Callable[[], Journal]
 
 _AUDITED_MAX = 100
+__all__ = ["Inbox", "records"]
 
 
 class Inbox:
@@ -39,16 +44,30 @@ class Inbox:
         self._journal: Journal | None = None
         self._busy: dict[Pair, asyncio.Future[TBotError | None]] = {}
         self._audited: dict[Pair, set[str]] = {}
-        self.threads: dict[Pair, Thread] = {}
+        self._memory = Memory()
+        self.taking: Counter[str] = Counter()
         self.version = 0
         self.problem: TBotError | None = None
 
-    def open(self) -> None:
-        """Take the journal and fold what is in it.
+    @property
+    def threads(self) -> dict[Pair, Thread]:
+        return self._memory.threads
+
+    @property
+    def past(self) -> Tally:
+        """Sums over the threads that are no longer in memory."""
+        return self._memory.past
+
+    def open(self, kept: KeptReports | None = None, is_known: Callable[[str], bool] = anything) -> None:
+        """Take the journal and fold what is in it, from the beginning or from where it was ``kept``.
+
+        Args:
+            is_known: tells whether a signal is still served; of others nothing is kept but the sums.
 
         Raises:
             TBotError: it cannot be opened.
         """
+        self._memory = Memory(kept, is_known)
         self._begin(*self._load())
 
     async def reopen(self) -> None:
@@ -56,14 +75,34 @@ class Inbox:
         # Reports that were still on their way settle on the loop before the line after this one runs.
         self._begin(*await asyncio.to_thread(self._load))
 
-    def _load(self) -> tuple[Journal, dict[Pair, Thread]]:
+    def _load(self) -> tuple[Journal, Memory]:
         self.close()
-        return self._open_journal(), gather(records(read(self._directory)))
+        memory = self._memory.blank()
+        journal = self._open_journal()
+        memory.read(self._directory)
+        return journal, memory
 
-    def _begin(self, journal: Journal, threads: dict[Pair, Thread]) -> None:
-        self._journal, self.threads, self._audited = journal, threads, {}
+    def _begin(self, journal: Journal, memory: Memory) -> None:
+        self._journal, self._memory, self._audited = journal, memory, {}
         self.version += 1
         self.problem = None
+
+    def forget(self, signal_ids: Container[str], find: Callable[[str], Signal | None]) -> None:
+        """Let go of all reports about some signals, and about those that are not there any more; keep their sums."""
+        for pair in self._memory.forget(signal_ids, find, self._clock.now()):
+            self._audited.pop(pair, None)
+
+    def keep(self) -> KeptReports:
+        return self._memory.keep()
+
+    def waiting(self) -> frozenset[str]:
+        """Return the signals about which a resolution waits for its fills, and not yet too long."""
+        now = self._clock.now()
+        return frozenset(signal for (_, signal), at in self._memory.parked.items() if at + OVERDUE_AFTER > now)
+
+    def newly_overdue(self) -> list[Callback]:
+        """Return the resolutions that have come to wait too long for their fills; each only once."""
+        return self._memory.newly_overdue(self._clock.now())
 
     @property
     def needs_reopening(self) -> bool:
@@ -83,12 +122,23 @@ class Inbox:
         Raises:
             Problem: 409 or 422 as the rules say; 503 when the journal cannot be written.
         """
-        pair = (subscriber, signal.id)
+        # While a report is on its way nothing about its signal is let go.
+        self.taking[signal.id] += 1
+        try:
+            return await self._take((subscriber, signal.id), signal, stage, report, body_sha256, ended_at)
+        finally:
+            self.taking[signal.id] -= 1
+            if not self.taking[signal.id]:
+                del self.taking[signal.id]
+
+    async def _take(
+        self, pair: Pair, signal: Signal, stage: Stage, report: Report, body_sha256: str, ended_at: datetime | None
+    ) -> tuple[Callback, bool]:
         while (busy := self._busy.get(pair)) is not None:
             await asyncio.wait([busy])
         now = self._clock.now()
         thread = self.threads.get(pair) or Thread()
-        new = draft(report, stage, body_sha256, new_id("cbk", now), subscriber, signal, Moment(now, ended_at))
+        new = draft(report, stage, body_sha256, new_id("cbk", now), pair[0], signal, Moment(now, ended_at))
         try:
             known = judge(thread, new)
         except Conflict as conflict:
@@ -113,7 +163,8 @@ class Inbox:
         del self._busy[pair]
         error = future.exception()
         if error is None:
-            self.threads.setdefault(pair, Thread()).take(decode(future.result().raw, Callback))
+            receipt = future.result()
+            self._memory.take(decode(receipt.raw, Callback), receipt.raw, receipt.position)
             self.version += 1
             self.problem = None
             done.set_result(None)
@@ -153,11 +204,6 @@ class Inbox:
 
 
 _AUDIT_FIELDS = ("subscriber", "signal_id", "stage", "rev", "fill_id", "body_sha256", "received_at")
-
-
-def records(entries: Iterable[Entry]) -> Iterator[Callback]:
-    """Yield the reports of a callbacks journal."""
-    return (decode(entry.raw, Callback) for entry in entries if entry.kind == Kind.CALLBACK)
 
 
 def _fields(record: Callback) -> dict[str, object]:

@@ -29,6 +29,21 @@ class Facts(msgspec.Struct):
     expires_at: Moment | None = None
 
 
+class Signal(msgspec.Struct, frozen=True, gc=False):
+    """What callbacks and `expired` need to know of one signal."""
+
+    id: str
+    surface: str
+    mode: str
+    side: str
+    reference_price: Decimal | None
+    published_at: datetime | None
+    expires_at: datetime | None
+
+    def is_expired(self, now: datetime) -> bool:
+        return self.expires_at is not None and self.expires_at <= now
+
+
 class Line(msgspec.Struct, frozen=True):
     """One public record: ``raw`` is its line in the journal without the newline, ``after`` the place behind it."""
 
@@ -64,6 +79,26 @@ def public(log: str, entry: Entry) -> Line | None:
     if entry.kind not in PUBLIC:
         return None
     return Line(log, entry.seq, entry.kind, entry.raw, _facts(entry), entry.position)
+
+
+def kept(log: str, raw: bytes, after: Position) -> Line:
+    """Return a line that was `public` before, from its bytes."""
+    line = public(log, Entry(raw, after.segment, after.offset, after.h))
+    if line is None:
+        raise ValueError("a public line")
+    return line
+
+
+# Sixteen hex digits of the key, a colon, 64 bytes in base64: what may follow `h` at the end of a line.
+_SIG_MARK, _SIG_LENGTH = b'","sig":"', 105
+
+
+def signature(raw: bytes) -> str | None:
+    """Return the signature at the end of a line, or None for a line that carries none."""
+    at = len(raw) - _SIG_LENGTH - 2
+    if raw[at - len(_SIG_MARK) : at] != _SIG_MARK:
+        return None
+    return raw[at:-2].decode("latin-1")
 
 
 def _facts(entry: Entry) -> Facts:

@@ -8,6 +8,7 @@ from domain.house import House
 from domain.vocabulary import Surface
 from feed.board import Board
 from feed.config import FeedConfig
+from feed.keepsake import Keepsake, KeptLog
 from feed.lines import Line
 from feed.source import Source
 from journal import Entry
@@ -30,12 +31,16 @@ class Logs:
             for stream in STREAMS
         }
 
-    def open(self) -> None:
-        """Read everything from the beginning; also the way back after a log was replaced."""
-        self.board = Board()
-        for source in self.sources.values():
-            source.open(self._fold)
+    def open(self, kept: Keepsake | None = None) -> None:
+        """Read everything, from the beginning or from where it was ``kept``; also the way back after a log changed."""
+        self.board = Board() if kept is None else Board.restored(kept.board)
+        # Ends first: then a signal that is over is never taken for open, and its line is not kept meanwhile.
+        for source in sorted(self.sources.values(), key=lambda one: not one.name.endswith("/resolutions")):
+            source.open(self._fold, None if kept is None else kept.logs[source.name])
         self.generation += 1
+
+    def keep(self) -> dict[str, KeptLog]:
+        return {name: source.keep() for name, source in self.sources.items()}
 
     def refresh(self, source: Source) -> bool:
         """Take in what a log has gained; tell whether there is a public line among it."""

@@ -28,6 +28,7 @@ class Page(msgspec.Struct, frozen=True):
     """The lines after some place, and the place after them."""
 
     items: bytes
+    lines: Sequence[Line]
     opens: tuple[str, ...]
     marks: Marks
     cursor: str
@@ -115,9 +116,10 @@ class Pages:
     def heads(self, visible: frozenset[Surface], *, with_ts: bool = False) -> Mapping[str, Head]:
         """Return log -> its committed head; a log without a record yet shows seq 0 and zeros."""
         sources = [self._source(name) for name in self._logs.names(visible)]
+        heads = {one.name: {"seq": one.head.seq, "h": one.head.h, "sig": one.head_sig} for one in sources}
         if with_ts:
-            return {one.name: {"seq": one.head.seq, "h": one.head.h, "ts": one.head_ts or None} for one in sources}
-        return {one.name: {"seq": one.head.seq, "h": one.head.h} for one in sources}
+            return {one.name: {**heads[one.name], "ts": one.head_ts or None} for one in sources}
+        return heads
 
     def _refusal(self, name: str, mark: Mark) -> str | None:
         source, at = self._source(name), mark.position
@@ -171,6 +173,7 @@ class Pages:
         after = {name: self._after(name, marks[name], lines, is_all=not has_more) for name in marks}
         return Page(
             b",".join([line.raw for line in lines]),
+            lines,
             tuple(line.facts.signal_id for line in lines if line.is_open),
             after,
             self._cursors.seal(after),

@@ -12,16 +12,26 @@ class Problem(Exception):
     """An answer to give instead of what was asked for."""
 
     def __init__(
-        self, status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **extra: Any
+        self,
+        status: int,
+        code: str,
+        detail: str,
+        *,
+        headers: dict[str, str] | None = None,
+        note: str = "",
+        **extra: Any,
     ) -> None:
         super().__init__(f"{status} {code}: {detail}")
         self.status = status
         self.headers = headers or {}
+        self.note = note  # for the access journal; the caller is not told
         self.body: dict[str, Any] = {"code": code, "detail": detail, **extra}
 
 
-def unauthorised() -> Problem:
-    return Problem(401, "token", "a valid bearer token is needed", headers={"www-authenticate": 'Bearer realm="tbot"'})
+def unauthorised(note: str = "") -> Problem:
+    """Refuse a token in the same words whatever is wrong with it; ``note`` says what that is."""
+    headers = {"www-authenticate": 'Bearer realm="tbot"'}
+    return Problem(401, "token", "a valid bearer token is needed", headers=headers, note=note)
 
 
 def forbidden(scope: str) -> Problem:
@@ -76,9 +86,22 @@ def too_fast(after_s: float) -> Problem:
     return Problem(429, "rate", "too many requests for this token", headers=_retry_after(after_s))
 
 
+def too_many_failures(after_s: float, note: str) -> Problem:
+    headers = _retry_after(after_s)
+    return Problem(429, "failures", "too many wrong tokens from this address", headers=headers, note=note)
+
+
 def too_busy() -> Problem:
     # Spread out, or everybody who was turned away comes back in the same second.
     return Problem(503, "busy", "as many polls are waiting as this feed holds", headers=_retry_after(_spread(1, 8)))
+
+
+def replaced() -> Problem:
+    return Problem(409, "replaced", "a newer stream of this token took the place of this one")
+
+
+def restarting() -> Problem:
+    return Problem(503, "restart", "this feed is about to restart; come back with the last id")
 
 
 def not_ready(code: str) -> Problem:

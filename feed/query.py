@@ -48,9 +48,39 @@ def poll(query_string: bytes, visible: frozenset[Surface], *, default_wait_s: fl
     )
 
 
+def stream(query_string: bytes, visible: frozenset[Surface], last_event_id: str | None) -> Query:
+    """Read the parameters of ``/api/signals/stream``. What a client saw last goes before what its address says: a
+    browser comes back with the address it began with.
+
+    Raises:
+        Problem: 400, naming the parameter.
+    """
+    given = _given(query_string, ("cursor", "start", "limit", "surface"))
+    cursor, start, limit = _single(given, "cursor"), _single(given, "start"), _single(given, "limit")
+    if last_event_id:
+        cursor, start = last_event_id, None
+    if (cursor is None) == (start is None):
+        raise parameter("cursor", "exactly one of cursor and start, or the header Last-Event-ID")
+    return Query(
+        surfaces(given, visible),
+        cursor,
+        None if start is None else _start(start),
+        0.0,
+        LIMIT_DEFAULT if limit is None else _limit(limit),
+    )
+
+
 def snapshot(query_string: bytes, visible: frozenset[Surface]) -> frozenset[Surface]:
     """Read the parameters of ``/api/signals/open``: only ``surface``."""
     return surfaces(_given(query_string, ("surface",)), visible)
+
+
+def log_name(query_string: bytes) -> str:
+    """Read the parameters of ``/api/checkpoint``: the name of one log."""
+    name = _single(_given(query_string, ("log",)), "log")
+    if name is None:
+        raise parameter("log", "the name of a log, such as fx/signals")
+    return name
 
 
 def nothing(query_string: bytes) -> None:

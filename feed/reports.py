@@ -16,6 +16,7 @@ from pydantic import (
 )
 
 from domain.vocabulary import Stage
+from feed import strict
 from feed.problems import Problem, invalid
 
 REV_MAX = 1_000
@@ -131,6 +132,7 @@ def parse(stage: Stage, body: bytes) -> Report:
     Raises:
         Problem: 422, saying for each field what is wrong with it; what was sent is not repeated.
     """
+    strict.check(body)
     try:
         return MODELS[stage].model_validate_json(body)
     except ValidationError as error:

@@ -1,55 +1,65 @@
-"""The routes beside the poll: snapshot, heads, callbacks, aggregate, health."""
+"""The routes beside the poll: snapshot, heads, aggregate, health; and the description of those served raw."""
 
-import hashlib
-from typing import Annotated
-
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends
 from fastapi.security import HTTPBearer
 from starlette.requests import Request
 from starlette.responses import Response
 
-from domain.ids import is_id
-from domain.vocabulary import Stage, Surface
-from feed import aggregates, body, query, reports, rules, schema, snapshot
+from domain.vocabulary import Stage
+from feed import aggregates, proofs, query, schema, shapes, snapshot
 from feed.answers import as_json
-from feed.problems import invalid, not_ready, too_fast, unknown
-from feed.query import LIMIT_DEFAULT, LIMIT_MAX
+from feed.problems import not_ready, too_fast
 from feed.service import Service
 from feed.tokens import Scope, Subscriber
 
 _bearer = HTTPBearer(auto_error=False, description="a token made by `tbot subscribers add`")
-SignalId = Annotated[str, Path(description="id of the signal", pattern=r"^sig_[0-7][0-9A-HJKMNP-TV-Z]{25}$")]
 
 
 def router(service: Service) -> APIRouter:
     """Return the routes; each is described here and done by the functions below."""
+    everything = APIRouter(default_response_class=Response)
     api = APIRouter(dependencies=[Depends(_bearer)], default_response_class=Response)
     _add_reading(api, service)
+    _add_proofs(api, service)
     for stage in Stage:
-        _add_report(api, service, stage)
+        _add_report(api, stage)
     _add_operator(api, service)
-    return api
+    everything.include_router(api)
+    _add_health(everything, service)
+    return everything
 
 
 def _add_reading(api: APIRouter, service: Service) -> None:
-    @api.get(schema.POLL_PATH, responses=schema.responses(200, 400, 410, *schema.READ))
-    async def poll(
-        cursor: str | None = None,
-        start: str | None = None,
-        wait: Annotated[float, Query(ge=0, le=55)] = 25,
-        limit: Annotated[int, Query(ge=1, le=LIMIT_MAX)] = LIMIT_DEFAULT,
-        surface: Annotated[list[Surface] | None, Query()] = None,
-    ) -> Response:
+    @api.get(
+        schema.POLL_PATH,
+        operation_id="poll",
+        responses=schema.responses(200, 400, 410, *schema.READ, shape=shapes.PAGE, links=shapes.AFTER_PAGE),
+        openapi_extra={"parameters": schema.poll_parameters(service.config)},
+    )
+    async def poll() -> Response:
         """Wait for signals. Described here, served by `feed.poll` before FastAPI sees the request."""
         raise not_ready("feed")
 
-    @api.get("/api/signals/open", responses=schema.responses(200, 304, 400, *schema.READ))
+    @api.get(
+        schema.STREAM_PATH,
+        responses=schema.stream_responses(),
+        openapi_extra={"parameters": schema.stream_parameters(service.config)},
+    )
+    async def stream() -> Response:
+        """Stream signals; the answer does not end. Described here, served by `feed.stream`."""
+        raise not_ready("feed")
+
+    @api.get(
+        "/api/signals/open",
+        responses=schema.responses(200, 304, 400, *schema.READ, shape=shapes.SNAPSHOT, links=shapes.AFTER_SNAPSHOT),
+        openapi_extra={"parameters": schema.surface_parameter(service.config)},
+    )
     async def open_signals(request: Request) -> Response:
         """Return all signals open now, and the cursor that continues after them."""
         subscriber = admit(service, request, Scope.FEED_READ)
         return snapshot.answer(service, request, frozenset(subscriber.surfaces))
 
-    @api.get("/api/head", responses=schema.responses(200, 400, *schema.READ))
+    @api.get("/api/head", responses=schema.responses(200, 400, *schema.READ, shape=shapes.HEAD))
     async def head(request: Request) -> Response:
         """Return the committed head of every log the token may see."""
         subscriber = admit(service, request, Scope.FEED_READ)
@@ -58,31 +68,56 @@ def _add_reading(api: APIRouter, service: Service) -> None:
         return as_json(200, {"logs": heads, "server_time": service.pages.server_time()}).as_response()
 
 
-def _add_report(api: APIRouter, service: Service, stage: Stage) -> None:
+def _add_proofs(api: APIRouter, service: Service) -> None:
+    @api.get("/api/keys", responses=schema.responses(200, 304, 400, 401, 429, 503, shape=shapes.KEYS))
+    async def keys(request: Request) -> Response:
+        """Return the public keys that sign the lines of the surfaces the token sees."""
+        subscriber = admit(service, request, None)
+        return proofs.keys(service, request, frozenset(subscriber.surfaces))
+
+    @api.get(
+        "/api/checkpoint",
+        responses=schema.responses(200, 304, 400, 404, *schema.READ, shape=shapes.CHECKPOINT),
+        openapi_extra={"parameters": [schema.LOG]},
+    )
+    async def checkpoint(request: Request) -> Response:
+        """Return the newest checkpoint of one log, as its writer signed it."""
+        subscriber = admit(service, request, Scope.FEED_READ)
+        return proofs.checkpoint(service, request, frozenset(subscriber.surfaces))
+
+
+def _add_report(api: APIRouter, stage: Stage) -> None:
     @api.post(
         f"/api/signals/{{signal_id}}/{stage}",
-        name=f"report_{stage}",
-        responses=schema.responses(*schema.REPORT),
+        operation_id=f"report_{stage}",
+        responses=schema.responses(*schema.REPORT, shape=shapes.STORED),
         openapi_extra={
             **schema.body(stage),
             "parameters": [schema.SIGNAL_ID],
         },
     )
-    async def report(request: Request) -> Response:
-        """Store a report about a signal."""
-        subscriber = admit(service, request, Scope.CALLBACK_WRITE)
-        return await _report(service, request, subscriber, stage)
+    async def report() -> Response:
+        """Store a report about a signal."""  # and served by `feed.reporting` before FastAPI sees the request
+        raise not_ready("feed")
 
 
 def _add_operator(api: APIRouter, service: Service) -> None:
-    @api.get("/api/aggregate", responses=schema.responses(200, *schema.READ))
+    @api.get("/api/aggregate", responses=schema.responses(200, *schema.READ, shape=shapes.AGGREGATE))
     async def aggregate(request: Request) -> Response:
         """Return sums over all subscribers; needs the scope ``admin:read``."""
         admit(service, request, Scope.ADMIN_READ)
-        threads, find = service.inbox.threads, service.logs.board.signal
-        return as_json(200, aggregates.of_threads(threads, find, cohort_min=service.config.cohort_min)).as_response()
+        found = aggregates.of_threads(
+            service.inbox.threads,
+            service.logs.board.signal,
+            cohort_min=service.config.cohort_min,
+            now=service.clock.now(),
+            past=service.inbox.past,
+        )
+        return as_json(200, found).as_response()
 
-    @api.get("/healthz", dependencies=[], responses=schema.responses(200, 503))
+
+def _add_health(api: APIRouter, service: Service) -> None:
+    @api.get("/healthz", responses=schema.health_responses())
     async def healthz() -> Response:
         """Tell whether everything works, without details."""
         problems = service.problems
@@ -91,37 +126,14 @@ def _add_operator(api: APIRouter, service: Service) -> None:
         return as_json(200, {"status": "ok"}).as_response()
 
 
-def admit(service: Service, request: Request, scope: Scope) -> Subscriber:
+def admit(service: Service, request: Request, scope: Scope | None) -> Subscriber:
     """Return whose request this is.
 
     Raises:
         Problem: 401, 403, 429 or 503.
     """
-    values = request.headers.getlist("authorization")
-    subscriber = service.guard.admit(values[0] if len(values) == 1 else None, scope, service.clock.now())
-    rate = service.reporting if scope is Scope.CALLBACK_WRITE else service.reading
-    wait = rate.wait(subscriber.id)
+    subscriber = service.door.admit(request.scope, scope, "reads")
+    wait = service.reading.wait(subscriber.id)
     if wait:
         raise too_fast(wait)
     return subscriber
-
-
-async def _report(service: Service, request: Request, subscriber: Subscriber, stage: Stage) -> Response:
-    signal_id = request.path_params["signal_id"]
-    if not is_id(signal_id, "sig"):
-        raise invalid([{"field": "signal_id", "found": "this is no id of a signal"}])
-    raw = await body.read(request, service.config.body_limit_bytes)
-    board = service.logs.board
-    signal = board.find(signal_id, frozenset(subscriber.surfaces))
-    if signal is None:
-        raise unknown()
-    record, is_duplicate = await service.inbox.take(
-        subscriber.id,
-        signal,
-        stage,
-        reports.parse(stage, raw),
-        hashlib.sha256(raw).hexdigest(),
-        board.ended_at(signal_id),
-    )
-    status = 200 if is_duplicate else rules.status(record)
-    return as_json(status, rules.answer(record, is_duplicate=is_duplicate)).as_response()

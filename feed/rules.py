@@ -14,7 +14,7 @@ import msgspec
 from domain.callback import Callback
 from domain.clock import iso
 from domain.vocabulary import Mode, Stage, Surface
-from feed.board import Signal
+from feed.lines import Signal
 from feed.problems import Problem
 from feed.reports import Report
 from feed.thread import SKIP, Thread

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import gc
 import signal
 import socket
 import threading
@@ -13,7 +14,7 @@ import uvicorn
 from domain.errors import Misconfigured
 from feed.app import build
 from feed.config import SOURCE, FeedConfig
-from feed.deadlines import bounded
+from feed.direct import serving
 from feed.service import Service, log
 
 _GRACE_S = 5
@@ -65,9 +66,19 @@ def run(service: Service) -> int:
     """
     server = Server(service)
     listener = _listen(service.config)
+    _settle_memory()
     with asyncio.Runner(loop_factory=server.config.get_loop_factory()) as runner:
         runner.run(server.serve(sockets=[listener]))
     return 0 if server.started else 1
+
+
+def _settle_memory() -> None:
+    """Take what lives as long as the process out of the garbage collector's sight.
+
+    Going through all of it took 80 to 130 ms with 5,000 polls waiting, in the middle of waking them.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _listen(config: FeedConfig) -> socket.socket:
@@ -91,10 +102,17 @@ def _config(service: Service) -> uvicorn.Config:
         host=config.host,
         port=config.port,
         loop="uvloop",
-        http=bounded(config.header_deadline_s, config.body_deadline_s, config.write_deadline_s),
+        http=serving(
+            service.poll,
+            head_s=config.header_deadline_s,
+            body_s=config.body_deadline_s,
+            write_s=config.write_deadline_s,
+            keep_alive_s=config.keep_alive_s,
+        ),
         ws="none",
         lifespan="off",
         log_config=None,
+        log_level="error",  # its warnings are one line for each request that is none: strangers must not fill our log
         access_log=False,
         server_header=False,
         proxy_headers=False,

@@ -7,7 +7,7 @@ from starlette.responses import Response
 
 from domain.vocabulary import Surface
 from feed import query
-from feed.answers import Answer, accepts_gzip
+from feed.answers import Answer, accepts_gzip, tag_matches
 from feed.problems import not_ready
 from feed.service import Service
 
@@ -25,7 +25,7 @@ def answer(service: Service, request: Request, visible: frozenset[Surface]) -> R
     cursor = service.cursors.seal(pages.start(names, "head")).encode()
     # The time is left out of the tag, or no two answers would ever be the same.
     tag = f'W/"{hashlib.sha256(b"|".join((items, expired, cursor))).hexdigest()[:32]}"'
-    if _matches(request.headers.get("if-none-match"), tag):
+    if tag_matches(request.headers.get("if-none-match"), tag):
         return Answer(304, b"", {"etag": tag}).as_response()
     body = b'{"items":[%b],"expired":%b,"cursor":"%b","logs":%b,"server_time":"%b"}' % (
         items,
@@ -36,8 +36,3 @@ def answer(service: Service, request: Request, visible: frozenset[Surface]) -> R
     )
     packed = accepts_gzip(request.headers.get("accept-encoding"))
     return Answer(200, body, {"etag": tag}, packed=packed).as_response()
-
-
-def _matches(header: str | None, tag: str) -> bool:
-    given = [one.strip().removeprefix("W/") for one in (header or "").split(",")]
-    return "*" in given or tag.removeprefix("W/") in given

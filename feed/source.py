@@ -9,7 +9,8 @@ from domain.clock import Clock, iso
 from domain.errors import Halt
 from domain.vocabulary import Surface
 from feed.cursor import NO_EPOCH, Mark
-from feed.lines import Line, public
+from feed.keepsake import KeptLog
+from feed.lines import Line, public, signature
 from feed.ring import Ring
 from journal import Entry, Position, Tail, head, read
 from journal.seek import find
@@ -36,7 +37,9 @@ class Source:
         self.ring = Ring(self._capacity, Position.start())
         self.epoch = NO_EPOCH
         self.head_ts = ""
+        self.head_sig: str | None = None
         self._oldest = (Position.start(), float("-inf"))
+        self._folded = 0
 
     @property
     def head(self) -> Position:
@@ -54,11 +57,16 @@ class Source:
         """Return what becomes readable when the log may have grown."""
         return None if self._tail is None else self._tail.fileno()
 
-    def open(self, on_entry: OnEntry) -> None:
-        """Read the log from its beginning and stay at its end; errors are kept in ``problem``."""
+    def open(self, on_entry: OnEntry, kept: KeptLog | None = None) -> None:
+        """Read the log and stay at its end; errors are kept in ``problem``.
+
+        Without ``kept`` it is read from its beginning; else from there on, and only what came later is handed on.
+        """
         self.close()
         self._blank()
-        self._tail = Tail(self.directory, None)
+        if kept is not None:
+            self._resume(kept)
+        self._tail = Tail(self.directory, None if kept is None else kept.base)
         self._tail.fileno()  # watched before it is first read, so that nothing comes in between
         self.problem = None
         self.refresh(on_entry)
@@ -75,6 +83,16 @@ class Source:
         except Halt as error:
             self.problem = error
         return news
+
+    def _resume(self, kept: KeptLog) -> None:
+        self.ring = Ring(self._capacity, kept.base)
+        self.epoch = bytes.fromhex(kept.epoch)
+        self.head_ts, self.head_sig = kept.head_ts, kept.head_sig
+        self._folded = kept.head.seq
+
+    def keep(self) -> KeptLog:
+        """Return what `open` goes on from."""
+        return KeptLog(self.epoch.hex(), self.ring.base, self.head, self.head_ts, self.head_sig)
 
     def was_replaced(self) -> bool:
         """Tell whether the log on disk ends before, or beside, what was read from it."""
@@ -116,6 +134,8 @@ class Source:
             line = public(self.name, entry)
             self.ring.add(entry, line)
             self.head_ts = iso(entry.ts)
-            on_entry(entry, line)
-            news = news or line is not None
+            if entry.seq > self._folded:
+                on_entry(entry, line)
+                news = news or line is not None
+            self.head_sig = signature(entry.raw)
         return news

@@ -5,6 +5,7 @@ Pure: the same records in the same order give the same thread, whether they come
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from domain.callback import Callback
@@ -14,6 +15,8 @@ Chain = tuple[Stage, str]
 Pair = tuple[str, str]  # subscriber, signal
 
 SKIP = "skip"
+# A fill that was not reported a day after the trade's end was probably lost on the subscriber's side.
+OVERDUE_AFTER = timedelta(hours=24)
 
 
 @dataclass(slots=True)
@@ -67,6 +70,11 @@ class Thread:
     def is_resolved(self) -> bool:
         """Whether the resolution holds: one that came before its fills does not yet."""
         return self.resolved is not None and self.covers(self.resolved.quantity)
+
+    def is_overdue(self, now: datetime) -> bool:
+        """Whether a resolution has waited too long for its fills."""
+        end = self.resolved
+        return end is not None and not self.is_resolved and end.received_at + OVERDUE_AFTER <= now
 
 
 def gather(records: Iterable[Callback]) -> dict[Pair, Thread]:

@@ -63,6 +63,34 @@ class TokenStore:
             self._write((*load(self._path), subscriber))
         return token, subscriber
 
+    def rotate(
+        self, token_id: str, *, now: datetime, old_ends_at: datetime, expires_at: datetime | None = None
+    ) -> tuple[str, Subscriber]:
+        """Give a subscriber a second token, with the scopes and surfaces of the first, and let the first end.
+
+        Raises:
+            Refuse: nobody has this id, it is not valid now, or the subscriber has two tokens already.
+        """
+        with self._locked():
+            everybody = load(self._path)
+            old = _found(everybody, token_id)
+            live = [one for one in everybody if one.subscriber_id == old.subscriber_id and one.is_valid(now)]
+            if old not in live:
+                raise Refuse("a token that is valid now", f"{token_id}, which is {old.state(now)}", "add a new one")
+            if len(live) > 1:
+                other = next(one.id for one in live if one.id != token_id)
+                raise Refuse("one live token to replace", f"two: {token_id} and {other}", "revoke one of them first")
+            _require_useful(old.scopes, old.surfaces, now, expires_at)
+            token, fresh_id = tokens.create()
+            fresh = replace(
+                old, id=fresh_id, sha256=tokens.digest(token), created_at=now, not_before=None, expires_at=expires_at,
+                first_id=old.subscriber_id,
+            )  # fmt: skip
+            end = old_ends_at if old.expires_at is None else min(old_ends_at, old.expires_at)
+            ending = replace(old, expires_at=end)
+            self._write((*(ending if one.id == token_id else one for one in everybody), fresh))
+        return token, fresh
+
     def list(self) -> tuple[Subscriber, ...]:
         return load(self._path)
 
@@ -74,9 +102,7 @@ class TokenStore:
         """
         with self._locked():
             everybody = load(self._path)
-            found = next((one for one in everybody if one.id == token_id), None)
-            if found is None:
-                raise Refuse("the id of a subscriber", repr(token_id), "list the subscribers to see their ids")
+            found = _found(everybody, token_id)
             if found.revoked_at is not None:
                 return found
             revoked = replace(found, revoked_at=now)
@@ -120,6 +146,13 @@ def load(path: Path) -> tuple[Subscriber, ...]:
     if len({one.id for one in everybody}) != len(everybody):
         raise _unreadable(path, "an id that stands twice")
     return everybody
+
+
+def _found(everybody: tuple[Subscriber, ...], token_id: str) -> Subscriber:
+    found = next((one for one in everybody if one.id == token_id), None)
+    if found is None:
+        raise Refuse("the id of a token", repr(token_id), "list the subscribers to see their ids")
+    return found
 
 
 def _unreadable(path: Path, found: str) -> Unreadable:

@@ -30,7 +30,11 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subscriber:
-    """What is stored about one token: never the token itself."""
+    """What is stored about one token: never the token itself.
+
+    A subscriber whose token was changed has two for a while. ``first_id`` is the id of the first one: reports are
+    kept under it, so that a report repeated with the new token is known as the old one.
+    """
 
     id: str
     sha256: str
@@ -41,13 +45,24 @@ class Subscriber:
     not_before: datetime | None = None
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    first_id: str | None = None
+
+    @property
+    def subscriber_id(self) -> str:
+        """Return who this is, whichever of its tokens is used."""
+        return self.first_id or self.id
 
     def is_valid(self, now: datetime) -> bool:
         """Tell whether the token may be used at ``now``; ``expires_at`` is the first moment at which it may not."""
+        return self.state(now) == "valid"
+
+    def state(self, now: datetime) -> str:
+        """Return ``valid``, or why it is not: ``revoked``, ``early`` or ``expired``."""
         if self.revoked_at is not None:
-            return False
-        begun = self.not_before is None or self.not_before <= now
-        return begun and (self.expires_at is None or now < self.expires_at)
+            return "revoked"
+        if self.not_before is not None and now < self.not_before:
+            return "early"
+        return "valid" if self.expires_at is None or now < self.expires_at else "expired"
 
 
 def create() -> tuple[str, str]:

@@ -16,6 +16,7 @@ from fleet.demo_fleet import Fleet, Interrupted, ignore_interrupts, interruptibl
 from fleet.demo_home import Demo, clear, prepare
 from fleet.status import FleetFacts, Watcher, surface_dict
 from fleet.view import line, page
+from journal.keys import Keyring
 
 INTERRUPTED = 130
 FAILED = 1
@@ -91,7 +92,7 @@ def missing(outcome: dict[str, Any]) -> list[str]:
 def _finish(
     demo: Demo, facts: FleetFacts, memory: dict[str, float], received: int, *, as_json: bool, interrupted: bool
 ) -> int:
-    reports = verify_all(demo.house.logs)
+    reports = verify_all(demo.house.logs, keyring=Keyring.load(demo.house.keys))
     verified = bool(reports) and all(report.ok for report in reports.values())
     outcome = result(facts, memory, received, verified=verified)
     if as_json:

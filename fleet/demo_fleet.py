@@ -1,6 +1,5 @@
 """The demo's supervisord: one a home, gone with whoever started it, stopped once and cleanly."""
 
-import ctypes
 import signal
 import subprocess
 import sys
@@ -14,10 +13,10 @@ import filelock
 
 from domain.errors import Halt, Refuse, Retry
 from fleet.demo_home import Demo
+from fleet.lineage import die_with_parent
 from fleet.supervision import Supervisor
 
 STOP_WAIT_S = 60.0
-PR_SET_PDEATHSIG = 1
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -93,7 +92,7 @@ def supervised(demo: Demo) -> Iterator[Fleet]:
             stderr=out,
             start_new_session=True,
             cwd=demo.house.home,
-            preexec_fn=_die_with_parent,
+            preexec_fn=_begin,
         )
         try:
             _await_answer(demo, process)
@@ -103,9 +102,9 @@ def supervised(demo: Demo) -> Iterator[Fleet]:
             _stop(process)
 
 
-def _die_with_parent() -> None:
+def _begin() -> None:
     """Runs in the child: a demo whose terminal is gone must not trade on."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
+    die_with_parent()
     for number in STOPS:
         signal.signal(number, signal.SIG_DFL)
 

@@ -1,4 +1,4 @@
-"""The home of a demo: env files, accounts, a subscriber's token and configuration, made afresh for each run."""
+"""The home of a demo: env files, accounts, keys, a subscriber's token and configuration, made afresh for each run."""
 
 import json
 import os
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from domain.clock import parse_iso
 from domain.errors import Halt
 from domain.house import House
 from domain.vocabulary import Surface
@@ -21,6 +22,7 @@ from fleet.demo_mark import MARKER, mark, require_free, seal
 from fleet.envfile import write_env_file
 from fleet.programs import FLEET
 from fleet.supervision import write_config
+from journal.key_files import create_key
 
 # Recorded quotes: see docs/demo.md for how start and speed were chosen.
 START = "2014-05-06T07:00:00Z"
@@ -99,6 +101,7 @@ def prepare(home: Path) -> Demo:
     _write_venue(home, venue_url, tokens)
     _write_surface(home, venue_url, tokens[OPERATOR_ACCOUNT])
     _write_feed(home, feed_url)
+    create_key(house.keys, Surface.FX, parse_iso(START))
     subscriber_home = _write_subscriber(house, feed_url, venue_url, tokens[SUBSCRIBER_ACCOUNT])
     seal(home)
     config = write_config(home, _demo_programs(venue_url), clock=clock)
@@ -126,7 +129,7 @@ def clear(home: Path) -> None:
     target = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     is_worth_keeping = any((home / "logs").glob("*/*/[0-9]*.jsonl"))
     target.mkdir(parents=True)
-    for name in ("logs", "state", "env"):
+    for name in ("logs", "state", "env", "keys"):
         if (home / name).exists():
             _move_made(home / name, target / name)
     if not is_worth_keeping:

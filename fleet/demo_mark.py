@@ -28,9 +28,10 @@ def seal(home: Path) -> None:
 
 
 def require_free(home: Path) -> None:
-    """Refuse a home that holds journals or settings no demo made, naming them."""
+    """Refuse a home that holds journals, keys or settings no demo made, naming them."""
     logs, env = home / "logs", home / "env"
-    foreign = [] if (logs / MARKER).exists() else sorted(logs.glob("*/*/[0-9]*.jsonl"))[:3]
+    made = [*sorted(logs.glob("*/*/[0-9]*.jsonl"))[:3], *sorted((home / "keys").glob("*.key"))]
+    foreign = [] if (logs / MARKER).exists() else made
     foreign += [env / name for name, digest in _hashes(home).items() if not _is_ours(env / MARKER, name, digest)]
     if foreign:
         names = ", ".join(str(path) for path in foreign)

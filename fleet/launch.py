@@ -5,26 +5,24 @@ a clean environment, and execs. It works the same with nothing else of the fleet
 """
 
 import argparse
-import ctypes
 import fcntl
 import json
 import os
 import resource
-import signal
 import struct
 import sys
 import time
 from pathlib import Path
 
-from domain.errors import Halt, TBotError
+from domain.errors import Halt, Misconfigured, TBotError
 from domain.house import House
 from fleet import backoff
 from fleet.demo_mark import require_no_demo
 from fleet.envfile import clean_environment, read_env_file
+from fleet.lineage import die_with_parent
 from fleet.programs import FLEET, Program, program
-from journal import beat
+from journal import beat, failpoints, redact
 
-PR_SET_PDEATHSIG = 1
 OPEN_FILES = 8192
 # Longer than a graceful stop: after a supervisor was killed its children are still leaving when the next one starts.
 SINGLETON_WAIT_S = 30.0
@@ -41,10 +39,10 @@ def main() -> int:
     try:
         launch(program(given.program), given.extra)
     except TBotError as error:
-        print(f"launch {given.program}: {error}", file=sys.stderr)
+        print(redact.text(f"launch {given.program}: {error}"), file=sys.stderr)
         return error.exit_code
     except OSError as error:
-        print(f"launch {given.program}: {error}", file=sys.stderr)
+        print(redact.text(f"launch {given.program}: {error}"), file=sys.stderr)
         time.sleep(UNPREPARED_WAIT_S)
         return 1
     return 0
@@ -59,8 +57,8 @@ def launch(item: Program, extra: list[str]) -> None:
     """
     house = House(home=Path(os.environ.get("TBOT_HOME", ".")).resolve())
     require_no_demo(house.home, os.environ)
-    own = read_env_file(house.home / "env" / f"{item.env}.env")
-    _die_with_parent()
+    own = _settings(house.home / "env" / f"{item.env}.env")
+    _follow_parent(house)
     _take_singleton(house.run / f"{item.name}.lock", item.name)
     _back_off(house, item)
     _limit(item)
@@ -68,13 +66,33 @@ def launch(item: Program, extra: list[str]) -> None:
     os.execve(sys.executable, [sys.executable, *item.command(house.home), *extra], environment)  # noqa: S606
 
 
-def _die_with_parent() -> None:
-    """Ask the kernel for SIGTERM when the supervisor dies: an orphan would trade beside its successor."""
+def _settings(path: Path) -> dict[str, str]:
+    """Read the program's env file, which must not ask for failures: only a test's own environment may."""
+    own = read_env_file(path)
+    if failpoints.KEY in own:
+        raise Misconfigured(f"no {failpoints.KEY} in a fleet", f"it in {path}", "remove the line")
+    return own
+
+
+def _follow_parent(house: House) -> None:
+    """Die with the supervisor from here on; one that is dead already left an orphan, which must not begin."""
     parent = os.getppid()
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0) != 0:
-        raise Halt("prctl to work", os.strerror(ctypes.get_errno()), "run on Linux")
-    if os.getppid() != parent:
+    try:
+        die_with_parent()
+    except OSError as error:
+        raise Halt("prctl to work", str(error), "run on Linux") from error
+    if os.getppid() != parent or _is_orphan(house, parent):
         raise Halt("the supervisor to be alive", "it died while launching", "start the supervisor again")
+
+
+def _is_orphan(house: House, parent: int) -> bool:
+    """Tell whether the supervisor died before we could ask whose child we are: then its pid file names another one."""
+    if "SUPERVISOR_ENABLED" not in os.environ:
+        return False
+    try:
+        return int((house.run / "supervisord.pid").read_text()) != parent
+    except (OSError, ValueError):
+        return False
 
 
 def _take_singleton(path: Path, name: str) -> None:

@@ -82,7 +82,8 @@ def _brakes(standing: Standing) -> list[str]:
 
 def _process(process: ProcessFacts) -> str:
     if process.pid:
-        return f"{process.state:9} pid {process.pid:<7} up {process.uptime_s:>5} s {process.rss_mib:6.1f} MiB"
+        trouble = printable(f"  {process.beat['trouble']}") if process.beat.get("trouble") else ""
+        return f"{process.state:9} pid {process.pid:<7} up {process.uptime_s:>5} s {process.rss_mib:6.1f} MiB{trouble}"
     return f"{process.state}{_ending(process)}"
 
 
@@ -122,7 +123,8 @@ def _beat(process: ProcessFacts) -> str:
     stopped = " STOP file" if beat.get("stopped") else ""
     state = f" {beat['state']} ({beat['reason']})" if beat.get("state") not in (None, "RUN") else ""
     open_ = f", {beat['open']} open" if "open" in beat else ""
-    return f"{beat.get('phase', '')}{state}{stopped}{open_}"
+    trouble = f", {beat['trouble']}" if beat.get("trouble") else ""
+    return printable(f"{beat.get('phase', '')}{state}{stopped}{open_}{trouble}")
 
 
 def _standing(name: str, standing: Standing) -> Text:

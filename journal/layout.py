@@ -7,8 +7,8 @@ from pathlib import Path
 LOCK = ".lock"
 OWNER = "owner.json"
 MARK = "head.json"
-# Reserved for signed checkpoints; nothing writes it yet.
 CHECKPOINTS = "checkpoints.jsonl"
+RESERVE = ".reserve"
 TORN = "torn"
 
 _SEGMENT = re.compile(r"(\d{6})\.jsonl")

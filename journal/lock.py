@@ -5,6 +5,7 @@ process opening and closing the file, and excludes a second descriptor of the sa
 conflicts with everybody else's fcntl locks.
 """
 
+import contextlib
 import errno
 import fcntl
 import json
@@ -53,6 +54,7 @@ class WriterLock:
 
         Raises:
             LogLocked: somebody else still had it after ``wait_s`` seconds.
+            OSError: the system refuses locks here; this one is closed.
         """
         # Counted pauses instead of a deadline: a fake clock does not move by itself.
         for attempt in range(int(wait_s / _PAUSE_S) + 1):
@@ -70,13 +72,14 @@ class WriterLock:
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.EACCES):
                 return False
+            self.close()
             raise
         return True
 
     def release(self) -> None:
         """Remove the note and give the lock up; a forked child only closes its copy."""
         if self._fd >= 0 and os.getpid() == self._pid:
-            (self._directory / OWNER).unlink(missing_ok=True)
+            _remove_owner(self._directory)
         self.close()
 
     def close(self) -> None:
@@ -116,6 +119,12 @@ def boot_id() -> str:
         return "unknown"
 
 
+def _remove_owner(directory: Path) -> None:
+    # The note is a courtesy: a disk that turned read-only must not keep the lock from being given up.
+    with contextlib.suppress(OSError):
+        (directory / OWNER).unlink(missing_ok=True)
+
+
 def _write_owner(directory: Path, clock: Clock) -> None:
     note = {
         "pid": os.getpid(),
@@ -125,8 +134,11 @@ def _write_owner(directory: Path, clock: Clock) -> None:
         "since": iso(clock.now()),
     }
     draft = directory / f"{OWNER}.new"
-    draft.write_text(json.dumps(note) + "\n")
-    draft.rename(directory / OWNER)
+    try:
+        draft.write_text(json.dumps(note) + "\n")
+        draft.rename(directory / OWNER)
+    except OSError:
+        _remove_owner(directory)  # better none than the one of who was here before
 
 
 def _start_ticks() -> int | None:

@@ -18,6 +18,7 @@ from journal.syscalls import Syscalls
 WIDTH = 256
 # A reader can meet the writer in the middle of a pwrite; that lasts microseconds.
 TORN_READS = 50
+_PADDING = b" " * WIDTH
 
 
 class Mark(msgspec.Struct, frozen=True):
@@ -38,16 +39,28 @@ class Mark(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(Mark).decode
 
 
-def write_mark(fd: int, at: Position, ts: str, calls: Syscalls) -> None:
+def encode_mark(at: Position, ts: str) -> bytes:
+    """Return the mark for a log that is committed up to ``at``, whose last record is of ``ts``."""
+    text = f'"segment":{at.segment},"offset":{at.offset},"seq":{at.seq},"h":"{at.h}","ts":"{ts}"'.encode()
+    line = b'{%b,"crc":"%08x"}%b' % (text, zlib.crc32(text), _PADDING)
+    # Cutting the padding to measure is cheaper than filling it up.
+    return line[: WIDTH - 1] + b"\n"
+
+
+def write_mark(fd: int, mark: bytes, calls: Syscalls) -> None:
     """Overwrite the mark in place.
 
     Raises:
         OSError: the write failed or was short.
     """
-    text = f'"segment":{at.segment},"offset":{at.offset},"seq":{at.seq},"h":"{at.h}","ts":"{ts}"'
-    line = f'{{{text},"crc":"{zlib.crc32(text.encode()):08x}"}}'.ljust(WIDTH - 1) + "\n"
-    if calls.pwrite(fd, line.encode(), 0) != WIDTH:
-        raise OSError("short write of the commit mark")
+    while True:
+        try:
+            written = calls.pwrite(fd, mark, 0)
+        except InterruptedError:
+            continue  # not a byte was written, and the same bytes go to the same place
+        if written != WIDTH:
+            raise OSError("short write of the commit mark")
+        return
 
 
 def read_mark(directory: Path) -> Mark | None:

@@ -3,11 +3,17 @@
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TypeVar
 
+import msgspec
+
+from journal.chain import blocks
 from journal.layout import segment_path
 from journal.mark import head, rewritten
 from journal.model import Entry, Position
 from journal.record import MAX_LINE, BadLine, links
+
+T = TypeVar("T")
 
 # A few hundred usual lines.
 BLOCK = 256 * 1024
@@ -117,3 +123,39 @@ def read_from(directory: Path, position: Position) -> Iterator[Entry]:
 def read(directory: Path, *, after: Position | None = None) -> Iterator[Entry]:
     """Yield the committed entries, all of them or those ``after`` a place. Raises as `read_from`."""
     return read_from(directory, after or Position.start())
+
+
+def scan(directory: Path, type_: type[T], *, after: Position | None = None) -> Iterator[T]:
+    """Yield the committed records as ``type_``, all of them or those ``after`` a place: the fast way through a log.
+
+    ``type_`` is a msgspec.Struct with the fields that are wanted, a dict, or msgspec.Raw for the lines themselves.
+    Links are followed from block to block, not from line to line; `verify` is for that.
+
+    Raises:
+        Halt: the log does not continue from that place, or a record does not read as ``type_``.
+    """
+    until = head(directory)
+    here = after or Position.start()
+    decode = msgspec.json.Decoder(type_).decode_lines
+    while until is not None and (here.segment, here.offset) < (until.segment, until.offset):
+        stop = until.offset if here.segment == until.segment else None
+        try:
+            for offset, block in blocks(directory, here.segment, here.offset, stop):
+                here = _linked(directory, here, offset, block)
+                yield from decode(block)
+        except (FileNotFoundError, BadLine, msgspec.DecodeError) as error:
+            raise rewritten(directory, here, str(error)) from error
+        if stop is not None and here.offset != stop:
+            raise rewritten(directory, here, f"the file ends before its head, seq {until.seq}")
+        if stop is None:
+            here = Position(here.segment + 1, 0, here.seq, here.h)
+
+
+def _linked(directory: Path, here: Position, offset: int, block: bytes) -> Position:
+    """Return the place after ``block``, if it continues from ``here``."""
+    first = block[: block.find(b"\n")]
+    last = block[block.rfind(b"\n", 0, -1) + 1 : -1]
+    prev, h = links(first)[0], links(last)[1]
+    if prev != here.h:
+        raise rewritten(directory, here, "a record that does not follow from it")
+    return Position(here.segment, offset + len(block), here.seq + block.count(b"\n"), h)

@@ -1,12 +1,13 @@
 """The line format: how a record becomes bytes, and what makes bytes a record.
 
     {"ts":"…Z","v":1,"log":"fx/signals","seq":42,"id":"…","boot":"…","mono_ns":"…","pid":1,"kind":"signal",
-     "surface":"fx","mode":"paper", <caller's fields>, "prev":"<64 hex>","h":"<64 hex>"}
+     "surface":"fx","mode":"paper", <caller's fields>, "prev":"<64 hex>","h":"<64 hex>","sig":"<16 hex>:<88 base64>"}
 
 This module is the single authority for the envelope. ``h`` is SHA-256 of the raw bytes before ``,"h":"``, so that it
-can be checked with `sha256sum` alone; a later ``,"sig":"…"`` after it is accepted and not covered.
+can be checked with `sha256sum` alone; ``sig``, which only signed logs have, follows it and is not covered.
 """
 
+import json
 import re
 from functools import lru_cache
 from hashlib import sha256
@@ -15,17 +16,19 @@ from typing import Any
 import msgspec
 
 from domain.errors import Refuse
+from journal import redact
 from journal.codec import clean_text, encode_fields, plain_text, to_ascii_json
 from journal.model import Fields
 
 VERSION = 1
 MAX_LINE = 64 * 1024
-# Room for ts, v, seq, boot, mono_ns, pid, clock_back_s, batch, prev, h and their punctuation, at their widest.
-ENVELOPE_ROOM = 640
+# Room for ts, v, seq, boot, mono_ns, pid, clock_back_s, batch, prev, h, sig and their punctuation, at their widest.
+ENVELOPE_ROOM = 768
 
 SEGMENT_START = "segment_start"
 SEGMENT_END = "segment_end"
 RECOVERY = "recovery"
+DISK_FULL = "disk_full"
 # Mode of the log's own records: they belong to no trading mode.
 LOG_MODE = "journal"
 
@@ -35,10 +38,14 @@ _SHARED = ("id", "kind", "surface", "mode")
 RESERVED = frozenset(_STAMPED + _SHARED)
 _TODO = "rename the field; nothing was written"
 
-_TAIL = re.compile(rb',"prev":"([0-9a-f]{64})","h":"([0-9a-f]{64})"(?:,"sig":"[A-Za-z0-9+/=_-]{1,256}")?\}\Z')
+_TAIL = re.compile(
+    rb',"prev":"([0-9a-f]{64})","h":"([0-9a-f]{64})"(?:,"sig":"([0-9a-f]{16}:[A-Za-z0-9+/]{86}==)")?\}\Z'
+)
 _TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
-# Without a signature: ,"prev":"<64>","h":"<64>"}
+# A line's end without a signature: ,"prev":"<64>","h":"<64>"}
 _PREV_AT, _HASH_AT = -(74 + 72), -72
+# With one, ,"sig":"<16>:<88>" stands before the brace.
+SIG_WIDTH = 114
 
 
 class Prepared(msgspec.Struct, frozen=True):
@@ -49,17 +56,58 @@ class Prepared(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class Envelope(msgspec.Struct, gc=False):
+    """What the log itself needs of a line; the writer's own fields are checked as JSON and passed over."""
+
+    ts: str
+    v: int
+    log: str
+    seq: int
+    id: str
+    kind: str
+    surface: str
+    mode: str
+    prev: str
+    h: str
+    sig: str | None = None
+    batch: Any = None
+    segment: Any = None
+    next: Any = None
+
+
 class Parsed(msgspec.Struct, frozen=True):
     """A line taken apart by `parse_line`; ``hash_ok`` says whether its bytes match its ``h``."""
 
-    seq: int
-    ts: str
-    log: str
-    kind: str
-    prev: str
-    h: str
+    envelope: Envelope
     hash_ok: bool
-    record: dict[str, Any]
+
+    @property
+    def seq(self) -> int:
+        return self.envelope.seq
+
+    @property
+    def ts(self) -> str:
+        return self.envelope.ts
+
+    @property
+    def log(self) -> str:
+        return self.envelope.log
+
+    @property
+    def kind(self) -> str:
+        return self.envelope.kind
+
+    @property
+    def prev(self) -> str:
+        return self.envelope.prev
+
+    @property
+    def h(self) -> str:
+        return self.envelope.h
+
+    @property
+    def sig(self) -> str | None:
+        return self.envelope.sig
 
 
 class BadLine(Exception):
@@ -79,7 +127,7 @@ def prepare(log: str, kind: str, surface: str, mode: str, id_: str | None, field
     body = start + to_ascii_json(plain)[1:-1] if plain else start[:-1]
     if id_ == "":
         raise Refuse("an id, or None for one made here", "an empty id", "fill it in; nothing was written")
-    plain_id = clean_text(id_ or "")
+    body, plain_id = redact.record(body, clean_text(id_ or ""))
     size = len(body) + len(log) + ENVELOPE_ROOM + 6 * len(plain_id)
     if size > MAX_LINE:
         raise Refuse(f"a line of at most {MAX_LINE} bytes", f"about {size}", "store the large part elsewhere")
@@ -104,25 +152,17 @@ def _without_shared(fields: dict[str, Any], own: dict[str, str | None]) -> dict[
     return {name: value for name, value in fields.items() if name not in RESERVED}
 
 
-def seal(unsealed: bytes, prev: str) -> tuple[bytes, str]:
-    """Close a line that lacks only its links; return the line without newline, and its hash."""
-    covered = b'%b,"prev":"%b"' % (unsealed, prev.encode())
-    h = sha256(covered).hexdigest()
-    return b'%b,"h":"%b"}' % (covered, h.encode()), h
-
-
 def links(raw: bytes) -> tuple[str, str]:
     """Return ``prev`` and ``h`` of a line (without newline), trusting its form.
 
     Raises:
         BadLine: the line does not end as a record does.
     """
-    if raw[_HASH_AT : _HASH_AT + 6] == b',"h":"' and raw[_PREV_AT : _PREV_AT + 9] == b',"prev":"':
-        return raw[_PREV_AT + 9 : _PREV_AT + 73].decode("latin-1"), raw[_HASH_AT + 6 : -2].decode("latin-1")
-    found = _TAIL.search(raw, max(0, len(raw) - 500))
-    if found is None:
-        raise BadLine('the line does not end in "prev" and "h"')
-    return found[1].decode(), found[2].decode()
+    for back in (0, SIG_WIDTH):
+        prev_at, hash_at = _PREV_AT - back, _HASH_AT - back
+        if raw[hash_at : hash_at + 6] == b',"h":"' and raw[prev_at : prev_at + 9] == b',"prev":"':
+            return raw[prev_at + 9 : prev_at + 73].decode("latin-1"), raw[hash_at + 6 : hash_at + 70].decode("latin-1")
+    raise BadLine('the line does not end in "prev" and "h"')
 
 
 def parse_line(line: bytes) -> Parsed:
@@ -135,12 +175,15 @@ def parse_line(line: bytes) -> Parsed:
     found = _TAIL.search(line, max(0, len(line) - 501), len(line) - 1)
     if found is None:
         raise BadLine('the line does not end in "prev" and "h"')
-    record = _decode(line)
+    envelope = _decode(line)
     prev, h = found[1].decode(), found[2].decode()
-    if record.get("h") != h or record.get("prev") != prev:
-        raise BadLine('"prev" or "h" stands twice')
+    sig = b"" if envelope.sig is None else b',"sig":"%b"' % envelope.sig.encode()
+    if line[7:35] != b'%b"' % envelope.ts.encode():
+        raise BadLine('"ts" stands twice')
+    if (envelope.prev, envelope.h) != (prev, h) or line[found.end(2) + 1 : -2] != sig or repeats_links(line):
+        raise BadLine('"prev", "h" or "sig" stands twice')
     hash_ok = sha256(line[: found.end(1) + 1]).hexdigest() == h
-    return Parsed(record["seq"], record["ts"], record["log"], record["kind"], prev, h, hash_ok, record)
+    return Parsed(envelope, hash_ok)
 
 
 def _check_bytes(line: bytes) -> None:
@@ -154,23 +197,49 @@ def _check_bytes(line: bytes) -> None:
         raise BadLine("the line holds bytes outside ASCII, or NUL")
 
 
+_decode_envelope = msgspec.json.Decoder(Envelope).decode
 _decode_object = msgspec.json.Decoder(dict[str, Any]).decode
-_TEXT_KEYS = ("log", "id", "kind", "surface", "mode")
+_TEXT_KEYS = ("log", "id", "kind", "surface", "mode", "prev", "h")
 
 
-def _decode(line: bytes) -> dict[str, Any]:
+def _decode(line: bytes) -> Envelope:
+    try:
+        envelope = _decode_envelope(line)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadLine(_fault(line)) from error
+    if envelope.v != VERSION:
+        raise BadLine(f"version {envelope.v!r} instead of {VERSION}")
+    if envelope.seq < 1:
+        raise BadLine('"seq" is not a positive integer')
+    if _TS.fullmatch(envelope.ts) is None:
+        raise BadLine('"ts" is not a UTC time with microseconds')
+    return envelope
+
+
+def _fault(line: bytes) -> str:
+    """Say what is wrong with a line that does not decode."""
     try:
         record = _decode_object(line)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadLine(f"not strict JSON ({error})") from error
+        return f"not strict JSON ({error})"
     if record.get("v") != VERSION:
-        raise BadLine(f"version {record.get('v')!r} instead of {VERSION}")
-    if type(record.get("seq")) is not int or record["seq"] < 1:
-        raise BadLine('"seq" is not a positive integer')
-    for key in _TEXT_KEYS:
-        if type(record.get(key)) is not str:
-            raise BadLine(f'"{key}" is not text')
-    ts = record["ts"]
-    if type(ts) is not str or _TS.fullmatch(ts) is None:
-        raise BadLine('"ts" is not a UTC time with microseconds')
-    return record
+        return f"version {record.get('v')!r} instead of {VERSION}"
+    if type(record.get("seq")) is not int:
+        return '"seq" is not a positive integer'
+    wrong = next((key for key in _TEXT_KEYS if type(record.get(key)) is not str), None)
+    return f'"{wrong}" is not text' if wrong else '"ts" is not a UTC time with microseconds'
+
+
+def repeats_links(line: bytes) -> bool:
+    """Tell whether ``prev``, ``h`` or ``sig`` is a key of the record twice: readers differ on which of the two counts.
+
+    Raises:
+        BadLine: the line can't be read.
+    """
+    if b"\\" not in line and line.count(b'"h"') == line.count(b'"prev"') == 1 and line.count(b'"sig"') < 2:
+        return False
+    try:
+        names = [name for name, _ in json.loads(line, object_pairs_hook=list)]
+    except (ValueError, RecursionError) as error:
+        raise BadLine(f"not strict JSON ({error})") from error
+    return any(names.count(name) > 1 for name in ("prev", "h", "sig"))

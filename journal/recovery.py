@@ -1,41 +1,31 @@
 """What happens to a log between a crash and the next record.
 
-Recovery reads forward and stops at the first bad record, so what remains is a prefix of what was written. Bytes that
-were never committed are moved to ``torn/``; damage among committed records is never repaired here.
+Recovery reads forward from the last checkpoint and stops at the first bad record, so what remains is a prefix of what
+was written. Bytes that were never committed are moved to ``torn/``; damage among committed records is never repaired
+here.
 """
 
-import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from domain.clock import Clock, iso
+from domain.clock import Clock
 from domain.errors import Halt
 from journal.chain import Tip, batch_bounds, faults, lines
-from journal.layout import TORN, segment_path, segments
+from journal.checkpoints import Tail, checkpoint_tail, signed_part
+from journal.layout import segment_name, segment_path, segments
 from journal.mark import Mark, read_mark
-from journal.record import MAX_LINE, SEGMENT_END, BadLine, parse_line
-from journal.syscalls import Syscalls, sync_directory
+from journal.merkle import Tree
+from journal.record import MAX_LINE, SEGMENT_END, BadLine, Parsed, parse_line
+from journal.syscalls import Syscalls
+from journal.torn import Torn, quarantine, unmentioned
 
-# A note keeps this ending until the log itself names it: a crash in between must not leave bytes unmentioned.
-_PENDING = ".pending"
+if TYPE_CHECKING:
+    from journal.keys import Signer
+
 _TODO = "open it for reading only, run `audit verify`, and restore the damaged segment from a copy"
-
-
-class Torn(msgspec.Struct, frozen=True):
-    """Bytes that were moved out of a segment; ``file`` is relative to the log's directory."""
-
-    file: str
-    segment: int
-    offset: int
-    bytes: int
-    reason: str
-
-    def settle(self, directory: Path) -> None:
-        """Give the note its final name, once a `recovery` record names the bytes."""
-        note = (directory / self.file).with_suffix(_PENDING)
-        note.rename(note.with_suffix(".json"))
 
 
 class Recovered(msgspec.Struct, frozen=True):
@@ -43,11 +33,15 @@ class Recovered(msgspec.Struct, frozen=True):
 
     Attributes:
         segment: the last one; it may be one beyond the tip's, when it exists but is still empty.
+        tree: the Merkle tree over the records up to the last checkpoint and the full segments after it.
+        hashes: ``h`` of the records that follow it, up to the tip.
         torn: what was moved away and is not yet named by a `recovery` record, oldest first.
     """
 
     tip: Tip
     segment: int
+    tree: Tree
+    hashes: list[str]
     torn: list[Torn]
 
 
@@ -59,158 +53,183 @@ class _Stop(msgspec.Struct, frozen=True):
     reason: str
 
 
-def recover(directory: Path, log: str, clock: Clock, calls: Syscalls) -> Recovered:
+class Plan(msgspec.Struct, frozen=True):
+    """What a start finds, and therefore would do.
+
+    Attributes:
+        tip: the last record that stays.
+        segment: the last one.
+        offset: where in it the bytes begin that would be moved away; its size if there are none.
+        size: of that segment.
+        reason: what is wrong with those bytes.
+        checkpoints: the end of `checkpoints.jsonl`, whose last line may be cut.
+    """
+
+    tip: Tip
+    segment: int
+    offset: int
+    size: int
+    reason: str
+    checkpoints: Tail
+
+
+def plan(directory: Path, log: str, clock: Clock, calls: Syscalls) -> Plan:
+    """Return what `recover` would do, and change nothing. Raises as `recover`."""
+    return _Recovery(directory, log, clock, calls, None).plan()
+
+
+def recover(directory: Path, log: str, clock: Clock, calls: Syscalls, signer: "Signer | None" = None) -> Recovered:
     """Bring the log to a state in which appending is safe. The caller holds the writer's lock.
 
     Raises:
-        Halt: committed records are damaged or missing.
+        Halt: committed records are damaged or missing, or the last checkpoint is not true.
     """
-    numbers, mark = segments(directory), read_mark(directory)
-    _require_all(directory, numbers, mark)
-    if not numbers:
-        return Recovered(Tip.start(), 1, _unmentioned(directory))
-    last = numbers[-1]
-    first = min(mark.segment, last) if mark else last
-    tip = _ends_before(directory, first, log)
-    for number in range(first, last):
-        tip = _whole(directory, number, tip, mark, log)
-    stop = _scan(directory, last, tip, mark, log)
-    size = segment_path(directory, last).stat().st_size
-    _require_committed(directory, last, stop, mark)
-    if stop.offset < size:
-        _quarantine(directory, last, stop, size, clock, calls)
-    return Recovered(stop.tip, last, _unmentioned(directory))
+    return _Recovery(directory, log, clock, calls, signer).run()
 
 
-def _unmentioned(directory: Path) -> list[Torn]:
-    found = []
-    for note in sorted((directory / TORN).glob(f"*{_PENDING}")):
-        try:
-            found.append(msgspec.json.decode(note.read_bytes(), type=Torn))
-        except msgspec.DecodeError:
-            continue  # a crash while it was written: its bytes were still in the segment, and were moved again
-    return found
+class _Recovery:
+    def __init__(self, directory: Path, log: str, clock: Clock, calls: Syscalls, signer: "Signer | None") -> None:
+        self._directory, self._log, self._clock, self._calls = directory, log, clock, calls
+        self._signer = signer
+        self._mark: Mark | None = read_mark(directory)
+        self._checkpoints: Tail = checkpoint_tail(directory, log)
+        self._checkpoint = self._checkpoints.checkpoint
+        self._tree = self._checkpoint.tree() if self._checkpoint else Tree()
+        # h of the records read since the tree was last extended
+        self._hashes: list[str] = []
 
+    def run(self) -> Recovered:
+        found = self.plan()
+        if found.offset < found.size:
+            path, seq = segment_path(self._directory, found.segment), found.tip.position.seq
+            quarantine(path, found.segment, found.offset, seq, found.reason, self._clock, self._calls)
+        self._checkpoints.mend(self._directory, self._clock, self._calls)
+        torn = unmentioned(self._directory)
+        return Recovered(found.tip, found.segment, self._tree, self._hashes, torn)
 
-def _damage(directory: Path, segment: int, offset: int, seq: int, what: str) -> Halt:
-    where = f"segment {segment}, offset {offset}, seq {seq}"
-    return Halt(f"{directory} to hold every committed record", f"{what} at {where}", _TODO)
+    def plan(self) -> Plan:
+        numbers = segments(self._directory)
+        self._require_unchanged()
+        self._require_all(numbers)
+        stop, size = _Stop(self._checkpointed(), 0, ""), 0
+        if numbers:
+            stop = self._scan(numbers[-1], self._full(range(stop.tip.position.segment, numbers[-1]), stop.tip))
+            self._require_committed(numbers[-1], stop)
+            size = os.stat(segment_path(self._directory, numbers[-1])).st_size
+        last = numbers[-1] if numbers else 1
+        return Plan(stop.tip, last, stop.offset, size, stop.reason, self._checkpoints)
 
+    def _require_unchanged(self) -> None:
+        signer, found = self._signer, self._checkpoint
+        if signer is None or found is None or found.sig is None:
+            return
+        if not signer.made(signed_part(self._checkpoints.line), found.sig):
+            what = f"a checkpoint of seq {found.seq} that was changed since"
+            raise Halt(f"{self._directory} to end its checkpoints with one that key {signer.key} signed", what, _TODO)
 
-def _require_all(directory: Path, numbers: list[int], mark: Mark | None) -> None:
-    needed = max(mark.segment if mark else 0, numbers[-1] if numbers else 0)
-    for number in range(1, needed + 1):
-        if number not in numbers:
-            seq = mark.seq if mark else 0
-            raise _damage(directory, number, 0, seq, f"segment {number} is missing (last committed seq {seq})")
+    def _require_all(self, numbers: list[int]) -> None:
+        known = [number for number in (self._mark, self._checkpoint) if number is not None]
+        needed = max([0, *(item.segment for item in known), *numbers[-1:]])
+        for number in range(1, needed + 1):
+            if number not in numbers:
+                seq = max((item.seq for item in known), default=0)
+                raise self._damage(number, 0, seq, f"segment {number} is missing (last committed seq {seq})")
 
+    def _checkpointed(self) -> Tip:
+        """Return the tip at the last checkpoint, from the record that stands there."""
+        if self._checkpoint is None:
+            return Tip.start()
+        at = self._checkpoint.position
+        for number in range(1, at.segment):
+            self._require_end(number)
+        size = segment_path(self._directory, at.segment).stat().st_size
+        if size < at.offset:
+            raise self._damage(at.segment, size, at.seq, f"the segment ends before its checkpoint of seq {at.seq}")
+        begin, record = self._record_before(at.segment, at.offset, at.seq)
+        if record.h != at.h or record.seq != at.seq:
+            raise self._damage(at.segment, begin, at.seq, "not the record its checkpoint names but another")
+        tip = Tip.start().after(record, at.segment, at.offset)
+        self._require_mark(begin, tip)
+        return tip
 
-def _ends_before(directory: Path, first: int, log: str) -> Tip:
-    """Check the earlier segments by their end records, and return the tip after the last of them."""
-    tip = Tip.start()
-    for number in range(1, first):
-        size = segment_path(directory, number).stat().st_size
-        window = max(0, size - MAX_LINE)
-        *_, (offset, line) = [(window, b""), *lines(directory, number, window)]
+    def _require_end(self, number: int) -> None:
+        """Look at the end of a segment that the checkpoint covers: cut off or swapped, it is not what it was."""
+        size = segment_path(self._directory, number).stat().st_size
+        begin, record = self._record_before(number, size, 0)
+        if record.kind != SEGMENT_END or record.envelope.next != segment_name(number + 1):
+            raise self._damage(number, begin, record.seq, "no valid segment_end")
+        if record.log != self._log:
+            raise self._damage(number, begin, record.seq, f"a record of log {record.log!r}, not {self._log!r},")
+
+    def _record_before(self, segment: int, offset: int, seq: int) -> tuple[int, Parsed]:
+        """Return the record that ends at ``offset``, and where it begins."""
+        start = max(0, offset - MAX_LINE)
+        with open(segment_path(self._directory, segment), "rb") as file:
+            file.seek(start)
+            window = file.read(offset - start)
+        line = window[window.rfind(b"\n", 0, max(0, len(window) - 1)) + 1 :]
         try:
             record = parse_line(line)
         except BadLine as error:
-            raise _damage(directory, number, offset, tip.position.seq, str(error)) from None
-        if record.kind != SEGMENT_END or not record.hash_ok:
-            raise _damage(directory, number, offset, record.seq, "no valid segment_end")
-        if record.log != log:
-            raise _damage(directory, number, offset, record.seq, f"a record of log {record.log!r}, not {log!r},")
-        tip = Tip.start().after(record, number, size)
-    return tip
+            raise self._damage(segment, offset - len(line), seq, str(error)) from None
+        if not record.hash_ok:
+            raise self._damage(segment, offset - len(line), record.seq, "a line that was changed")
+        return offset - len(line), record
 
+    def _full(self, numbers: range, tip: Tip) -> Tip:
+        """Check segments that have a successor, and were therefore synced to their end."""
+        for number in numbers:
+            stop = self._scan(number, tip)
+            if not stop.tip.ended or stop.offset != segment_path(self._directory, number).stat().st_size:
+                raise self._damage(number, stop.offset, stop.tip.position.seq + 1, stop.reason or "no segment_end")
+            self._tree.extend(self._hashes)
+            self._hashes = []
+            tip = stop.tip
+        return tip
 
-def _whole(directory: Path, number: int, tip: Tip, mark: Mark | None, log: str) -> Tip:
-    """Check a segment that has a successor, and was therefore synced to its end."""
-    stop = _scan(directory, number, tip, mark, log)
-    if not stop.tip.ended or stop.offset != segment_path(directory, number).stat().st_size:
-        raise _damage(directory, number, stop.offset, stop.tip.position.seq + 1, stop.reason or "no segment_end")
-    return stop.tip
+    def _scan(self, number: int, tip: Tip) -> _Stop:
+        """Read on to the first bad record or the end; a batch that is not whole ends before its first record."""
+        start = tip.position.offset if tip.position.segment == number else 0
+        offset, batch_start, batch_last = start, _Stop(tip, start, ""), 0
+        for offset, line in lines(self._directory, number, start):
+            try:
+                record = parse_line(line)
+            except BadLine as error:
+                return self._stop(tip, batch_start, batch_last, offset, str(error))
+            found = faults(tip, record, number, offset, self._log)
+            if found:
+                return self._stop(tip, batch_start, batch_last, offset, "; ".join(found))
+            bounds = batch_bounds(record)
+            if bounds and bounds[0] == record.seq:
+                batch_start, batch_last = _Stop(tip, offset, "a batch that was not written to its end"), bounds[1]
+            tip = tip.after(record, number, offset + len(line))
+            self._hashes.append(record.h)
+            self._require_mark(offset, tip)
+            offset += len(line)
+        return self._stop(tip, batch_start, batch_last, offset, "")
 
+    def _stop(self, tip: Tip, batch_start: _Stop, batch_last: int, offset: int, reason: str) -> _Stop:
+        if tip.position.seq >= batch_last:
+            return _Stop(tip, offset, reason)
+        surplus = tip.position.seq - batch_start.tip.position.seq
+        del self._hashes[len(self._hashes) - surplus :]
+        return batch_start
 
-def _scan(directory: Path, number: int, tip: Tip, mark: Mark | None, log: str) -> _Stop:
-    """Read forward to the first bad record or the end; a batch that is not whole ends before its first record."""
-    offset, batch_start, batch_last = 0, _Stop(tip, 0, ""), 0
-    for offset, line in lines(directory, number):
-        try:
-            record = parse_line(line)
-        except BadLine as error:
-            return _cut(tip, batch_start, batch_last, offset, str(error))
-        found = faults(tip, record, number, offset, log)
-        if found:
-            return _cut(tip, batch_start, batch_last, offset, "; ".join(found))
-        bounds = batch_bounds(record)
-        if bounds and bounds[0] == record.seq:
-            batch_start, batch_last = _Stop(tip, offset, "a batch that was not written to its end"), bounds[1]
-        tip = tip.after(record, number, offset + len(line))
-        _require_mark(directory, offset, tip, mark)
-        offset += len(line)
-    return _cut(tip, batch_start, batch_last, offset, "")
+    def _require_mark(self, start: int, tip: Tip) -> None:
+        """Refuse when the record from ``start`` to ``tip`` reaches the mark without being the marked one."""
+        at, mark = tip.position, self._mark
+        if mark is None or at.segment != mark.segment or not start < mark.offset <= at.offset:
+            return
+        if at != mark.position():
+            what = f"not the committed head (seq {mark.seq}) but another record"
+            raise self._damage(at.segment, start, at.seq, what)
 
+    def _require_committed(self, last: int, stop: _Stop) -> None:
+        mark = self._mark
+        if mark is not None and (last, stop.offset) < (mark.segment, mark.offset):
+            reason = stop.reason or f"the segment ends before the committed offset {mark.offset}"
+            raise self._damage(last, stop.offset, stop.tip.position.seq + 1, reason)
 
-def _cut(tip: Tip, batch_start: _Stop, batch_last: int, offset: int, reason: str) -> _Stop:
-    return batch_start if tip.position.seq < batch_last else _Stop(tip, offset, reason)
-
-
-def _require_mark(directory: Path, start: int, tip: Tip, mark: Mark | None) -> None:
-    """Refuse when the record from ``start`` to ``tip`` reaches the mark without being the marked one."""
-    at = tip.position
-    if mark is None or at.segment != mark.segment or not start < mark.offset <= at.offset:
-        return
-    if at != mark.position():
-        raise _damage(
-            directory, at.segment, start, at.seq, f"not the committed head (seq {mark.seq}) but another record"
-        )
-
-
-def _require_committed(directory: Path, last: int, stop: _Stop, mark: Mark | None) -> None:
-    if mark is not None and (last, stop.offset) < (mark.segment, mark.offset):
-        reason = stop.reason or f"the segment ends before the committed offset {mark.offset}"
-        raise _damage(directory, last, stop.offset, stop.tip.position.seq + 1, reason)
-
-
-def _quarantine(directory: Path, segment: int, stop: _Stop, size: int, clock: Clock, calls: Syscalls) -> None:
-    """Copy the bytes from the first bad record on to ``torn/``, make the copy durable, then cut them off."""
-    now = clock.now()
-    (directory / TORN).mkdir(exist_ok=True)
-    name = _free_name(directory, f"{TORN}/{segment:06d}-{stop.offset}-{now:%Y%m%dT%H%M%S%fZ}")
-    torn = Torn(name, segment, stop.offset, size - stop.offset, stop.reason)
-    fd = os.open(segment_path(directory, segment), os.O_RDWR)
-    try:
-        _copy(fd, stop.offset, size, directory / name, calls)
-        note = {**msgspec.to_builtins(torn), "found_at": iso(now), "after_seq": stop.tip.position.seq}
-        _write_durably((directory / name).with_suffix(_PENDING), json.dumps(note).encode() + b"\n", calls)
-        sync_directory(directory / TORN, calls)
-        sync_directory(directory, calls)
-        calls.ftruncate(fd, stop.offset)
-        calls.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _free_name(directory: Path, stem: str) -> str:
-    names = (f"{stem}{suffix}.bin" for suffix in ("", *(f"-{again}" for again in range(2, 1000))))
-    return next(name for name in names if not (directory / name).exists())
-
-
-def _copy(source: int, offset: int, size: int, target: Path, calls: Syscalls) -> None:
-    with open(target, "wb") as file:
-        while offset < size:
-            block = os.pread(source, min(1 << 20, size - offset), offset)
-            if not block:
-                break
-            file.write(block)
-            offset += len(block)
-        file.flush()
-        calls.fsync(file.fileno())
-
-
-def _write_durably(path: Path, data: bytes, calls: Syscalls) -> None:
-    with open(path, "wb") as file:
-        file.write(data)
-        file.flush()
-        calls.fsync(file.fileno())
+    def _damage(self, segment: int, offset: int, seq: int, what: str) -> Halt:
+        where = f"segment {segment}, offset {offset}, seq {seq}"
+        return Halt(f"{self._directory} to hold every committed record", f"{what} at {where}", _TODO)

@@ -1,65 +1,97 @@
-"""The stamped part of a line: time, sequence number and process, given inside the lock."""
+"""The stamped part of a line: time, sequence number and process, given inside the lock.
+
+Every append passes here, with the log's lock held: what is the same for all records of a process is encoded once, and
+one record costs about five microseconds, half of it for SHA-256 and the clock.
+"""
 
 import os
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from decimal import Decimal
+from hashlib import sha256
 from itertools import islice
 
-from domain.clock import Clock, iso, parse_iso
+from domain.clock import Clock, iso, parse_iso, require_utc
 from domain.ids import new_id
 from journal.chain import Tip
 from journal.codec import to_ascii_json
 from journal.lock import boot_id
 from journal.model import Position, Receipt
-from journal.record import VERSION, Prepared, seal
+from journal.record import VERSION, Prepared
 
 
 class Stamper:
-    """What turns prepared records into lines that continue a chain."""
+    """What turns prepared records into lines that continue a chain, signed ones with a ``sign``."""
 
-    def __init__(self, clock: Clock, log: str) -> None:
-        self._clock = clock
-        self._before_seq = f'","v":{VERSION},"log":{to_ascii_json(log).decode()},"seq":'
-        self._before_mono = f',"boot":"{boot_id()}","mono_ns":"'
-        self._after_mono = f'","pid":{os.getpid()},'
+    def __init__(self, clock: Clock, log: str, sign: Callable[[str], bytes] | None = None) -> None:
+        self._clock, self._sign = clock, sign
+        self._before_seq = b'","v":%d,"log":%b,"seq":' % (VERSION, to_ascii_json(log))
+        self._before_mono = b',"boot":%b,"mono_ns":"' % to_ascii_json(boot_id())
+        self._after_mono = b'","pid":%d,' % os.getpid()
+        self._second = datetime(1970, 1, 1, tzinfo=UTC)
+        self._second_text = iso(self._second)[:20]
 
     def stamp(
-        self, tip: Tip, at: Position, records: list[Prepared], batches: list[int]
+        self, tip: Tip, segment: int, offset: int, records: list[Prepared], batches: list[int]
     ) -> tuple[Tip, bytes, list[Receipt]]:
-        """Return the new tip, the bytes to append at ``at``, and a receipt for each record.
+        """Return the new tip, the bytes to append at ``offset`` of ``segment``, and a receipt for each record.
 
         Args:
             batches: sizes of the groups that must not be torn apart, in order. Each line of such a group names its
                 first and last seq, so that recovery sees when a crash cut the group in the middle.
         """
-        place, receipts = at, []
+        receipts = []
         remaining = iter(records)
         for size in batches:
             first = tip.position.seq + 1
-            batch = f',"batch":"{first}-{first + size - 1}"'.encode() if size > 1 else b""
+            batch = b',"batch":"%d-%d"' % (first, first + size - 1) if size > 1 else b""
             for record in islice(remaining, size):
-                tip, receipt = self._one(tip, place, record, batch)
-                place = receipt.position
+                tip, receipt = self.stamp_one(tip, segment, offset, record, batch)
+                offset = tip.position.offset
                 receipts.append(receipt)
-        return tip, b"".join([receipt.raw + b"\n" for receipt in receipts]), receipts
+        lines = [receipt.raw for receipt in receipts]
+        lines.append(b"")
+        return tip, b"\n".join(lines), receipts
 
-    def _one(self, tip: Tip, at: Position, record: Prepared, batch: bytes) -> tuple[Tip, Receipt]:
-        ts, moment, note = self._time(tip.ts)
-        seq = tip.position.seq + 1
+    def stamp_one(
+        self, tip: Tip, segment: int, offset: int, record: Prepared, batch: bytes = b""
+    ) -> tuple[Tip, Receipt]:
+        """Return the tip after ``record`` and its receipt, which holds the line without its newline."""
+        moment, note = self._clock.now(), b""
+        ts = self._text(moment)
+        if ts < tip.ts:
+            ts, moment, note = _stepped_back(tip.ts, moment)
+        last = tip.position
+        seq = last.seq + 1
         id_ = record.id or new_id("rec", moment)
-        before = f'{{"ts":"{ts}{self._before_seq}{seq},"id":'.encode()
-        after = f"{self._before_mono}{self._clock.monotonic_ns()}{self._after_mono}".encode()
-        raw, h = seal(b"".join((before, to_ascii_json(id_), after, record.body, note, batch)), tip.position.h)
-        place = Position(at.segment, at.offset + len(raw) + 1, seq, h)
+        covered = b"".join(
+            (
+                b'{"ts":"', ts.encode(), self._before_seq, b"%d" % seq, b',"id":', to_ascii_json(id_),
+                self._before_mono, b"%d" % self._clock.monotonic_ns(), self._after_mono, record.body, note, batch,
+                b',"prev":"', last.h.encode(), b'"',
+            )
+        )  # fmt: skip
+        h = sha256(covered).hexdigest()
+        if self._sign is None:
+            raw = b"".join((covered, b',"h":"', h.encode(), b'"}'))
+        else:
+            raw = b"".join((covered, b',"h":"', h.encode(), b'","sig":"', self._sign(h), b'"}'))
+        place = Position(segment, offset + len(raw) + 1, seq, h)
         return Tip(place, ts, record.kind), Receipt(seq, id_, moment, h, raw, place)
 
-    def _time(self, last: str) -> tuple[str, datetime, bytes]:
-        """Return text and moment of now, never before ``last``, and a note when the clock stepped back."""
-        moment = self._clock.now()
-        ts = iso(moment)
-        if ts >= last:
-            return ts, moment, b""
-        previous = parse_iso(last)
-        behind = previous - moment
-        seconds = Decimal(behind.days * 86400 + behind.seconds) + Decimal(behind.microseconds).scaleb(-6)
-        return last, previous, f',"clock_back_s":"{seconds:f}"'.encode()
+    def _text(self, moment: datetime) -> str:
+        """Write ``moment`` as `iso` does, but anew only what changes within a second: a fifth of the time."""
+        since = moment - self._second
+        if since.days or since.seconds or moment.tzinfo is not UTC:
+            self._second = require_utc(moment).replace(microsecond=0)
+            self._second_text = iso(self._second)[:20]
+            return iso(moment)
+        return f"{self._second_text}{since.microseconds:06d}Z"
+
+
+def _stepped_back(last: str, moment: datetime) -> tuple[str, datetime, bytes]:
+    """Return text and moment of the record before, and a note of how far the clock is behind it."""
+    previous = parse_iso(last)
+    behind = previous - moment
+    seconds = Decimal(behind.days * 86400 + behind.seconds) + Decimal(behind.microseconds).scaleb(-6)
+    return last, previous, b',"clock_back_s":"%b"' % f"{seconds:f}".encode()

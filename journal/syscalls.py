@@ -1,6 +1,11 @@
 """The few system calls whose failure decides whether a record exists, in one replaceable object."""
 
+import errno
 import os
+
+# Nothing was written, and more may be after somebody made room.
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+NO_FILE = NO_ROOM | {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
 
 
 class Syscalls:
@@ -33,6 +38,29 @@ class Unsynced(Syscalls):
 
 
 SYSCALLS = Syscalls()
+
+
+def write_all(calls: Syscalls, fd: int, data: bytes) -> None:
+    """Write all of ``data``.
+
+    Raises:
+        OSError: the reason why not all of it was written; some of it may have been.
+    """
+    written = _write(calls, fd, data)
+    while written < len(data):
+        # A short write is how a full disk announces itself; asking again brings the reason.
+        more = _write(calls, fd, memoryview(data)[written:])
+        if more == 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        written += more
+
+
+def _write(calls: Syscalls, fd: int, data: bytes | memoryview) -> int:
+    while True:
+        try:
+            return calls.write(fd, data)
+        except InterruptedError:
+            continue  # EINTR means that not a byte was written; Python hides only those of its own signals
 
 
 def sync_directory(path: str | os.PathLike[str], calls: Syscalls = SYSCALLS) -> None:

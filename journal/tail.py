@@ -20,7 +20,9 @@ from journal.mark import head
 from journal.model import Entry, Position
 from journal.reader import Cursor
 
-_GONE = IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED
+# IN_Q_OVERFLOW belongs to no watch: any of them may have had events that were dropped.
+_OVERFLOW, _IN_Q_OVERFLOW = -1, 0x4000
+_GONE = IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF | IN_IGNORED | _IN_Q_OVERFLOW
 _ON_MARK = IN_MODIFY | IN_ATTRIB | IN_DELETE_SELF | IN_MOVE_SELF
 _ON_PARENT = IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF | IN_MOVE_SELF
 
@@ -74,8 +76,9 @@ class Tail:
     def drain(self) -> None:
         """Take note of what woke us, so that the descriptor is quiet until the next append."""
         inotify = self._watching()
-        mine = [mask for number, mask in inotify.events() if number == self._watch]
-        if self._watched != self._directory / MARK or any(mask & _GONE for mask in mine):
+        # Ending a watch makes an event of its own: arming anew for that one would make the next, without end.
+        mine = [mask for number, mask in inotify.events() if number in (self._watch, _OVERFLOW)]
+        if mine and (self._watched != self._directory / MARK or any(mask & _GONE for mask in mine)):
             self._arm(inotify)
 
     def close(self) -> None:

@@ -1,100 +1,129 @@
 """Checking a log from its first byte to its commit mark."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from journal.chain import Tip, batch_bounds, faults, lines
+from journal.chain import Tip, batch_bounds, blocks, faults, lines, parse_batch
+from journal.findings import MAX_PROBLEMS, Problem, VerifyReport
 from journal.layout import segment_path, segments
-from journal.mark import Mark, read_mark
+from journal.mark import read_mark
 from journal.model import Position
-from journal.record import BadLine, Parsed, parse_line
+from journal.record import BadLine, Envelope, Parsed, parse_line
+from journal.seals import CheckpointSeals, Level, LineSeals, Signatures
+from journal.sweep import sweep
 
-# A log this broken is replaced, not read line by line.
-MAX_PROBLEMS = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is not as it was written; ``seq`` is the one that belongs there."""
-
-    segment: int
-    offset: int
-    seq: int
-    what: str
+if TYPE_CHECKING:
+    from journal.keys import Keyring
 
 
-@dataclass(frozen=True, slots=True)
-class VerifyReport:
-    """What a check found.
-
-    Attributes:
-        records: lines that could be read as records, good links or not.
-        head_seq: seq of the last of them; compare it, and ``head_h``, with a head noted elsewhere: a chain alone does
-            not show that its end was cut off.
-        uncommitted_bytes: bytes beyond the commit mark; the next writer keeps or quarantines them.
-    """
-
-    ok: bool
-    records: int
-    segments: int
-    head_seq: int
-    head_h: str
-    problems: list[Problem]
-    uncommitted_bytes: int = 0
-
-
-def verify(directory: Path) -> VerifyReport:
-    """Check every link, hash, seq, time and segment boundary, and that each line is strict JSON.
+def verify(
+    directory: Path,
+    *,
+    log: str | None = None,
+    keyring: "Keyring | None" = None,
+    signatures: Level = Level.ALL,
+    until: Position | None = None,
+) -> VerifyReport:
+    """Check every link, hash, seq, time, segment boundary, checkpoint and signature, and that each line is strict JSON.
 
     Goes on after a problem, so that one changed line is not reported as everything after it. Needs no lock; a log
-    being written is checked up to its commit mark.
+    being written is checked up to its last commit.
+
+    Args:
+        log: the name the log must have; by default the one its first record gives.
+        keyring: the public keys of the house. Without it signatures are counted, not checked.
+        signatures: which of them to check; one costs as much as forty lines.
+        until: where to stop, by default at the last commit.
     """
-    return _Check(directory).run()
+    return _Check(directory, log, keyring, signatures, until).run()
 
 
 class _Check:
-    def __init__(self, directory: Path) -> None:
+    def __init__(
+        self, directory: Path, log: str | None, keyring: "Keyring | None", level: Level, until: Position | None
+    ) -> None:
         self._directory = directory
-        self._mark: Mark | None = read_mark(directory)
         self._problems: list[Problem] = []
         self._tip = Tip.start()
         self._records = 0
-        self._log = ""
         self._batch_last = 0
         self._is_lost = False  # after an unreadable line nothing is known about the next one's links
+        self._log = log or _first_log(directory)
+        self._signatures = Signatures(self._log, keyring, level)
+        self._lines = LineSeals(self._signatures, self._problems)
+        # In this order: in a log that is being written the mark is never behind a checkpoint read before it.
+        self._checkpoints = CheckpointSeals(directory, self._log, self._signatures, self._problems)
+        self._mark = read_mark(directory)
+        self._numbers = segments(directory)
+        self._until = until or self._committed_end()
 
     def run(self) -> VerifyReport:
-        numbers = segments(self._directory)
-        for number in self._committed(numbers):
-            if number not in numbers:
+        last = self._until.segment if self._until else max(self._numbers, default=0)
+        for number in range(1, last + 1):
+            if number not in self._numbers:
                 self._report(number, 0, self._tip.position.seq + 1, f"segment {number} is missing")
                 self._is_lost = True
             else:
-                self._segment(number)
+                self._segment(number, is_last=number == last)
             if len(self._problems) >= MAX_PROBLEMS:
                 break
         self._end()
         at = self._tip.position
-        beyond = self._uncommitted(numbers)
-        return VerifyReport(not self._problems, self._records, len(numbers), at.seq, at.h, self._problems, beyond)
+        return VerifyReport(
+            ok=not self._problems,
+            records=self._records,
+            segments=len(self._numbers),
+            head_seq=at.seq,
+            head_h=at.h,
+            problems=self._problems,
+            uncommitted_bytes=self._uncommitted(),
+            checkpoints=self._checkpoints.compared,
+            signatures=self._signatures.checked,
+            unchecked_signatures=self._signatures.unchecked,
+        )
 
-    def _committed(self, numbers: list[int]) -> Iterator[int]:
-        last = self._mark.segment if self._mark else max(numbers, default=0)
-        return iter(range(1, last + 1))
+    def _committed_end(self) -> Position | None:
+        """Return how far the log is committed: a mark may be old after a power cut, a checkpoint is never ahead."""
+        if self._mark is None:
+            return None
+        end = self._mark.position()
+        last = self._checkpoints.last
+        if last is None or (last.segment, last.offset) <= (end.segment, end.offset):
+            return end
+        is_there = last.segment in self._numbers and _size(self._directory, last.segment) >= last.offset
+        return last.position if is_there else end
 
-    def _segment(self, number: int) -> None:
-        stop = self._mark.offset if self._mark and number == self._mark.segment else None
-        for offset, line in lines(self._directory, number, stop=stop):
-            self._line(number, offset, line)
+    def _segment(self, number: int, *, is_last: bool) -> None:
+        stop = self._until.offset if self._until and is_last else None
+        for offset, block in blocks(self._directory, number, stop=stop):
+            if not self._quick(number, offset, block):
+                self._one_by_one(number, offset, offset + len(block))
             if len(self._problems) >= MAX_PROBLEMS:
                 self._report(number, offset, self._tip.position.seq, "too many problems; the rest was not checked")
                 return
-        if stop is None and not self._tip.ended and number != self._last_segment():
+        if not self._tip.ended and not is_last:
             self._report(number, 0, self._tip.position.seq, "the segment has no segment_end")
 
-    def _last_segment(self) -> int:
-        return self._mark.segment if self._mark else max(segments(self._directory), default=0)
+    def _one_by_one(self, number: int, offset: int, stop: int) -> None:
+        for at, line in lines(self._directory, number, offset, stop):
+            self._line(number, at, line)
+            if len(self._problems) >= MAX_PROBLEMS:
+                return
+
+    def _quick(self, number: int, offset: int, block: bytes) -> bool:
+        """Take in a block of lines at once if all of them are good; tell whether they were."""
+        records = None if self._is_lost or offset == 0 else sweep(block, self._tip, self._log)
+        if records is None or not self._follow_batches(records):
+            return False
+        self._take(records, number, offset, block)
+        last = records[-1]
+        self._tip = Tip(Position(number, offset + len(block), last.seq, last.h), last.ts, last.kind)
+        return True
+
+    def _take(self, records: list[Envelope], number: int, offset: int, block: bytes) -> None:
+        self._lines.take(records, number, offset, block)
+        self._checkpoints.take(records, number, offset, block)
+        self._records += len(records)
 
     def _line(self, number: int, offset: int, line: bytes) -> None:
         try:
@@ -102,14 +131,13 @@ class _Check:
         except BadLine as error:
             self._lose(number, offset, str(error))
             return
-        self._log = self._log or record.log
         tip = self._resumed(record) if self._is_lost else self._tip
         for what in faults(tip, record, number, offset, self._log):
             self._report(number, offset, tip.position.seq + 1, what)
         self._follow_batch(number, offset, record)
         self._tip = tip.after(record, number, offset + len(line))
         self._is_lost = False
-        self._records += 1
+        self._take([record.envelope], number, offset, line)
 
     def _lose(self, number: int, offset: int, what: str) -> None:
         self._report(number, offset, self._tip.position.seq + 1, what)
@@ -121,34 +149,65 @@ class _Check:
         place = Position(before.segment, before.offset, record.seq - 1, record.prev)
         return Tip(place, self._tip.ts, self._tip.kind)
 
+    def _follow_batches(self, records: list[Envelope]) -> bool:
+        """Follow the batches of good records; tell whether all is well, and change nothing if not."""
+        before = self._batch_last
+        if records[0].seq > before and all(record.batch is None for record in records):
+            return True
+        for record in records:
+            if self._batch_fault(record.seq, parse_batch(record.batch)):
+                self._batch_last = before
+                return False
+        return True
+
     def _follow_batch(self, number: int, offset: int, record: Parsed) -> None:
-        bounds = batch_bounds(record)
-        inside = record.seq <= self._batch_last
+        if fault := self._batch_fault(record.seq, batch_bounds(record)):
+            self._report(number, offset, record.seq, fault)
+
+    def _batch_fault(self, seq: int, bounds: tuple[int, int] | None) -> str:
+        inside, last = seq <= self._batch_last, self._batch_last
         if bounds is None:
-            if inside:
-                self._report(number, offset, record.seq, f"inside a batch that ends with seq {self._batch_last}")
             self._batch_last = 0
-        elif not inside and bounds[0] != record.seq and not self._is_lost:
-            self._report(number, offset, record.seq, f"the batch begins with seq {bounds[0]}, which is not before it")
-        else:
-            self._batch_last = bounds[1]
+            return f"inside a batch that ends with seq {last}" if inside else ""
+        if not inside and bounds[0] != seq and not self._is_lost:
+            return f"the batch begins with seq {bounds[0]}, which is not before it"
+        self._batch_last = bounds[1]
+        return ""
 
     def _end(self) -> None:
         at, mark = self._tip.position, self._mark
+        self._lines.end()
         if at.seq < self._batch_last:
             self._report(at.segment, at.offset, at.seq, f"the batch up to seq {self._batch_last} is not whole")
-        if mark is None or self._is_lost or len(self._problems) >= MAX_PROBLEMS:
+        if len(self._problems) >= MAX_PROBLEMS:
             return
-        if at != mark.position():
-            what = f"the log ends with seq {at.seq}, its commit mark says seq {mark.seq}"
-            self._report(at.segment, at.offset, mark.seq, what)
+        self._checkpoints.end(at.seq)
+        if mark is None or self._is_lost or at == self._until:
+            return
+        what = f"the log ends with seq {at.seq}, its commit mark says seq {mark.seq}"
+        self._report(at.segment, at.offset, mark.seq, what)
 
-    def _uncommitted(self, numbers: list[int]) -> int:
-        if self._mark is None:
+    def _uncommitted(self) -> int:
+        if self._until is None:
             return 0
-        first = self._mark.segment
-        total = sum(segment_path(self._directory, number).stat().st_size for number in numbers if number >= first)
-        return max(0, total - self._mark.offset)
+        first = self._until.segment
+        total = sum(_size(self._directory, number) for number in self._numbers if number >= first)
+        return max(0, total - self._until.offset)
 
     def _report(self, segment: int, offset: int, seq: int, what: str) -> None:
         self._problems.append(Problem(segment, offset, seq, what))
+
+
+def _size(directory: Path, number: int) -> int:
+    return segment_path(directory, number).stat().st_size
+
+
+def _first_log(directory: Path) -> str:
+    """Return the name of the log that the first readable line gives."""
+    for number in segments(directory)[:1]:
+        for _, line in lines(directory, number):
+            try:
+                return parse_line(line).log
+            except BadLine:
+                continue
+    return ""

@@ -6,18 +6,29 @@ import threading
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
+from itertools import islice
 from pathlib import Path
+from queue import SimpleQueue
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from domain.clock import Clock
 from domain.errors import Halt, Refuse, Retry
+from journal import failpoints
+from journal.checkpointer import PERIOD_S, RECORDS, Checkpointer
 from journal.filesystem import require_local
 from journal.layout import log_name
 from journal.lock import WriterLock
 from journal.model import Fields, NewRecord, Position, Receipt
+from journal.opening import as_ours
 from journal.record import Prepared, prepare
+from journal.reserve import RESERVE_BYTES, Reserve
+from journal.stamp import Stamper
 from journal.store import Store
 from journal.syscalls import SYSCALLS, Syscalls, Unsynced
+
+if TYPE_CHECKING:
+    from journal.keys import Signer
 
 SEGMENT_BYTES = 64 * 2**20
 # One write carries about this much, so that a burst does not delay its first record without bound.
@@ -49,18 +60,23 @@ class _Request:
 class Journal:
     """An open log. Made by `Journal.open`; close it, or use it as a context manager."""
 
-    def __init__(self, log: str, lock: WriterLock, store: Store) -> None:
+    def __init__(
+        self, log: str, lock: WriterLock, store: Store, checkpointer: Checkpointer, checkpoint_s: float
+    ) -> None:
         self.log = log
         self._lock, self._store, self._pid = lock, store, os.getpid()
         self._queue: deque[_Request] = deque()
         self._finished: deque[_Request] = deque()
         self._commit_lock = threading.Lock()
-        self._queued = threading.Semaphore(0)
+        self._queued: SimpleQueue[None] = SimpleQueue()
         self._committer: threading.Thread | None = None
+        self._checkpointer, self._checkpoint_s = checkpointer, checkpoint_s
+        self._checkpoints: threading.Thread | None = None
         self._failed: Halt | None = None
         self._is_closed = False
 
     @classmethod
+    @as_ours()
     def open(
         cls,
         directory: Path,
@@ -72,6 +88,11 @@ class Journal:
         durable: bool = True,
         allow_fs: bool = False,
         syscalls: Syscalls = SYSCALLS,
+        signer: "Signer | None" = None,
+        sign_lines: bool = False,
+        checkpoint_records: int = RECORDS,
+        checkpoint_s: float = PERIOD_S,
+        reserve_bytes: int = RESERVE_BYTES,
     ) -> "Journal":
         """Take the log's lock, recover from whatever happened before, and be ready to append.
 
@@ -83,6 +104,11 @@ class Journal:
             durable: False skips every sync; a power cut may then lose or damage acknowledged records.
             allow_fs: accept network and user-space file systems.
             syscalls: the calls to use when durable; tests put failing ones here.
+            signer: the key that signs checkpoints; without one they stand unsigned.
+            sign_lines: sign every line too, the log's own included.
+            checkpoint_records, checkpoint_s: a checkpoint follows after so many records, and so many real seconds
+                after news.
+            reserve_bytes: room kept to say that the disk is full; 0 for none.
 
         Raises:
             LogLocked: another writer (named in the message) has the log.
@@ -96,8 +122,19 @@ class Journal:
         lock = WriterLock(directory)
         lock.acquire(clock, lock_wait_s)
         name = log or log_name(directory)
-        store = Store(directory, name, clock, syscalls if durable else Unsynced(), segment_bytes)
-        journal = cls(name, lock, store)
+        calls = syscalls if durable else Unsynced()
+        checkpointer = Checkpointer(directory, name, clock, calls, signer, checkpoint_records)
+        store = Store(
+            directory,
+            name,
+            clock,
+            calls,
+            segment_bytes=segment_bytes,
+            stamper=Stamper(clock, name, signer.sign_line if signer and sign_lines else None),
+            checkpointer=checkpointer,
+            reserve=Reserve(directory, clock, reserve_bytes if durable else 0),
+        )
+        journal = cls(name, lock, store, checkpointer, checkpoint_s)
         try:
             store.begin()
         except BaseException:
@@ -123,7 +160,10 @@ class Journal:
             Retry: no room on the disk; nothing happened.
             Halt: the log failed, now or earlier; no more may be written.
         """
-        return self._commit(_Request([prepare(self.log, kind, surface, mode, id, fields)]))[0]
+        record = prepare(self.log, kind, surface, mode, id, fields)
+        # Whoever meets others shares a write with them; alone, the queue would only cost time.
+        is_alone = not self._queue and not self._commit_lock.locked()
+        return (self._commit_alone(record) if is_alone else None) or self._commit(_Request([record]))[0]
 
     def append_many(self, records: Iterable[NewRecord]) -> list[Receipt]:
         """Write records together: after a crash either all of them are in the log or none. Raises as `append`."""
@@ -145,19 +185,36 @@ class Journal:
         future.set_running_or_notify_cancel()  # too late to cancel: it may be on its way to the disk
         self._start_committer()
         self._queue.append(_Request([prepared], future))
-        self._queued.release()
+        self._queued.put(None)
         if self._is_closed:  # closed since the check above: nobody else will look at the queue again
             self._commit_queued()
         return future
 
     def close(self) -> None:
-        """Write what is queued, then give the log up. Closing twice is harmless."""
-        if os.getpid() == self._pid and not self._is_closed:
-            self._commit_queued(closing=True)
-            self._queued.release()
-            if self._committer is not None and self._committer is not threading.current_thread():
-                self._committer.join()
-        self._release()
+        """Write what is queued and a last checkpoint, then give the log up. Closing twice is harmless.
+
+        Raises:
+            Halt: the disk failed at the checkpoint; the records are safe.
+        """
+        try:
+            if os.getpid() == self._pid and not self._is_closed:
+                self._commit_queued(closing=True)
+                self._end_threads()
+                self._end_checkpoints()
+        finally:
+            self._release()
+
+    def _end_threads(self) -> None:
+        self._queued.put(None)
+        self._checkpointer.news.set()
+        for thread in (self._committer, self._checkpoints):
+            if thread is not None and thread is not threading.current_thread():
+                thread.join()
+
+    def _end_checkpoints(self) -> None:
+        if self._failed is None:
+            self._store.note_checkpoint()
+            self._checkpointer.write()
 
     def __enter__(self) -> "Journal":
         return self
@@ -180,6 +237,22 @@ class Journal:
             raise request.error
         return request.receipts
 
+    def _commit_alone(self, record: Prepared) -> Receipt | None:
+        """Write one record past the queue; None if something was queued first."""
+        with self._commit_lock:
+            if self._queue:
+                return None
+            try:
+                self._require_usable()
+                receipt = self._store.persist_one(record)
+                self._before_acknowledging()
+            except BaseException as error:
+                shown = self._note(error)
+                if isinstance(error, Exception) and shown is not error:
+                    raise shown from error
+                raise
+            return receipt
+
     def _start_committer(self) -> None:
         if self._committer is None:
             with self._commit_lock:
@@ -189,11 +262,31 @@ class Journal:
 
     def _run(self) -> None:
         while True:
-            self._queued.acquire()
+            self._queued.get()
             was_closed = self._is_closed  # read before draining, so that nothing queued before it is left behind
             self._commit_queued()
             if was_closed:
                 return
+
+    def _start_checkpoints(self) -> None:
+        name = f"checkpoints of {self.log}"
+        thread = threading.Thread(target=self._keep_checkpoints, name=name, daemon=True)
+        with contextlib.suppress(RuntimeError):  # no more threads: the record stands all the same
+            thread.start()
+            self._checkpoints = thread
+
+    def _keep_checkpoints(self) -> None:
+        """Write checkpoints as they become due, while others append."""
+        news = self._checkpointer.news
+        while not self._is_closed and self._failed is None:
+            if not news.wait(self._checkpoint_s):
+                with self._commit_lock:
+                    self._store.note_checkpoint()
+            news.clear()
+            try:
+                self._checkpointer.write()
+            except BaseException as error:  # noqa: BLE001  nobody waits for this thread: the next append has to say it
+                self._failed = error if isinstance(error, Halt) else self._interrupted(error)
 
     def _commit_queued(self, unless: _Request | None = None, *, closing: bool = False) -> None:
         """Write everything queued, ``unless`` that request has been written meanwhile by somebody else."""
@@ -232,15 +325,28 @@ class Journal:
     def _write(self, group: list[_Request]) -> None:
         records = [record for request in group for record in request.records]
         receipts = iter(self._store.persist(records, [len(request.records) for request in group]))
+        self._before_acknowledging()
         for request in group:
-            request.receipts = [next(receipts) for _ in request.records]
+            request.receipts = list(islice(receipts, len(request.records)))
         self._finished.extend(request for request in group if request.future is not None)
 
-    def _fail(self, group: list[_Request], error: BaseException) -> None:
-        if not isinstance(error, Retry | Refuse) and self._failed is None:
+    def _before_acknowledging(self) -> None:
+        if failpoints.armed:
+            failpoints.reach("before_ack")
+        if self._checkpoints is None:
+            self._start_checkpoints()
+
+    def _note(self, error: BaseException) -> BaseException:
+        """Remember an error after which nothing may be written; return what the callers are to see."""
+        if isinstance(error, Retry | Refuse):
+            return error
+        if self._failed is None:
             self._failed = error if isinstance(error, Halt) else self._interrupted(error)
         # A signal handler's exception is the interrupted thread's own; the others learn what became of the log.
-        shown = error if isinstance(error, Retry | Refuse) or self._failed is None else self._failed
+        return self._failed
+
+    def _fail(self, group: list[_Request], error: BaseException) -> None:
+        shown = self._note(error)
         for request in group:
             if request.receipts is None:
                 request.error = shown

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit.fold import SurfaceFold
 from domain.clock import Clock
@@ -11,19 +11,33 @@ from domain.ids import new_id
 from domain.vocabulary import Kind, Mode, Surface
 from journal import Journal, NewRecord, Tail, decode, encode_fields, read
 
+if TYPE_CHECKING:
+    from journal.keys import Signer
+
 Row = tuple[Kind, str | None, Any]
 
 
 class ResolverBooks:
-    """Follows ``decisions``, ``orders`` and ``signals`` of one surface and writes its ``resolutions``."""
+    """Follows ``decisions``, ``orders`` and ``signals`` of one surface and writes its ``resolutions``.
 
-    def __init__(self, house: House, surface: Surface, mode: Mode, clock: Clock, fold: SurfaceFold) -> None:
+    With a ``signer`` it signs every line and the checkpoints.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        surface: Surface,
+        mode: Mode,
+        clock: Clock,
+        fold: SurfaceFold,
+        signer: "Signer | None" = None,
+    ) -> None:
         self.surface = surface
         self.mode = mode
         self.clock = clock
         self.fold = fold
         directory = house.log(surface, "resolutions")
-        self._journal = Journal.open(directory, clock=clock)
+        self._journal = Journal.open(directory, clock=clock, signer=signer, sign_lines=True)
         for entry in read(directory):
             fold.apply(entry.record)
         # Decisions first: an order or a signal is only understood once its decision is known.

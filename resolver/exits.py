@@ -12,6 +12,7 @@ from domain.ledger.position import Position
 from domain.order import TERMINAL, OrderEvent, OrderIntent
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason, Kind, Leg, OrderState, State
+from journal import failpoints
 from resolver.books import ResolverBooks
 from strategies.exits import first_exit
 
@@ -67,19 +68,23 @@ class ExitDesk:
     def _protect(self, position: Position, trade: BrokerTrade) -> None:
         candidate = position.decision.candidate
         log.error("position_without_stop", signal=position.signal_id, trade=trade.trade_id)
+        if failpoints.armed:
+            failpoints.reach("before_order")
         self._executor.protect(
             trade.trade_id,
             stop_loss=candidate.stop_loss,
             take_profit=candidate.take_profit,
             trailing_distance=candidate.trailing_distance,
         )
+        if failpoints.armed:
+            failpoints.reach("after_order")
 
     def _close(self, position: Position, trade: BrokerTrade, reason: ExitReason) -> None:
         intent = self._intent(position, trade, reason)
         log.warning("closing", signal=position.signal_id, reason=reason, order=intent.client_order_id)
         self._books.write([(Kind.ORDER_INTENT, intent.client_order_id, intent)])
         try:
-            events = self._executor.submit(intent)
+            events = self._submit(intent)
         except Ask as error:
             self._note(intent, OrderState.UNKNOWN, str(error))
         except Retry as error:
@@ -89,6 +94,14 @@ class ExitDesk:
         else:
             # Fills are booked from the broker's transactions alone, so that none is booked twice.
             self._write_without_fills(events)
+
+    def _submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
+        if failpoints.armed:
+            failpoints.reach("before_order")
+        events = self._executor.submit(intent)
+        if failpoints.armed:
+            failpoints.reach("after_order")
+        return events
 
     def _settle_earlier(self, position: Position) -> bool:
         """Return whether no earlier exit order is still on its way; ask the broker about those that are."""

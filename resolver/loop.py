@@ -54,6 +54,8 @@ class Loop:
         self._exits = ExitDesk(books, executor, data, settings)
         self._cursor: str | None = None
         self._waiting: list[Fill] = []
+        self._trouble = ""
+        self._untended = ""
 
     def run(self) -> None:
         """Turn until told to stop, and give everything back."""
@@ -73,7 +75,7 @@ class Loop:
     def on_tick(self) -> bool:
         """Turn once; return False when the broker did not answer, which costs this turn and never the process."""
         self._books.follow()
-        self._heartbeat.beat(phase="ready", open=len(self._books.fold.positions()), waiting=len(self._waiting))
+        self._beat()
         try:
             self._advance()
             self._read_fills()
@@ -85,8 +87,19 @@ class Loop:
         except (Retry, Ask, Refuse) as error:
             # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
+            self._trouble = str(error)
             return False
+        self._trouble = ""
         return True
+
+    def _beat(self) -> None:
+        """Say how the last turn went: the file is written once a second, and whoever reads it wants the reason too."""
+        self._heartbeat.beat(
+            phase="degraded" if self._trouble or self._untended else "ready",
+            trouble=self._trouble or self._untended,
+            open=len(self._books.fold.positions()),
+            waiting=len(self._waiting),
+        )
 
     def _read_fills(self) -> None:
         if self._cursor is None:
@@ -143,12 +156,14 @@ class Loop:
     def _tend(self) -> None:
         trades = {trade.client_order_id: trade for trade in self._executor.open_trades()}
         by_signal = {parsed[1]: trade for key, trade in trades.items() if (parsed := signal_of_order(key or ""))}
+        self._untended = ""
         for position in self._books.fold.positions():
             try:
                 self._tend_one(position, by_signal.get(position.signal_id))
             except (Retry, Ask, Refuse) as error:
                 # One position that can't be tended now must not keep the others from it.
                 log.error("not_tended", signal=position.signal_id, error=str(error))
+                self._untended = str(error)
 
     def _tend_one(self, position: Position, trade: BrokerTrade | None) -> None:
         if trade is not None:

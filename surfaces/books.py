@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit.fold import SurfaceFold
 from domain.clock import Clock
@@ -22,11 +22,25 @@ from domain.vocabulary import Cause, Kind, Mode, Surface
 from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
 from risk.breaker import Breaker
 
+if TYPE_CHECKING:
+    from journal.keys import Signer
+
 
 class Books:
-    """Writes ``decisions``, ``orders`` and ``signals`` of one surface and follows its ``resolutions``."""
+    """Writes ``decisions``, ``orders`` and ``signals`` of one surface and follows its ``resolutions``.
 
-    def __init__(self, house: House, surface: Surface, mode: Mode, clock: Clock, fold: SurfaceFold) -> None:
+    With a ``signer`` it signs what it writes: every line of ``signals``, the checkpoints of all three.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        surface: Surface,
+        mode: Mode,
+        clock: Clock,
+        fold: SurfaceFold,
+        signer: "Signer | None" = None,
+    ) -> None:
         self.surface = surface
         self.mode = mode
         self.clock = clock
@@ -34,7 +48,7 @@ class Books:
         self._journals: dict[str, Journal] = {}
         for stream in ("decisions", "orders", "signals"):
             directory = house.log(surface, stream)
-            self._journals[stream] = Journal.open(directory, clock=clock)
+            self._journals[stream] = Journal.open(directory, clock=clock, signer=signer, sign_lines=stream == "signals")
             self._replay(read(directory))
         self._resolutions = Tail(house.log(surface, "resolutions"), None)
         self._actions = Tail(house.log("operator", "actions"), None)

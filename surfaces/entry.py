@@ -16,6 +16,7 @@ from domain.quotes import Instrument
 from domain.signal import SignalOpen
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import Leg, OrderState
+from journal import failpoints
 from surfaces.books import Books
 
 log = structlog.get_logger()
@@ -66,7 +67,7 @@ class EntryDesk:
 
     def _send(self, intent: OrderIntent) -> None:
         try:
-            events = self._executor.submit(intent)
+            events = self._submit(intent)
         except Ask as error:
             # Never resent: the market stays blocked until a query by our id answers (brokers.md 5, row 1).
             self._note(intent, OrderState.UNKNOWN, str(error))
@@ -76,6 +77,14 @@ class EntryDesk:
             self._note(intent, OrderState.REJECTED, str(error))
         else:
             self._books.happened(events)
+
+    def _submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
+        if failpoints.armed:
+            failpoints.reach("before_order")
+        events = self._executor.submit(intent)
+        if failpoints.armed:
+            failpoints.reach("after_order")
+        return events
 
     def _note(self, intent: OrderIntent, state: OrderState, reason: str) -> None:
         now = self._books.now()

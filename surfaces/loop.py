@@ -83,6 +83,7 @@ class Loop:
         self._next_reconcile = books.now()
         self._next_query = books.now()
         self._has_turned = False
+        self._trouble = ""
 
     def run(self) -> None:
         """Start up, turn until told to stop, and give everything back."""
@@ -101,9 +102,11 @@ class Loop:
             try:
                 self._desk.startup()
                 self._reconcile()
+                self._trouble = ""
                 return True
             except (Retry, Ask, Refuse) as error:
                 log.warning("startup_waits", error=str(error))
+                self._trouble = str(error)
                 self._beat("starting")
                 self._stop.wait(pause_s)
                 pause_s = min(pause_s * 1.5, STARTUP_PAUSE_S)
@@ -118,7 +121,8 @@ class Loop:
 
     def on_tick(self) -> bool:
         """Turn once; return False when the venue did not answer, which costs this turn and never the process."""
-        self._beat("ready")
+        # How the last turn went: the file is written once a second, and whoever reads it wants the reason too.
+        self._beat("degraded" if self._trouble else "ready")
         try:
             self._books.follow()
             cool_down(self._books, self._limits, self._settings)
@@ -129,8 +133,9 @@ class Loop:
         except (Retry, Ask, Refuse) as error:
             # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
-            self._beat("degraded")
+            self._trouble = str(error)
             return False
+        self._trouble = ""
         return True
 
     def shutdown(self) -> None:
@@ -207,5 +212,10 @@ class Loop:
         fold = self._books.fold
         stopped = list(self._stop_reasons())
         self._heartbeat.beat(
-            phase=phase, state=fold.state.state, reason=fold.state.reason, stopped=stopped, open=len(fold.positions())
+            phase=phase,
+            trouble=self._trouble,
+            state=fold.state.state,
+            reason=fold.state.reason,
+            stopped=stopped,
+            open=len(fold.positions()),
         )

@@ -6,6 +6,7 @@ from tbot_client.brokers.port import Broker, Event, NotFilled, Opened, Position,
 from tbot_client.clock import Clock
 from tbot_client.config import Config
 from tbot_client.journal import Record
+from tbot_client.loss import DayLoss
 from tbot_client.trade import Phase, Trade, client_id, signal_of
 
 # The broker guards our ids: these say that an earlier order of ours is there, not that this one failed.
@@ -19,8 +20,7 @@ class Booking:
         self._book = book
         self._broker = broker
         self._clock = clock
-        self._daily_loss = config.limits.daily_loss
-        self._currency = ""
+        self.day_loss = DayLoss(book, broker, config.limits.daily_loss)
 
     def catch_up(self) -> None:
         """Read the broker's transactions since the last one known."""
@@ -76,16 +76,7 @@ class Booking:
             report = reports.resolved(trade, event)
             records.append({"kind": "closed", "signal_id": trade.signal_id, "report": report})
         self._book.write(*records)
-        self._watch_loss(event)
-
-    def _watch_loss(self, event: Reduced) -> None:
-        """Stop entries for the day, durably, once its realised loss reaches the limit."""
-        state, day = self._book.state, day_of(event.at)
-        if self._daily_loss is None or day in state.days_over:
-            return
-        if state.realised(day, event.currency) <= -self._daily_loss:
-            say(f"daily loss limit reached: no more entries on {day}")
-            self._book.write({"kind": "day_over", "day": day})
+        self.day_loss.note_realised(day_of(event.at), event.currency)
 
     def reconcile(self) -> set[str]:
         """Compare the broker's open positions with ours; return the ids of positions that had to be adopted."""
@@ -105,7 +96,7 @@ class Booking:
 
     def end(self, trade: Trade, reason: str) -> None:
         """Want a position closed."""
-        self._book.write({"kind": "ending", "signal_id": trade.signal_id, "reason": reason, "price": None})
+        self._book.insist({"kind": "ending", "signal_id": trade.signal_id, "reason": reason, "price": None})
 
     def lose(self, trade: Trade) -> None:
         """Give up a position that the broker no longer has and never reported as closed."""

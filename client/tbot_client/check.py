@@ -13,6 +13,7 @@ from tbot_client.clock import Clock
 from tbot_client.config import Config
 from tbot_client.errors import ClientError, Unreachable
 from tbot_client.feed import FeedClient
+from tbot_client.keys import Key, Keyring, parse_keys
 from tbot_client.reports import plain
 
 # A run goes by the feed's clock, so that a machine minutes or hours off does no harm. A day is more than any machine
@@ -58,12 +59,28 @@ def _feed(config: Config, clock: Clock) -> list[Finding]:
     feed = FeedClient(config)
     try:
         head = msgspec.json.decode(feed.head(), type=_Head)
+        served = parse_keys(feed.keys())
     except msgspec.MsgspecError:
         return [Finding("feed", errors.FAILURE, f"{config.feed.url} answers, but not as a signal feed does")]
     finally:
         feed.close()
     logs = ", ".join(head.logs) or "none yet"
-    return [Finding("feed", errors.OK, f"reached, token accepted, logs: {logs}"), _clock(head.server_time, clock)]
+    reached = Finding("feed", errors.OK, f"reached, token accepted, logs: {logs}")
+    return [reached, _keys(config, served), _clock(head.server_time, clock)]
+
+
+def _keys(config: Config, served: list[Key]) -> Finding:
+    """Tell whose signatures a run would believe; without a pin a person should compare them once."""
+    ring = Keyring(config.feed.publisher_keys)
+    learned = ring.learn(served)
+    current = ", ".join(f"{one.key.surface}:{one.key.key} ({one.why})" for one in learned if one.key.until is None)
+    if current:
+        return Finding("keys", errors.OK, f"signed by {current}")
+    if not config.feed.require_signatures:
+        return Finding("keys", errors.OK, "none that counts; your settings do not require signatures")
+    names = ", ".join(f"{key.surface}:{key.key}" for key in served) or "none"
+    todo = "ask the publisher for its keys, and correct publisher_keys in [feed]"
+    return Finding("keys", errors.CONFIG, f"expected a key that counts; found {names}; {todo}")
 
 
 def _clock(server_time: datetime, clock: Clock) -> Finding:

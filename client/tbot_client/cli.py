@@ -16,8 +16,9 @@ from tbot_client.config import Config
 from tbot_client.errors import ClientError
 from tbot_client.factory import broker as build_broker
 from tbot_client.home import Home, default_home, load, locked
-from tbot_client.listen import Listener
+from tbot_client.listen import Listener, remembered_keys
 from tbot_client.loop import Loop
+from tbot_client.newhome import begin_anew
 
 EXIT_CODES = (
     "Exit codes: 0 ok, 1 failure, 2 usage, 3 degraded, 4 feed or broker unreachable or token refused, "
@@ -84,7 +85,7 @@ def run(
         bool, typer.Option("--dry-run", help="Pretend: no broker, no reports; kept apart in dry-run/ of the home")
     ] = False,
     trust_new_history: Annotated[
-        bool, typer.Option("--trust-new-history", help="Forget what was remembered of the publisher's past")
+        bool, typer.Option("--trust-new-history", help="Forget the publisher's past and keys; the evidence is kept")
     ] = False,
 ) -> int:
     """Trade: follow the feed, enter, protect and close on your account, and report what happened.
@@ -98,7 +99,7 @@ def run(
         book = Book(place.journal, clock)
         broker = build_broker(config, place, clock, is_dry=dry_run)
         if trust_new_history:
-            book.write({"kind": "trusted"})
+            begin_anew(place, book, clock)
         try:
             return Loop(config, place, clock, book, broker, is_dry=dry_run).run(once=once, for_s=for_s)
         finally:
@@ -117,13 +118,13 @@ def listen(
     for_s: Annotated[float | None, typer.Option("--for", min=0, help="End after this many seconds")] = None,
 ) -> int:
     """Print signals as they come; nothing is traded."""
-    _, config, _ = _ready(home)
+    place, config, _ = _ready(home)
     if surface:
         config = replace(config, feed=replace(config.feed, surfaces=tuple(surface)))
     if for_s is not None:
         config = replace(config, poll=replace(config.poll, wait_s=min(config.poll.wait_s, int(for_s))))
     wanted = frozenset(name for name in events.split(",") if name)
-    listener = Listener(config, wanted, as_json=print_json, forward_to=forward_to)
+    listener = Listener(config, wanted, as_json=print_json, forward_to=forward_to, keys=remembered_keys(place))
     deadline = None if for_s is None else time.monotonic() + for_s
     say(f"> Ready! Listening to {config.feed.url} (^C to quit)")
     try:
@@ -139,11 +140,65 @@ def show_status(
     as_json: JsonOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Of the dry run")] = False,
 ) -> int:
-    """Show positions with their protective orders, today's result, and what was skipped and why."""
-    base, _, clock = _ready(home)
-    found = status.summary(base.dry if dry_run else base, clock)
+    """Show positions with their protective orders, today's result, what was skipped and why, whose signatures count,
+    the clock, and what happens when the feed falls silent.
+    """
+    base, config, clock = _ready(home)
+    found = status.summary(base.dry if dry_run else base, clock, config)
     print(json.dumps(found, indent=2) if as_json else status.as_text(found))
     return status.exit_code(found)
+
+
+@app.command(name="verify")
+def verify_past(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    proof: Annotated[Path | None, typer.Option("--proof", help="Check a proof made by `audit prove` instead")] = None,
+) -> int:
+    """Check that the publisher's past is as it was seen: your journal, stored heads and lines, and the feed read again.
+
+    A rewritten line is named with both hashes and both signatures, and ends with exit code 1.
+    """
+    from tbot_client import verify
+
+    place, config, _ = _ready(home)
+    found = verify.Findings()
+    if proof is not None:
+        proven = verify.by_proof(proof.read_bytes(), place, config, found)
+        told = f"{proven.log} line {proven.seq} stands in the log of {proven.size} lines with root {proven.root[:16]}…"
+        extra = {"proven": {"log": proven.log, "seq": proven.seq, "h": proven.h, "size": proven.size}}
+    else:
+        ring, seen = verify.home_alone(place, config, found)
+        verify.against_feed(config, ring, seen, found)
+        told, extra = "", {}
+    if as_json:
+        print(json.dumps(found.plain() | extra | {"ok": found.exit_code == errors.OK}, indent=2))
+    else:
+        print(told or verify.as_text(found))
+        if told and found.exit_code != errors.OK:
+            print(verify.as_text(found))
+    return found.exit_code
+
+
+@app.command(name="gap")
+def show_gap(
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    since: Annotated[str, typer.Option("--since", help="A moment with offset [default: the last absence]")] = "",
+) -> int:
+    """Show what happened while this client was away: opens missed and why, closes and how late, what is still open.
+
+    What following a missed signal would have brought is worked out from the publisher's prices, and only a guess.
+    """
+    from tbot_client import gap
+
+    place, config, clock = _ready(home)
+    found = gap.ask(place, config, clock, since)
+    if found is None:
+        print("{}" if as_json else "this client was never away for long")
+        return errors.OK
+    print(json.dumps(found, indent=2) if as_json else gap.as_text(found))
+    return errors.OK
 
 
 @app.command(name="check")
@@ -167,6 +222,10 @@ def init(
     feed_url: Annotated[str, typer.Option(help="Address of the feed")] = "",
     token_file: Annotated[str, typer.Option(help="File with the feed token; or set TBOT_FEED_TOKEN")] = "",
     surface: Annotated[list[str] | None, typer.Option(help="Only this surface; repeatable")] = None,
+    publisher_key: Annotated[
+        list[str] | None, typer.Option(help="<surface>:<key id> your publisher told you; repeatable")
+    ] = None,
+    unsigned: Annotated[bool, typer.Option("--unsigned", help="Follow a feed that nobody signs")] = False,
     broker: Annotated[str, typer.Option(help="oanda or paper")] = "",
     account_id: Annotated[str, typer.Option(help="Your account number at the broker")] = "",
     broker_token_file: Annotated[str, typer.Option(help="File with the broker token; or set TBOT_BROKER_TOKEN")] = "",
@@ -180,6 +239,10 @@ def init(
     max_drift_bp: Annotated[str, typer.Option(help="Skip when the price moved further, in basis points")] = "",
     max_age_s: Annotated[int, typer.Option(help="Skip signals older than this")] = 600,
     daily_loss: Annotated[str, typer.Option(help="Stop entries for the day at this loss")] = "",
+    dead_man: Annotated[
+        str, typer.Option(help="When the feed is silent: hold, flatten, tighten, or signal (as each signal asks)")
+    ] = "",
+    dead_man_s: Annotated[str, typer.Option(help="Real seconds of silence before that [default: 600]")] = "",
     clock: Annotated[str, typer.Option(help="real, or sim:<ISO>@<speed>[,anchor=<unix>]")] = "real",
     wait_s: Annotated[int, typer.Option(help="Seconds the feed may keep a poll waiting")] = 25,
     broker_s: Annotated[str, typer.Option(help="Seconds between looks at the broker")] = "",

@@ -5,7 +5,8 @@
 
 A simulated clock shows ``start + (unix time - anchor) * speed``; publisher, broker simulator and client agree when all
 are given the same text. Only a real clock is corrected: a subscriber's machine may be minutes off, and a signal's end
-of life is written in the publisher's time.
+of life is written in the publisher's time. Between two answers of the feed its time goes on by a clock nobody sets, so
+that a step of the machine's own, by hand or by a time server, brings no signal back to life and ends none.
 """
 
 import math
@@ -14,6 +15,12 @@ from datetime import UTC, datetime, timedelta
 
 from tbot_client.errors import Misconfigured
 
+# The clock that also goes on while the machine sleeps, where there is one.
+_TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+# Below this a step is the work of two readings and a busy machine.
+STEP_S = 1.0
+# An answer that took longer says less about the feed's clock than the one before it.
+TIGHT_S = 1.0
 GRAMMAR = "'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'"
 
 
@@ -24,6 +31,9 @@ class Clock:
         self._start = start
         self._speed = speed
         self._anchor = anchor
+        self._feed_lead_s: float | None = None
+        self._bound_s = math.inf
+        self._wall_lead_s = time.time() - ticks()
         self.offset_s = 0.0
 
     @property
@@ -37,14 +47,46 @@ class Clock:
 
     def now(self) -> datetime:
         """Return the current time, aware, in UTC, as the feed sees it."""
-        if self._start is None:
-            return datetime.now(UTC) + timedelta(seconds=self.offset_s)
-        return self._start + timedelta(seconds=(time.time() - self._anchor) * self._speed)
+        if self._start is not None:
+            return self._start + timedelta(seconds=(time.time() - self._anchor) * self._speed)
+        if self._feed_lead_s is None:
+            return datetime.now(UTC)
+        return datetime.fromtimestamp(ticks() + self._feed_lead_s, UTC)
 
-    def correct(self, server_time: datetime) -> None:
-        """Take over the feed's time; a simulated clock needs no correction."""
-        if self.is_real:
-            self.offset_s = (server_time - datetime.now(UTC)).total_seconds()
+    @property
+    def bound_s(self) -> float | None:
+        """Return how far ``offset_s`` may be wrong: half of what the answer it stems from took; None before any."""
+        return None if math.isinf(self._bound_s) else self._bound_s
+
+    def correct(self, server_time: datetime, asked_s: float = 0.0, got_s: float = 0.0) -> None:
+        """Take over the feed's time from an answer asked for and received at these `ticks`.
+
+        The feed wrote its time between the two. An answer that was long in coming (a poll without news) was written
+        just before it arrived, as far as one can tell, and only counts when it contradicts what is known.
+        """
+        if not self.is_real:
+            return
+        got = got_s or ticks()
+        took = max(0.0, got - (asked_s or got))
+        server = server_time.timestamp()
+        if took <= TIGHT_S or self._feed_lead_s is None:
+            lead, bound = server - got + min(took, TIGHT_S) / 2, took / 2
+        else:
+            # What is known is held within what this answer proves: written after the question, before the answer.
+            lead = min(max(self._feed_lead_s, server - got), server - got + took)
+            bound = self._bound_s
+        self._feed_lead_s, self._bound_s = lead, bound
+        self.offset_s = lead - (time.time() - ticks())
+
+    def stepped_s(self) -> float:
+        """Return by how many seconds the machine's clock was set since this was last asked; 0 for none."""
+        lead = time.time() - ticks()
+        step = lead - self._wall_lead_s
+        self._wall_lead_s = lead
+        if abs(step) < STEP_S:
+            return 0.0
+        self.offset_s -= step
+        return step
 
     def monotonic(self) -> float:
         """Return seconds of a clock that never steps back, for timeouts and schedules: always real time."""
@@ -53,6 +95,11 @@ class Clock:
     def sleep(self, seconds: float) -> None:
         """Wait real seconds."""
         time.sleep(seconds)
+
+
+def ticks() -> float:
+    """Return seconds of a clock that nobody sets and that goes on while the machine sleeps."""
+    return time.clock_gettime(_TICKS)
 
 
 def iso(moment: datetime) -> str:

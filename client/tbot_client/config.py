@@ -14,19 +14,27 @@ from urllib.parse import urlsplit
 
 from tbot_client.clock import parse_clock
 from tbot_client.errors import Misconfigured, did_you_mean
+from tbot_client.keys import is_key_id
 
+# What to do when the feed is silent while positions are held; "signal" does what each signal asks for.
+DEAD_MAN = ("hold", "flatten", "tighten", "signal")
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Section = TypeVar("Section")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Feed:
-    """Where signals come from; ``surfaces`` empty means all the token may see."""
+    """Where signals come from; ``surfaces`` empty means all the token may see.
+
+    ``publisher_keys`` are ``<surface>:<key id>``; without any for a surface the first key seen is remembered.
+    """
 
     url: str
     token: str = field(default="", repr=False)
     token_file: str = ""
     surfaces: tuple[str, ...] = ()
+    publisher_keys: tuple[str, ...] = ()
+    require_signatures: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,11 +75,16 @@ class Filters:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """When not to enter; ``daily_loss`` is in the account's currency, per UTC day."""
+    """When not to enter, and what to do with positions when the feed falls silent.
+
+    ``daily_loss`` is in the account's currency, per UTC day; ``dead_man_s`` are real seconds.
+    """
 
     max_drift_bp: Decimal = Decimal(10)
     max_age_s: int = 600
     daily_loss: Decimal | None = None
+    dead_man: str = "hold"
+    dead_man_s: float = 600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -191,6 +204,12 @@ def _integer(value: object) -> int:
     return value
 
 
+def _truth(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
 def _seconds(value: object) -> float:
     return float(decimal_of(value))
 
@@ -200,6 +219,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "list": _texts,
     "Decimal": decimal_of,
     "int": _integer,
+    "bool": _truth,
     "float": _seconds,
 }
 
@@ -209,6 +229,13 @@ def _check(config: Config) -> None:
     _one_of("[size] rule", config.size.rule, ("fixed", "fraction", "risk"))
     for side in config.filters.sides:
         _one_of("[filters] sides", side, ("buy", "sell"))
+    _one_of("[limits] dead_man", config.limits.dead_man, DEAD_MAN)
+    if config.limits.dead_man_s < 5:
+        raise _wrong("[limits] dead_man_s of at least 5", config.limits.dead_man_s)
+    for pin in config.feed.publisher_keys:
+        surface, _, key = pin.partition(":")
+        if not surface or not is_key_id(key):
+            raise _wrong("[feed] publisher_keys as <surface>:<16 hex digits>", pin)
     _check_size(config.size)
     if not 0 <= config.poll.wait_s <= 55 or not 1 <= config.poll.limit <= 500:
         raise _wrong("[poll] wait_s within 0..55 and limit within 1..500", (config.poll.wait_s, config.poll.limit))

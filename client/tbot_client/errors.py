@@ -2,12 +2,14 @@
 
     ClientError          1
     ├── Retry            1   nothing happened; the same call may be made again later
+    │   └── Stale        1   an answer older than one taken before
     ├── Ask              1   the outcome is unknown; query by our own id before anything else
     ├── Refused          1   the other side said no for good; `reason` is its word
     ├── Resync           1   the cursor can't be served; start again from the snapshot
-    ├── HistoryChanged   1   the publisher's past is not what it was; no more entries
+    ├── HistoryChanged   1   the publisher's past is not what it was, or not signed by whom it should; no more entries
     ├── Busy             1   another process works in this home or on this account
     ├── Unreachable      4   feed or broker can't be reached, or does not accept our token
+    │   └── NotThere     4   it answers, but has nothing at this address
     └── Misconfigured   78   a person must change a setting
 
 Every message says what was expected, what was found and what to do next, and never holds a secret.
@@ -39,6 +41,10 @@ class Retry(ClientError):
         self.after_s = after_s
 
 
+class Stale(Retry):
+    """An answer older than one taken before: of no use, and no harm."""
+
+
 class Ask(ClientError):
     """The outcome is unknown: ask by our own id, never resend blindly."""
 
@@ -56,7 +62,7 @@ class Resync(ClientError):
 
 
 class HistoryChanged(ClientError):
-    """A line's bytes, a link or a head contradicts what was seen before."""
+    """A line's bytes, a link, a head or a signature contradicts what was seen before or should be there."""
 
 
 class Busy(ClientError):
@@ -67,6 +73,10 @@ class Unreachable(ClientError):
     """Feed or broker can't be reached or does not accept our token."""
 
     exit_code = UNREACHABLE
+
+
+class NotThere(Unreachable):
+    """The feed answers, but has nothing at this address."""
 
 
 class Misconfigured(ClientError):

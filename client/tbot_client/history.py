@@ -6,12 +6,13 @@ is published can't be relied on: the caller stops entering.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
-from tbot_client.errors import HistoryChanged
-from tbot_client.wire import Head, Item, hash_matches
+from tbot_client.errors import HistoryChanged, Stale
+from tbot_client.wire import Head, Item
 
 REMEMBERED = 512
-_TODO = "ask the publisher what happened; after that, `tbot-client run --trust-new-history` begins anew"
+TODO = "ask the publisher what happened; after that, `tbot-client run --trust-new-history` begins anew"
 
 
 class History:
@@ -20,41 +21,54 @@ class History:
     def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
         self._known: dict[str, dict[int, str]] = {}
         self._heads: dict[str, int] = {}
+        self._newest: datetime | None = None
         for log, entries in (known or {}).items():
             self._known[log] = {int(seq): h for seq, h in entries.items()}
             self._heads[log] = max(self._known[log])
 
-    def check_heads(self, heads: Mapping[str, Head]) -> None:
+    def check_heads(self, heads: Mapping[str, Head], server_time: datetime | None = None) -> None:
         """Compare the heads of an answer with what is remembered, and remember them.
 
         Raises:
+            Stale: the answer is older than one taken before, as a cache or a proxy may serve it.
             HistoryChanged: a log became shorter, or has another hash at the same place.
         """
-        for log, head in heads.items():
-            last = self._heads.get(log, 0)
-            if head.seq < last:
-                raise HistoryChanged(f"{log} to have at least {last} lines", str(head.seq), _TODO)
-            self._remember(log, head.seq, head.h)
-            self._heads[log] = head.seq
+        changed = [found for log, head in heads.items() if (found := self._change(log, head)) is not None]
+        is_stale = server_time is not None and self._newest is not None and server_time < self._newest
+        if any(head.seq < self._heads.get(log, 0) for log, head in heads.items()) and is_stale:
+            raise Stale("an answer newer than the one before", f"one of {server_time}")
+        if server_time is not None and not is_stale:
+            self._newest = server_time
+        if changed:
+            raise changed[0]
 
-    def check_line(self, raw: bytes, item: Item) -> None:
-        """Check one line against its own hash and against its neighbours, and remember it.
+    def _change(self, log: str, head: Head) -> HistoryChanged | None:
+        last = self._heads.get(log, 0)
+        if head.seq < last:
+            return HistoryChanged(f"{log} to have at least {last} lines", str(head.seq), TODO)
+        try:
+            self._remember(log, head.seq, head.h)
+        except HistoryChanged as error:
+            return error
+        self._heads[log] = head.seq
+        return None
+
+    def check_line(self, item: Item) -> None:
+        """Check one line against its neighbours, and remember it.
 
         Raises:
-            HistoryChanged: the bytes don't match the hash, or the line does not follow the one before it.
+            HistoryChanged: it does not follow the one before it, or another stood in its place.
         """
         log = item.journal
-        if not hash_matches(raw):
-            raise HistoryChanged(f"{log} line {item.seq} to match its hash", "other bytes", _TODO)
         before = self._known.get(log, {}).get(item.seq - 1)
         if before is not None and item.prev and item.prev != before:
-            raise HistoryChanged(f"{log} line {item.seq} to follow {before[:12]}…", f"{item.prev[:12]}…", _TODO)
+            raise HistoryChanged(f"{log} line {item.seq} to follow {before[:12]}…", f"{item.prev[:12]}…", TODO)
         self._remember(log, item.seq, item.h)
 
     def _remember(self, log: str, seq: int, h: str) -> None:
         known = self._known.setdefault(log, {})
         if known.setdefault(seq, h) != h:
-            raise HistoryChanged(f"{log} line {seq} to be {known[seq][:12]}… as before", f"{h[:12]}…", _TODO)
+            raise HistoryChanged(f"{log} line {seq} to be {known[seq][:12]}… as before", f"{h[:12]}…", TODO)
         if len(known) > REMEMBERED:
             del known[min(known)]
 

@@ -29,6 +29,14 @@ class Home:
         return self.path / "journal.jsonl"
 
     @property
+    def heads(self) -> Path:
+        return self.path / "heads.jsonl"
+
+    @property
+    def keys(self) -> Path:
+        return self.path / "keys.json"
+
+    @property
     def paper(self) -> Path:
         return self.path / "paper.jsonl"
 

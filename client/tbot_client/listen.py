@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -12,10 +12,14 @@ import msgspec
 from tbot_client.backoff import Backoff
 from tbot_client.book import say
 from tbot_client.config import LOOPBACK, Config
-from tbot_client.errors import ClientError, Resync, Retry, did_you_mean
+from tbot_client.errors import ClientError, HistoryChanged, Resync, Retry, did_you_mean
 from tbot_client.feed import FeedClient
-from tbot_client.history import History
-from tbot_client.wire import BadLine, Item, Page, parse_item
+from tbot_client.history import TODO, History
+from tbot_client.home import Home
+from tbot_client.journal import read
+from tbot_client.keys import BadSignature, Key, Keyring, OlderKey, line_text, parse_keys
+from tbot_client.state import State
+from tbot_client.wire import BadLine, Item, Page, hash_matches, parse_item
 
 EVENTS = ("open", "amend", "close", "resolution")
 
@@ -27,7 +31,9 @@ class Usage(ClientError):
 class Listener:
     """Follows the feed from a start and hands every wanted line on."""
 
-    def __init__(self, config: Config, events: frozenset[str], *, as_json: bool, forward_to: str) -> None:
+    def __init__(
+        self, config: Config, events: frozenset[str], *, as_json: bool, forward_to: str, keys: Mapping[str, Key]
+    ) -> None:
         for name in events - set(EVENTS):
             raise Usage(f"--events among {', '.join(EVENTS)}", repr(name), did_you_mean(name, EVENTS) or "correct it")
         if forward_to and urlsplit(forward_to).hostname not in LOOPBACK:
@@ -37,6 +43,7 @@ class Listener:
         self._as_json = as_json
         self._forward_to = forward_to
         self._history = History()
+        self._ring = Keyring(config.feed.publisher_keys, keys)
         self._feed = FeedClient(config)
         self._http = httpx.Client(trust_env=False, timeout=5.0)
 
@@ -63,16 +70,41 @@ class Listener:
                 cursor = page.after
 
     def _take(self, page: Page) -> None:
-        self._history.check_heads(page.logs)
+        """Hand on what is the publisher's own.
+
+        Raises:
+            HistoryChanged: something is not, or contradicts what came before.
+        """
+        if any(head.sig and head.sig[:16] not in self._ring for head in page.logs.values()):
+            for learned in self._ring.learn(parse_keys(self._feed.keys())):
+                say(f"publisher key {learned.key.key} of {learned.key.surface} ({learned.why})")
+        self._history.check_heads(page.logs, page.server_time)
         for raw in page.items:
             try:
                 item = parse_item(bytes(raw))
             except BadLine as error:
                 say(f"a line was left out: {error}")
                 continue
-            self._history.check_line(bytes(raw), item)
+            if not self._is_signed(bytes(raw), item):
+                continue
+            self._history.check_line(item)
             if name_of(item) in self._events:
                 self._hand_on(bytes(raw), item, item.signal_id in page.expired)
+
+    def _is_signed(self, raw: bytes, item: Item) -> bool:
+        where = f"{item.journal} line {item.seq}"
+        if not hash_matches(raw):
+            raise HistoryChanged(f"{where} to match its hash", "other bytes", TODO)
+        if not self._config.feed.require_signatures and item.sig[:16] not in self._ring:
+            return True
+        try:
+            self._ring.check(item.journal.partition("/")[0], line_text(item.h), item.sig, item.ts)
+        except OlderKey as error:
+            say(f"{where} was left out: {error}")
+            return False
+        except BadSignature as error:
+            raise HistoryChanged(f"{where} signed by the publisher", str(error), TODO) from error
+        return True
 
     def _hand_on(self, raw: bytes, item: Item, expired: bool) -> None:
         sys.stdout.write(raw.decode() + "\n" if self._as_json else arrow(item, expired) + "\n")
@@ -87,6 +119,11 @@ class Listener:
             say(f"  {answer.status_code} from {self._forward_to}")
         except httpx.HTTPError as error:
             say(f"  {type(error).__name__} from {self._forward_to}: not repeated")
+
+
+def remembered_keys(home: Home) -> Mapping[str, Key]:
+    """Return the publisher's keys that a run on this home has come to know."""
+    return State(read(home.journal)).keys
 
 
 def name_of(item: Item) -> str:

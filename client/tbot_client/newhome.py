@@ -5,6 +5,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from tbot_client.book import Book
+from tbot_client.clock import Clock
 from tbot_client.config import parse
 from tbot_client.errors import Misconfigured
 from tbot_client.home import Home
@@ -37,6 +39,13 @@ def make_way(home: Home, *, overwrite: bool) -> None:
     """
     if home.config.exists() and not overwrite:
         raise Misconfigured("no config file yet", str(home.config), "use --force to replace it")
+
+
+def begin_anew(home: Home, book: Book, clock: Clock) -> None:
+    """Forget the publisher's past and keys, and keep what was seen of them beside: it may prove something yet."""
+    if home.heads.exists():
+        home.heads.rename(home.heads.with_name(f"heads-before-{clock.now():%Y%m%dT%H%M%S}.jsonl"))
+    book.write({"kind": "trusted"})
 
 
 def write(home: Home, answers: Answers) -> Path:

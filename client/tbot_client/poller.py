@@ -13,7 +13,8 @@ from tbot_client.wire import Page
 class Poller:
     """Hands over one page at a time; asks for the next while that one is acted on.
 
-    It keeps no place of its own beyond this run: the journal's cursor moves only when the page's actions are done.
+    It keeps no place of its own beyond this run: the journal's cursor moves only when the page's actions are done. The
+    connection is its own, and closed with it.
     """
 
     def __init__(self, feed: FeedClient, wait_s: int, backoff: Backoff, say: Callable[[str], None]) -> None:
@@ -45,6 +46,12 @@ class Poller:
         return found
 
     def _run(self, cursor: str) -> None:
+        try:
+            self._follow(cursor)
+        finally:
+            self._feed.close()
+
+    def _follow(self, cursor: str) -> None:
         while not self._stop.is_set():
             try:
                 page = self._feed.page(cursor, self._wait_s)

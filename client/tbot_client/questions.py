@@ -13,6 +13,7 @@ import typer
 from tbot_client import allowed
 from tbot_client.allowed import Allowed
 from tbot_client.book import say
+from tbot_client.config import DEAD_MAN
 from tbot_client.errors import Misconfigured
 from tbot_client.newhome import Answers
 
@@ -25,10 +26,13 @@ _NEVER_ASKED = {
     "max_drift_bp": allowed.NUMBER,
     "max_age_s": allowed.NUMBER,
     "daily_loss": allowed.NUMBER,
+    "dead_man": allowed.one_of(*DEAD_MAN),
+    "dead_man_s": allowed.SILENCE,
     "clock": allowed.CLOCK,
     "wait_s": allowed.POLL_WAIT,
     "broker_s": allowed.BROKER_WAIT,
 }
+_LIMITS = ("max_drift_bp", "max_age_s", "daily_loss", "dead_man", "dead_man_s")
 _SIZES = {"fixed": allowed.ABOVE_ZERO, "fraction": allowed.ABOVE_ZERO, "risk": allowed.PART}
 
 
@@ -45,7 +49,7 @@ def answers(given: Mapping[str, Any]) -> Answers:
         "broker": _broker(given, asker, kind),
         "size": _size(given, asker),
         "filters": {"instruments": given["instrument"] or []},
-        "limits": {name: given[name] for name in ("max_drift_bp", "max_age_s", "daily_loss")},
+        "limits": {name: given[name] for name in _LIMITS},
         "clock": {"spec": given["clock"]},
         "poll": {"wait_s": given["wait_s"], "broker_s": given["broker_s"]},
     }
@@ -120,6 +124,8 @@ def _feed(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
         "token": asker.secret("TBOT_FEED_TOKEN", "token_file", "Feed token"),
         "token_file": _absolute(given["token_file"]),
         "surfaces": given["surface"] or [],
+        "publisher_keys": given["publisher_key"] or [],
+        "require_signatures": False if given["unsigned"] else None,
     }
 
 

@@ -9,13 +9,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+import msgspec
+
+from tbot_client import image, outcome
 from tbot_client.brokers.port import Levels
 from tbot_client.clock import parse_iso
 from tbot_client.journal import Record
+from tbot_client.keys import Key
 from tbot_client.reports import Report
 from tbot_client.trade import Phase, Trade
 
 KEPT_DISPUTES = 100
+KEPT_ABSENCES = 50
 
 
 class State:
@@ -35,12 +40,16 @@ class State:
         self.days: dict[str, dict[str, Decimal]] = {}
         self.days_over: set[str] = set()
         self.distrust = ""
+        self.keys: dict[str, Key] = {}
+        self.outcomes: dict[str, dict[str, Any]] = {}
+        self.absences: list[dict[str, Any]] = []
         for record in records:
             self.apply(record)
 
     def apply(self, record: Record) -> None:
         """Take one record in."""
         _HANDLERS[record["kind"]](self, record)
+        outcome.note(self.outcomes, record)
         if report := record.get("report"):
             self.reports += 1
             self.outbox[self.reports] = Report(self.reports, report["signal_id"], report["stage"], report["body"])
@@ -59,6 +68,37 @@ class State:
     def is_over(self, moment: datetime) -> bool:
         """Tell whether the day's loss limit was reached; a later profit does not loosen it."""
         return moment.date().isoformat() in self.days_over
+
+
+def _all(state: State, record: Record) -> None:
+    """Take in what was written as one, so that no crash could part it."""
+    for each in record["records"]:
+        state.apply({"at": record.get("at", "")} | each)
+
+
+def _image(state: State, record: Record) -> None:
+    image.restore(state, record["state"])
+
+
+def _key(state: State, record: Record) -> None:
+    key = msgspec.convert(record["key"], Key)
+    state.keys[key.key] = key
+
+
+def _absence(state: State, record: Record) -> None:
+    entry = {name: record[name] for name in ("since", "until", "why")}
+    state.absences = [*state.absences, entry][-KEPT_ABSENCES:]
+
+
+def _dead_man(state: State, record: Record) -> None:
+    trade = state.trades[record["signal_id"]]
+    trade.dead_man_done = record["policy"]
+    state.counts[f"dead_man:{record['policy']}"] += 1
+    if record["policy"] == "flatten":
+        trade.end_reason = trade.end_reason or "dead_man"
+    if levels := record.get("levels"):
+        tightened = levels_of(levels)
+        trade.stop, trade.target, trade.trailing = tightened.stop, tightened.target, tightened.trailing
 
 
 def _received(state: State, record: Record) -> None:
@@ -183,7 +223,7 @@ def _distrust(state: State, record: Record) -> None:
 
 
 def _trusted(state: State, record: Record) -> None:
-    state.distrust, state.cursor, state.hashes = "", "", {}
+    state.distrust, state.cursor, state.hashes, state.keys = "", "", {}, {}
 
 
 def _malformed(state: State, record: Record) -> None:
@@ -201,6 +241,11 @@ def levels_of(record: Record) -> Levels:
 
 
 _HANDLERS: dict[str, Callable[[State, Record], None]] = {
+    "all": _all,
+    "image": _image,
+    "key": _key,
+    "absence": _absence,
+    "dead_man": _dead_man,
     "received": _received,
     "adopted": _adopted,
     "skipped": _skipped,

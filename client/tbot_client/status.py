@@ -9,8 +9,11 @@ from filelock import FileLock, Timeout
 from tbot_client import errors
 from tbot_client.brokers.port import Levels
 from tbot_client.clock import Clock, parse_iso
+from tbot_client.config import Config
+from tbot_client.contact import WRONG_S
 from tbot_client.home import Home
 from tbot_client.journal import read
+from tbot_client.keys import Keyring
 from tbot_client.reports import plain
 from tbot_client.state import State
 from tbot_client.trade import Phase, Trade
@@ -18,7 +21,7 @@ from tbot_client.trade import Phase, Trade
 SILENT_S = 180.0
 
 
-def summary(home: Home, clock: Clock) -> dict[str, Any]:
+def summary(home: Home, clock: Clock, config: Config) -> dict[str, Any]:
     """Return the home's state as plain values."""
     state = State(read(home.journal))
     contact = _contact(home)
@@ -42,7 +45,31 @@ def summary(home: Home, clock: Clock) -> dict[str, Any]:
         "adopted": counts["adopted"],
         "protect_refused": counts["protect_refused"],
         "distrust": state.distrust,
+        "signatures": _signatures(state, config, contact),
+        "dead_man": _dead_man(state, config, contact),
+        "absence": state.absences[-1] if state.absences else None,
     }
+
+
+def _signatures(state: State, config: Config, contact: dict[str, Any] | None) -> dict[str, Any]:
+    ring = Keyring(config.feed.publisher_keys, state.keys)
+    keys = [
+        {"surface": key.surface, "key": key.key, "from": key.from_, "until": key.until}
+        for key in sorted(state.keys.values(), key=lambda key: (key.surface, key.from_))
+        if key.key in ring
+    ]
+    heads = (contact or {}).get("heads", {})
+    required = config.feed.require_signatures
+    return {"required": required, "pinned": list(config.feed.publisher_keys), "keys": keys, "verified_heads": heads}
+
+
+def _dead_man(state: State, config: Config, contact: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what happens in a silence, what happened in one, and how long this one has lasted by the file's time."""
+    done = [{"signal_id": t.signal_id, "did": t.dead_man_done} for t in state.trades.values() if t.dead_man_done]
+    counts = {name.removeprefix("dead_man:"): n for name, n in state.counts.items() if name.startswith("dead_man:")}
+    silent = None if contact is None else contact["age_s"]
+    limits = config.limits
+    return {"policy": limits.dead_man, "after_s": limits.dead_man_s, "silent_s": silent, "done": done, "counts": counts}
 
 
 def problems(found: dict[str, Any]) -> list[str]:
@@ -52,6 +79,8 @@ def problems(found: dict[str, Any]) -> list[str]:
         (found["stopped"], "the STOP file is present: no entries"),
         (found["distrust"], f"the publisher's history changed: {found['distrust']}"),
         (found["unknown_orders"], f"orders of unknown outcome: {len(found['unknown_orders'])}"),
+        (abs((found["contact"] or {}).get("offset_s", 0.0)) > WRONG_S, "this machine's clock is wrong"),
+        (found["dead_man"]["done"], "the dead-man policy acted on positions that are still held"),
         (found["disputed"], f"reports the feed did not accept: {len(found['disputed'])}"),
         (found["failed"].get("lost"), "positions that vanished at the broker"),
         ((found["contact"] or {}).get("age_s", 0.0) > SILENT_S, "no word from the feed for more than three minutes"),
@@ -70,6 +99,9 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [
         f"running   {'yes' if found['running'] else 'no'}    entries {found['entries']}",
         f"feed      {heard}, outbox {found['outbox']}",
+        f"clock     {_clock(contact)}",
+        f"signed    {_signed(found['signatures'])}",
+        f"dead man  {_silence(found['dead_man'])}",
         f"today     {_pairs(found['today']) or 'no closed trades'}",
         f"signals   {_pairs(found['counts'])}",
         f"skipped   {_pairs(found['skipped']) or 'none'}",
@@ -78,6 +110,24 @@ def as_text(found: dict[str, Any]) -> str:
         lines.append(f"failed    {_pairs(found['failed'])}")
     lines += [_position_line(position) for position in found["positions"]]
     return "\n".join(lines + [f"! {text}" for text in problems(found)])
+
+
+def _clock(contact: dict[str, Any] | None) -> str:
+    if contact is None or contact.get("bound_s") is None:
+        return "not compared with the feed's yet, or simulated"
+    return f"the feed's is {contact['offset_s']:+.2f} s from this machine's, ± {contact['bound_s']:.2f} s"
+
+
+def _signed(signatures: dict[str, Any]) -> str:
+    keys = ", ".join(f"{key['surface']}:{key['key']}" for key in signatures["keys"] if key["until"] is None)
+    heads = ", ".join(f"{log} {seq}" for log, seq in signatures["verified_heads"].items())
+    needed = "required" if signatures["required"] else "not required"
+    return f"{needed}, by {keys or 'no key known yet'}; heads {heads or 'none seen'}"
+
+
+def _silence(dead_man: dict[str, Any]) -> str:
+    did = f", did {_pairs(dead_man['counts'])}" if dead_man["counts"] else ""
+    return f"{dead_man['policy']} after {dead_man['after_s']:.0f} s without the feed{did}"
 
 
 def _position_line(position: dict[str, Any]) -> str:

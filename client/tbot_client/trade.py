@@ -39,6 +39,8 @@ class Trade:
     published_at: datetime
     expires_at: datetime
     expired: bool
+    dead_man: str = ""
+    dead_man_done: str = ""
     phase: Phase = Phase.PENDING
     units: Decimal = Decimal(0)
     trade_id: str = ""

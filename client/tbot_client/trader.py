@@ -13,6 +13,7 @@ from tbot_client.config import Config
 from tbot_client.decide import Situation, priced, refusal
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
 from tbot_client.home import Home
+from tbot_client.journal import is_full
 from tbot_client.outbox import Outbox
 from tbot_client.trade import Phase, Trade
 
@@ -47,10 +48,17 @@ class Trader:
 
     def work(self) -> None:
         """Take one step with every trade that is not waiting."""
-        for signal_id, trade in list(self._book.state.trades.items()):
-            if self._clock.monotonic() >= self._pause_until.get(signal_id, 0.0):
-                self._step(trade)
+        self._work(list(self._book.state.trades.values()))
         self._forget()
+
+    def tend(self) -> None:
+        """Take one step with what is held, and begin nothing: for as long as the feed was not heard yet."""
+        self._work([trade for trade in self._book.state.trades.values() if trade.phase is Phase.OPEN])
+
+    def _work(self, trades: list[Trade]) -> None:
+        for trade in trades:
+            if self._clock.monotonic() >= self._pause_until.get(trade.signal_id, 0.0):
+                self._step(trade)
 
     def _forget(self) -> None:
         """Drop what is remembered of trades that ended."""
@@ -64,6 +72,12 @@ class Trader:
         except (Retry, Ask, Refused, Unreachable) as error:
             say(f"{trade.signal_id} {trade.market}: {error}")
             self._back_off(trade, getattr(error, "after_s", None))
+        except OSError as error:
+            # Without room for a line in the journal nothing is entered, but the next trade may have to be closed.
+            if not is_full(error):
+                raise
+            say(f"! {trade.signal_id} {trade.market}: the journal can't be written ({error}); trying again")
+            self._back_off(trade)
 
     def _back_off(self, trade: Trade, named_s: float | None = None) -> None:
         """Wait longer each time: a market may be closed for a weekend."""
@@ -92,6 +106,9 @@ class Trader:
         reason = refusal(trade, self._config, self._situation(trade))
         if reason:
             return reason, Decimal(0)
+        self._booking.day_loss.note_marked(self._clock.now())
+        if self._book.state.is_over(self._clock.now()):
+            return "daily_loss", Decimal(0)
         instrument = self._broker.instrument(trade.market)
         quote = None if instrument is None else self._broker.quote(trade.market, trade.reference)
         is_fixed = self._config.size.rule == "fixed"

@@ -15,20 +15,26 @@ from tbot_client.errors import Retry
 
 SIGNAL_ID = re.compile(r"sig_[0-9A-HJKMNP-TV-Z]{26}")
 # What may follow the hashed bytes: the hash and one signature. Anything else there would be covered by nothing.
-_TAIL = re.compile(rb',"h":"([0-9a-f]{64})"(?:,"sig":"[A-Za-z0-9+/=_-]{1,256}")?\}\Z')
+_TAIL = re.compile(rb',"h":"([0-9a-f]{64})"(?:,"sig":"[0-9a-f]{16}:[A-Za-z0-9+/]{86}==")?\}\Z')
 LONGEST_TEXT = 200
-_TAIL_ROOM = 64 + 8 + 256 + 16
+_TAIL_ROOM = 64 + 8 + 105 + 16
+# Fixed in width, so that times compare as text.
+_TS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The last committed line of a log."""
+    """The last committed line of a log; ``sig`` is null while the log is empty or nobody signs it."""
 
     seq: int
     h: str
+    sig: str | None = None
 
 
 class Page(msgspec.Struct, frozen=True):
-    """One answer of the feed or of its snapshot; the snapshot's ``cursor`` is a page's ``next_cursor``."""
+    """One answer of the feed or of its snapshot; the snapshot's ``cursor`` is a page's ``next_cursor``.
+
+    ``asked_s`` and ``got_s`` are not the feed's: when it was asked and answered, by `clock.ticks`.
+    """
 
     items: list[msgspec.Raw]
     server_time: datetime
@@ -38,6 +44,8 @@ class Page(msgspec.Struct, frozen=True):
     has_more: bool = False
     logs: dict[str, Head] = {}
     poll_after_ms: int = 0
+    asked_s: float = 0.0
+    got_s: float = 0.0
 
     @property
     def after(self) -> str:
@@ -52,6 +60,8 @@ class Item(msgspec.Struct, frozen=True):
     kind: str
     h: str
     signal_id: str
+    ts: str = ""
+    sig: str = ""
     log: str = ""
     prev: str = ""
     action: str = ""
@@ -69,6 +79,7 @@ class Item(msgspec.Struct, frozen=True):
     published_at: datetime | None = None
     expires_at: datetime | None = None
     reason: str = ""
+    dead_man: str = ""
     provisional: bool = False
 
     @property
@@ -139,6 +150,8 @@ def parse_item(raw: bytes) -> Item:
 
 def _problem(item: Item) -> str:
     # Texts end up in terminals and reports.
+    if item.ts and not _TS.fullmatch(item.ts):
+        return "a ts that is not UTC with microseconds"
     if not all(getattr(item, name).isprintable() and len(getattr(item, name)) <= LONGEST_TEXT for name in _TEXTS):
         return "a text that is too long or can't be printed"
     numbers = (getattr(item, name) for name in _NUMBERS)

@@ -1,6 +1,9 @@
 """Fixtures: a fake feed, a fake broker, and a client wired to both."""
 
+import contextlib
 import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,6 +81,40 @@ class Client:
         finally:
             self.state = book.state
             book.close()
+
+    @contextlib.contextmanager
+    def running(self):
+        """Run like `run` in a thread of its own until the block ends; ``loop`` is at hand meanwhile."""
+        book = Book(self.home.journal, self.clock)
+        self.loop = Loop(self.config, self.home, self.clock, book, self.broker, is_dry=False)
+        self.loop._listen_to_signals = lambda: None
+        self.state, self.failed = book.state, []
+
+        def work():
+            try:
+                self.loop.run(once=False, for_s=None)
+            except BaseException as error:  # noqa: BLE001 - the test that waits must hear of anything
+                self.failed.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        try:
+            yield self
+        finally:
+            self.loop._is_stopping = True
+            thread.join(20)
+            book.close()
+            for each in [t for t in threading.enumerate() if t.name == "poller"]:
+                each.join(20)
+        assert self.failed == []
+
+    def until(self, holds, seconds=20):
+        """Wait until something holds."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            assert time.monotonic() < deadline, "it never came to hold"
+            assert self.failed == []
+            time.sleep(0.01)
 
     def skipped(self):
         return {name: n for name, n in self.state.counts.items() if name.startswith("skipped:")}

@@ -85,11 +85,13 @@ def test_a_field_smuggled_in_behind_the_hash_is_found():
     line = b'{"seq":1,"prev":"' + b"0" * 64 + b'"'
     from hashlib import sha256
 
+    sig = b"0" * 16 + b":" + b"A" * 86 + b"=="
     whole = line + b',"h":"' + sha256(line).hexdigest().encode() + b'"'
     assert hash_matches(whole + b"}")
-    assert hash_matches(whole + b',"sig":"c2ln"}')
+    assert hash_matches(whole + b',"sig":"' + sig + b'"}')
+    assert not hash_matches(whole + b',"sig":"c2ln"}')
     assert not hash_matches(whole + b',"quantity":"9000"}')
-    assert not hash_matches(whole + b',"sig":"c2ln","quantity":"9000"}')
+    assert not hash_matches(whole + b',"sig":"' + sig + b'","quantity":"9000"}')
 
 
 def test_a_line_that_does_not_follow_the_one_before_it_is_found(client, feed, broker):
@@ -139,7 +141,7 @@ def test_a_report_the_feed_could_not_take_is_repeated_as_the_same_bytes(client, 
 
 def test_a_contradicted_report_is_kept_as_disputed_and_the_next_one_is_sent(client, feed, broker):
     signal = feed.open()
-    feed.answer_once("/ack", 409, b'{"existing_sha256":"x"}')
+    feed.answer_once("/ack", 409, b'{"code":"conflict","existing_sha256":"x"}')
     assert client.run_once() == 3
     assert feed.stages(signal) == ["executed"]
     assert client.state.disputed[0]["status"] == 409
@@ -147,7 +149,7 @@ def test_a_contradicted_report_is_kept_as_disputed_and_the_next_one_is_sent(clie
 
 def test_a_report_about_something_unknown_is_dropped_with_a_note(client, feed, broker):
     feed.open()
-    feed.answer_once("/ack", 404)
+    feed.answer_once("/ack", 404, b'{"code":"unknown"}')
     client.run_once()
     assert client.state.counts["dropped"] == 1
     assert client.state.outbox == {}

@@ -155,7 +155,8 @@ def test_the_loss_of_yesterday_does_not_stop_today(client, feed, broker):
 
 def test_a_feed_that_answers_too_late_to_execute_has_the_last_word(client, feed, broker):
     signal = feed.open()
-    feed.answer_once("/ack", 200, b'{"late":true,"do_not_execute":true}')
+    body = f'{{"signal_id":"{signal}","stage":"ack","late":true,"do_not_execute":true}}'
+    feed.answer_once("/ack", 200, body.encode())
     client.run_once()
     assert broker.orders == []
     assert client.state.counts["failed:expired"] == 1

@@ -17,6 +17,7 @@ from domain.surface_settings import SurfaceSettings, require_armed
 from domain.vocabulary import Mode, Surface
 from journal import process_log
 from journal.beat import Heartbeat
+from journal.keys import Signer
 from resolver.books import ResolverBooks
 from resolver.loop import Loop
 from risk.limits import Limits
@@ -34,7 +35,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     """Resolve until ``stop`` is set.
 
     Raises:
-        Misconfigured: the settings are wrong.
+        Misconfigured: the settings are wrong, or the key to sign with is missing.
         Halt: a journal can't be trusted or written any more.
     """
     settings.refuse_strays(environ, PREFIXES, source=SOURCE)
@@ -45,8 +46,9 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     _require_armed(house, surface, oanda)
     clock = parse_clock(house.clock)
     process_log.configure(PROGRAM, clock)
+    signer = Signer.load(house.keys, Surface.FX, clock.now())
     fold = SurfaceFold(limits.bankroll, limits.currency, surface.mode)
-    with ResolverBooks(house, Surface.FX, surface.mode, clock, fold) as books:
+    with ResolverBooks(house, Surface.FX, surface.mode, clock, fold, signer) as books:
         data, executor = connect_oanda(surface.mode, oanda, clock, balance=limits.bankroll, currency=limits.currency)
         Loop(
             books=books,

@@ -11,6 +11,7 @@ from domain.surface_settings import require_armed
 from domain.vocabulary import Mode, Surface
 from journal import process_log
 from journal.beat import Heartbeat
+from journal.keys import Signer
 from market.recorder import Recorder
 from surfaces.books import Books
 from surfaces.loop import Loop
@@ -26,7 +27,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     """Trade until ``stop`` is set.
 
     Raises:
-        Misconfigured: the settings are wrong, or live trading is not armed.
+        Misconfigured: the settings are wrong, the key to sign with is missing, or live trading is not armed.
         Halt: a journal can't be trusted or written any more.
     """
     config = load(environ)
@@ -34,8 +35,9 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     clock = parse_clock(config.house.clock)
     process_log.configure(PROGRAM, clock)
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.surface.mode)
+    signer = Signer.load(config.house.keys, Surface.FX, clock.now())
     files = config.house.stop_files(Surface.FX)
-    with Books(config.house, Surface.FX, config.surface.mode, clock, fold) as books:
+    with Books(config.house, Surface.FX, config.surface.mode, clock, fold, signer) as books:
         data, executor = connect_oanda(
             config.surface.mode,
             config.oanda,

@@ -21,8 +21,24 @@ def tally_of(records):
     return tally
 
 
-def callback(stage, *, rev=0, **fields):
-    return {"kind": "callback", "stage": stage, "rev": rev, "decision": None, "reason": "", **fields}
+def callback(stage, *, rev=0, who="a", about="1", **fields):
+    common = {"kind": "callback", "subscriber": who, "signal_id": about, "stage": stage, "rev": rev}
+    return {**common, "decision": None, "reason": "", **fields}
+
+
+def fill(fill_id="f", quantity="10", **fields):
+    return callback("executed", fill_id=fill_id, quantity=quantity, **fields)
+
+
+def end(realised, currency="USD", quantity="10", **fields):
+    return callback("resolved", realised=realised, currency=currency, quantity=quantity, **fields)
+
+
+def told(*records):
+    tally = SubscriberTally()
+    for record in records:
+        tally.apply(record)
+    return tally
 
 
 @given(
@@ -36,8 +52,15 @@ def callback(stage, *, rev=0, **fields):
 )
 def test_real_and_synthetic_profit_and_two_currencies_never_mix(outcomes):
     records = [
-        {"kind": "resolution", "resolution_source": source, "currency": unit, "realised": str(amount), "late": False}
-        for source, unit, amount in outcomes
+        {
+            "kind": "resolution",
+            "signal_id": f"sig_{number}",
+            "resolution_source": source,
+            "currency": unit,
+            "realised": str(amount),
+            "late": False,
+        }
+        for number, (source, unit, amount) in enumerate(outcomes)
     ]
 
     tally = tally_of(records)
@@ -93,21 +116,56 @@ def test_a_source_nobody_knows_is_an_error_instead_of_real_money():
         is_synthetic("hearsay")
 
 
-def test_subscribers_reports_add_up_and_a_revision_is_not_counted_again():
-    tally = SubscriberTally()
-
-    for record in (
+def test_subscribers_reports_add_up():
+    tally = told(
         callback("ack", decision="accept"),
-        callback("ack", decision="skip", reason="too late"),
-        callback("ack", decision="skip", reason="too late"),
-        callback("executed"),
-        callback("resolved", currency="USD", realised="5.5"),
-        callback("resolved", currency="EUR", realised="-1"),
-        callback("resolved", currency="USD", realised="100", rev=1),
+        callback("ack", decision="skip", reason="too late", about="2"),
+        callback("ack", decision="skip", reason="too late", who="b"),
+        fill(),
+        end("5.5"),
+        fill(about="3"),
+        end("-1", "EUR", about="3"),
         {"kind": "callback_conflict"},
-    ):
-        tally.apply(record)
+    )
 
     assert (tally.acked, tally.accepted, tally.skipped) == (3, 1, Counter({"too late": 2}))
-    assert (tally.executed, tally.resolved) == (1, 2)
+    assert (tally.executed, tally.resolved) == (2, 2)
     assert tally.realised == {"USD": D("5.5"), "EUR": D(-1)}
+
+
+def test_the_fills_of_a_signal_are_one_execution():
+    tally = told(fill("a", "4"), fill("b", "6"), fill("b", "5", rev=1), fill("a", "4", who="b"))
+
+    assert tally.executed == 2
+
+
+def test_a_correction_takes_the_place_of_what_it_corrects():
+    tally = told(
+        callback("ack", decision="accept"),
+        callback("ack", decision="skip", reason="no margin", rev=1),
+        callback("ack", decision="skip", reason="too late", rev=2),
+        fill(about="2"),
+        end("5", about="2"),
+        end("-3", about="2", rev=1),
+    )
+
+    assert (tally.acked, tally.accepted, tally.skipped) == (1, 0, Counter({"too late": 1}))
+    assert (tally.resolved, tally.realised) == (1, {"USD": D(-3)})
+
+
+def test_a_resolution_counts_once_its_fills_are_known():
+    waiting = told(end("5"), fill("a", "4"))
+    whole = told(end("5"), fill("a", "4"), fill("b", "6"))
+
+    assert (waiting.resolved, waiting.realised) == (0, {})
+    assert (whole.resolved, whole.realised) == (1, {"USD": D(5)})
+
+
+def test_a_final_resolution_takes_the_place_of_the_provisional_one(story):
+    story.resolve(1, "5", late=True, provisional=True)
+    story.resolve(1, "-2")
+
+    tally = tally_of(story.records)
+
+    assert (tally.resolved, tally.wins, tally.late) == (1, 0, 0)
+    assert tally.real("USD") == D(-2)

@@ -13,6 +13,8 @@ import pytest
 
 from domain.clock import FakeClock
 from journal import Journal
+from journal.key_files import create_key
+from journal.keys import Signer
 
 AUDIT = Path(sys.executable).parent / "audit"
 SIGNAL = "sig_01J0000000000000000000000A"
@@ -80,6 +82,21 @@ class Writer:
 @pytest.fixture
 def written(tbot_home: Path) -> Path:
     Writer(tbot_home).trade()
+    return tbot_home
+
+
+@pytest.fixture
+def signed(tbot_home: Path) -> Path:
+    """A home with a key of fx and five signed signals."""
+    clock = FakeClock(datetime(2026, 11, 1, 9, 0, tzinfo=UTC))
+    create_key(tbot_home / "keys", "fx", clock.now())
+    signer = Signer.load(tbot_home / "keys", "fx", clock.now())
+    with Journal.open(
+        tbot_home / "logs/fx/signals", clock=clock, durable=False, signer=signer, sign_lines=True
+    ) as journal:
+        for number in range(5):
+            clock.advance(1)
+            journal.append("signal", surface="fx", mode="paper", fields={"n": number})
     return tbot_home
 
 
@@ -286,3 +303,106 @@ def test_output_may_be_cut_short_by_a_pager(written: Path) -> None:
     done = subprocess.run(["bash", "-c", line], capture_output=True, text=True, timeout=30)
 
     assert done.stderr == ""
+
+
+def test_verify_shows_head_checkpoints_and_signatures(signed: Path) -> None:
+    done = audit(signed, "verify")
+    facts = json.loads(audit(signed, "verify", "--json").stdout)["fx/signals"]
+    few = json.loads(audit(signed, "verify", "--signatures", "newest", "--json").stdout)["fx/signals"]
+
+    assert done.returncode == 0
+    assert f"head 6 {facts['head']['h'][:12]}, 1 checkpoints, 7 signatures" in done.stdout
+    assert (facts["records"], facts["checkpoints"], facts["signatures"], facts["unchecked_signatures"]) == (6, 1, 7, 0)
+    assert (few["signatures"], few["unchecked_signatures"]) == (2, 5)
+
+
+def test_verify_names_a_line_that_the_key_did_not_sign(signed: Path) -> None:
+    segment = signed / "logs/fx/signals/000001.jsonl"
+    lines = segment.read_bytes().splitlines(keepends=True)
+    signature = lines[2][-115:]
+    segment.write_bytes(lines[0] + lines[1][:-115] + signature + b"".join(lines[2:]))
+    done = audit(signed, "verify")
+
+    assert done.returncode == 3
+    assert "seq 2: the signature does not match key" in done.stdout
+
+
+def test_a_journal_under_the_name_of_another_does_not_verify(written: Path) -> None:
+    (written / "logs/st").mkdir()
+    (written / "logs/fx/signals").rename(written / "logs/st/signals")
+
+    assert "a record of log 'fx/signals', not 'st/signals'" in audit(written, "verify").stdout
+
+
+def test_a_record_is_proven_and_the_proof_checked(signed: Path) -> None:
+    proof = signed / "proof.json"
+    made = audit(signed, "prove", "fx/signals", "--seq", "3", "--out", str(proof))
+    held = audit(signed, "prove", "--check", str(proof))
+    facts = json.loads(audit(signed, "prove", "--check", str(proof), "--json").stdout)
+    proof.write_text(proof.read_text().replace("paper", "PAPER"))
+    broken = audit(signed, "prove", "--check", str(proof), "--keys", str(signed / "keys/public.json"))
+
+    assert (made.returncode, made.stdout) == (0, "")
+    assert (held.returncode, held.stdout.partition(":")[0]) == (0, "holds")
+    assert (facts["ok"], facts["seq"], facts["checkpoint"]) == (True, 3, 6)
+    assert (broken.returncode, broken.stdout.partition(":")[0]) == (3, "DOES NOT HOLD")
+
+
+def test_a_proof_needs_a_record_and_a_key(signed: Path) -> None:
+    unknown = audit(signed, "prove", "fx/signal", "--seq", "3")
+    beyond = audit(signed, "prove", "fx/signals", "--seq", "77")
+    neither = audit(signed, "prove")
+    (signed / "proof.json").write_text(audit(signed, "prove", "fx/signals", "--seq", "3").stdout)
+    keyless = audit(signed, "prove", "--check", str(signed / "proof.json"), "--keys", str(signed / "none.json"))
+
+    assert [done.returncode for done in (unknown, beyond, neither, keyless)] == [2, 2, 2, 2]
+    assert "did you mean 'fx/signals'?" in unknown.stderr
+    assert "give one from 1 to 6" in beyond.stderr
+
+
+def test_a_strangers_proof_cannot_steer_the_terminal(signed: Path) -> None:
+    found = json.loads(audit(signed, "prove", "fx/signals", "--seq", "3").stdout)
+    (signed / "proof.json").write_text(json.dumps(found | {"log": "\x1b[2J", "line": found["line"] + "\x9b"}))
+    done = audit(signed, "prove", "--check", str(signed / "proof.json"))
+
+    assert done.returncode == 3
+    assert not {"\x1b", "\x9b"} & set(done.stdout + done.stderr)
+
+
+def test_repair_says_first_and_does_then(written: Path) -> None:
+    segment = written / "logs/fx/orders/000001.jsonl"
+    whole = segment.read_bytes()
+    segment.write_bytes(whole + b'{"ts":"20')
+    dry = audit(written, "repair", "fx/orders", "--dry-run")
+    after_dry = segment.read_bytes()
+    done = audit(written, "repair", "fx/orders")
+    facts = json.loads(audit(written, "repair", "fx/orders", "--json").stdout)
+
+    assert (dry.returncode, after_dry) == (0, whole + b'{"ts":"20')
+    assert f"would move to torn/ 9 bytes of 000001.jsonl from byte {len(whole)} on" in dry.stdout
+    assert (done.returncode, segment.read_bytes()) == (0, whole)
+    assert "moved to torn/ 9 bytes" in done.stdout
+    assert (facts["moves"], facts["dry_run"]) == ([], False)
+
+
+def test_repair_refuses_damage_among_committed_records(written: Path) -> None:
+    segment = written / "logs/fx/orders/000001.jsonl"
+    segment.write_bytes(segment.read_bytes().replace(b'"filled"', b'"filler"'))
+    done = audit(written, "repair", "fx/orders")
+
+    assert done.returncode == 70
+    assert "segment 1, offset" in done.stderr
+    assert "seq 3; open it for reading only" in done.stderr
+    assert "from a copy" in done.stderr
+
+
+@pytest.mark.proves("J12")
+def test_a_report_warns_of_times_that_are_not_their_own(written: Path) -> None:
+    writer = Writer(written)
+    writer.clock.advance(-3600)
+    writer.add("fx/decisions", "decision", "dec_late", **decision(admitted=False))
+    done = audit(written, "report")
+    facts = json.loads(audit(written, "report", "--json").stdout)["fx"]["clock_stepped_back"]
+
+    assert "fx: 1 records were written while the clock was up to 36" in done.stderr
+    assert facts["records"] == 1

@@ -123,7 +123,7 @@ def test_a_token_is_shown_once_and_only_its_hash_is_kept(tbot_home: Path) -> Non
     files = [path for path in tbot_home.rglob("*") if path.is_file()]
 
     assert added.stderr == ""
-    assert shown.keys() == {"id", "token", "label"}
+    assert shown.keys() == {"id", "token", "label", "publisher_keys"}
     assert shown["token"] not in listed.stdout + plain.stdout
     assert [path for path in files if shown["token"] in path.read_text()] == []
     (kept,) = stored(tbot_home)
@@ -272,3 +272,40 @@ def test_a_damaged_list_of_subscribers_is_70_and_stays_as_it_is(tbot_home: Path)
     assert done.returncode == 70
     assert "backup" in done.stderr
     assert path.read_text() == "{"
+
+
+def test_a_new_subscriber_is_given_the_key_to_pin(tbot_home: Path) -> None:
+    made = json.loads(run("tbot", "keys", "create", "fx", "--json", home=tbot_home).stdout)
+    added = run("tbot", "subscribers", "add", "x", home=tbot_home)
+    as_json = json.loads(run("tbot", "subscribers", "add", "y", "--json", home=tbot_home).stdout)
+
+    pin = f"fx:{made['key']}"
+    assert f'publisher_keys = ["{pin}"]\n' in added.stderr
+    assert len(added.stdout.split()) == 1
+    assert as_json["publisher_keys"] == [pin]
+
+
+def test_a_token_is_not_made_when_the_keys_cannot_be_read(tbot_home: Path) -> None:
+    (tbot_home / "keys").mkdir(mode=0o700)
+    (tbot_home / "keys" / "public.json").write_text("[")
+
+    done = run("tbot", "subscribers", "add", "x", home=tbot_home)
+
+    assert done.returncode == 70
+    assert not (tbot_home / "state" / "subscribers.json").exists()
+
+
+def test_a_second_token_takes_over_from_the_first(tbot_home: Path) -> None:
+    first = json.loads(run("tbot", "subscribers", "add", "x", "--json", home=tbot_home).stdout)
+    done = run("tbot", "subscribers", "rotate", first["id"], "--overlap", "2h", home=tbot_home)
+    again = run("tbot", "subscribers", "rotate", first["id"], home=tbot_home)
+    rows = json.loads(run("tbot", "subscribers", "list", "--json", home=tbot_home).stdout)
+
+    token = done.stdout.strip()
+    assert tokens.parse(token) == rows[1]["id"]
+    assert f"{first['id']} ends in 2h" in done.stderr
+    assert [row["subscriber"] for row in rows] == [first["id"]] * 2
+    assert [row["state"] for row in rows] == ["valid", "valid"]
+    assert (rows[0]["expires_at"] is None, rows[1]["expires_at"], rows[1]["last_used_at"]) == (False, None, None)
+    assert again.returncode == 2
+    assert "two" in again.stderr

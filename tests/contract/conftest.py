@@ -25,6 +25,8 @@ from domain.vocabulary import ExitReason, Mode, ResolutionSource, Side, Surface
 from feed.token_store import TokenStore
 from feed.tokens import Scope
 from journal import Journal
+from journal.key_files import create_key, rotate_key
+from journal.keys import Signer
 
 ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef" * 2
@@ -40,13 +42,31 @@ def until(what: str, holds: Callable[[], object], seconds: float = 30.0) -> None
 
 
 class Publisher:
-    """Writes the two logs that a surface and its resolver write."""
+    """Writes the two logs that a surface and its resolver write, signed with the key in ``keys`` beside the logs."""
 
     def __init__(self, logs: Path, clock: Clock, new: Callable[[str, datetime], str] = new_id) -> None:
         self.clock = clock
         self._new = new
-        self.signals = Journal.open(logs / "fx" / "signals", clock=clock, durable=False)
-        self.resolutions = Journal.open(logs / "fx" / "resolutions", clock=clock, durable=False)
+        self._logs = logs
+        self.keys = logs.parent / "keys"
+        if not self.keys.exists():
+            create_key(self.keys, "fx", clock.now())
+        self.begin()
+
+    def begin(self) -> None:
+        """Open both logs with the key in force now."""
+        signer = Signer.load(self.keys, "fx", self.clock.now())
+        self.signals, self.resolutions = (
+            Journal.open(self._logs / "fx" / stream, clock=self.clock, durable=False, signer=signer, sign_lines=True)
+            for stream in ("signals", "resolutions")
+        )
+
+    def rotate(self) -> str:
+        """Put a new key in force, as `tbot keys rotate` does while the surface rests; return its id."""
+        self.shut()
+        entry = rotate_key(self.keys, "fx", self.clock.now())
+        self.begin()
+        return entry.key
 
     def open(self, **changes: Any) -> str:
         now = self.clock.now()

@@ -17,7 +17,8 @@ import pytest
 
 from domain.clock import FakeClock
 from feed.lines import PUBLIC
-from tbot_client.wire import hash_matches, parse_item, parse_page
+from tbot_client.keys import BadSignature, Keyring, line_text, parse_keys
+from tbot_client.wire import BadLine, hash_matches, parse_item, parse_page
 
 pytestmark = pytest.mark.contract
 
@@ -25,7 +26,10 @@ GOLDEN = Path(__file__).parent / "golden"
 NAMES = ("open", "amend", "close", "resolution")
 START = datetime(2026, 3, 2, 9, 0, 0, 123_456, tzinfo=UTC)
 # What depends on the machine and the moment; `prev` and `h` follow from it.
-OF_THE_MACHINE = {"boot", "pid", "prev", "h"}
+OF_THE_MACHINE = {"boot", "pid", "prev", "h", "sig"}
+# Who signed the golden lines; the private half is gone.
+KEYS = b"""{"keys":[{"key":"95c98baeb1e31ca1","surface":"fx","public":"iD00UblPkZy7b8EHtoEFjdwwv0vJBmA7vA3Haea7om4=",
+"from":"2026-03-02T09:00:00.123456Z","until":null,"by":null,"endorsement":null}]}"""
 # field -> what it must be, on every line that has it
 FORMS: Mapping[str, Callable[[Any], bool]] = {
     "ts": lambda v: len(v) == 27 and v.endswith("Z") and bool(datetime.fromisoformat(v)),
@@ -35,6 +39,7 @@ FORMS: Mapping[str, Callable[[Any], bool]] = {
     "pid": lambda v: type(v) is int,
     "prev": lambda v: len(v) == 64 and int(v, 16) >= 0,
     "h": lambda v: len(v) == 64 and int(v, 16) >= 0,
+    "sig": lambda v: len(v) == 105 and v[16] == ":" and int(v[:16], 16) >= 0,
 }
 
 
@@ -91,7 +96,7 @@ def test_fields_keep_their_places_and_ts_comes_first(name: str, lines: dict[str,
 
     assert before[0] == now[0] == "ts"
     assert [field for field in now if field in before] == before
-    assert now[-2:] == ["prev", "h"]
+    assert now[-3:] == ["prev", "h", "sig"]
 
 
 @pytest.mark.parametrize("source", ["golden", "new"])
@@ -121,6 +126,16 @@ def test_the_client_reads_each_golden_line(name: str) -> None:
     assert item.signal_id == json.loads(golden("open"))["signal_id"]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_the_client_knows_each_golden_line_by_its_signature(name: str) -> None:
+    item, ring = parse_item(golden(name)), Keyring(["fx:95c98baeb1e31ca1"])
+    ring.learn(parse_keys(KEYS))
+
+    ring.check("fx", line_text(item.h), item.sig, item.ts)
+    with pytest.raises(BadSignature, match="does not match"):
+        ring.check("fx", line_text("0" * 64), item.sig, item.ts)
+
+
 def test_the_client_understands_the_numbers_of_an_open_and_of_new_levels() -> None:
     opened, amended, closed = (parse_item(golden(name)) for name in ("open", "amend", "close"))
 
@@ -137,10 +152,21 @@ def test_the_client_understands_the_numbers_of_an_open_and_of_new_levels() -> No
 @pytest.mark.parametrize("name", NAMES)
 def test_a_single_changed_byte_of_a_golden_line_is_noticed(name: str) -> None:
     raw = golden(name)
+    ring = Keyring(["fx:95c98baeb1e31ca1"])
+    ring.learn(parse_keys(KEYS))
 
-    for place in range(0, len(raw) - 80, 37):
+    for place in range(0, len(raw), 7):
         changed = raw[:place] + bytes([raw[place] ^ 1]) + raw[place + 1 :]
-        assert not hash_matches(changed)
+        assert not is_genuine(changed, ring)
+
+
+def is_genuine(raw: bytes, ring: Keyring) -> bool:
+    try:
+        item = parse_item(raw)
+        ring.check("fx", line_text(item.h), item.sig, item.ts)
+    except (BadLine, BadSignature):
+        return False
+    return hash_matches(raw)
 
 
 def test_the_client_ignores_keys_it_does_not_know() -> None:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain import settings
+from domain import known_secrets, settings
 from domain.errors import Misconfigured
 from domain.settings import Secret
 from domain.vocabulary import Surface
@@ -221,3 +221,11 @@ def test_every_key_is_listed_with_its_default_as_text():
         "X_AMOUNTS": "",
     }
     assert len(listed) == len(dataclasses.fields(Everything))
+
+
+def test_a_secret_is_remembered_unless_it_is_too_short_to_be_one():
+    Secret("sesame-7f3a9c")
+    Secret("short")
+
+    assert "sesame-7f3a9c" in known_secrets.values
+    assert "short" not in known_secrets.values

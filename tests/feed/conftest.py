@@ -168,7 +168,7 @@ class Stage:
     def config(self, **changes: Any) -> FeedConfig:
         values = {
             "cursor_secret": Secret("0123456789abcdef" * 2), "port": 0, "rate_per_min": 1e6, "burst": 100_000,
-            "parked_per_token": 1000, "surfaces": (Surface.FX, Surface.ST), **changes,
+            "parked_per_token": 1000, "wrong_tokens": 100_000, "surfaces": (Surface.FX, Surface.ST), **changes,
         }  # fmt: skip
         return FeedConfig(**values)
 
@@ -184,8 +184,15 @@ class Stage:
             one.call(one.service.guard.refresh)
         return token
 
-    def feed(self, open_journal: Callable[[], Journal] | None = None, **changes: Any) -> RunningFeed:
-        service = Service(self.config(**changes), self.house, self.clock, open_journal=open_journal)
+    def feed(
+        self,
+        open_journal: Callable[[], Journal] | None = None,
+        open_access: Callable[[], Journal] | None = None,
+        **changes: Any,
+    ) -> RunningFeed:
+        service = Service(
+            self.config(**changes), self.house, self.clock, open_journal=open_journal, open_access=open_access
+        )
         running = RunningFeed(service).start()
         self.running.append(running)
         return running

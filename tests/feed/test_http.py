@@ -1,5 +1,6 @@
 """The boundary: what strangers may send, and what they get for anything else."""
 
+import gzip
 import json
 import socket
 import time
@@ -148,6 +149,11 @@ def ack(rest: bytes) -> bytes:
         ack(b'"decision":"maybe"'), ack(b'"decision":"skip"'), ack(b'"decision":"skip","reason":" "'),
         ack(b'"decision":"accept","x":1'), ack(b'"decision":"accept","rev":-1'), ack(b'"decision":"accept","rev":"0"'),
         ack(b'"decision":"accept","rev":true'), ack(b'"decision":"accept","reason":"\\ud800"'),
+        b"\xef\xbb\xbf" + ack(b'"decision":"accept"'), ack(b'"decision":"accept"').decode().encode("utf-16"),
+        ack(b'"decision":"skip","decision":"accept"'), ack(b'"decision":"accept","at":"2026-03-02T09:00:00Z"'),
+        ack(b'"decision":"accept","rev":NaN'), ack(b'"decision":"accept","rev":-Infinity'),
+        ack(b'"decision":"accept","rev":1e999'), ack(b'"decision":"accept","rev":0.' + b"0" * 15_000),
+        ack(b'"decision":"accept","x":' + b"[" * 33 + b"]" * 33), b'"' + b"\\" * 16_000,
         ack(b'"decision":"accept","reason":"\\u0000"'), ack(b'"decision":"accept","reason":"' + b"x" * 201 + b'"'),
     ],
 )  # fmt: skip
@@ -185,6 +191,41 @@ def test_a_body_that_is_not_json_is_415_and_one_too_large_413(desk: Any) -> None
     ).is_success
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"content-type": "application/json", "content-encoding": "gzip"}, 415),
+        ({"content-type": "application/json", "content-encoding": "br"}, 415),
+        ({"content-type": "application/json; charset=latin-1"}, 415),
+        ({"content-type": "application/jsonp"}, 415),
+        ({"content-type": "application/json, application/json"}, 415),
+        ({"content-type": ""}, 415),
+        ({"content-type": 'Application/JSON ; charset="UTF-8"'}, 422),
+        ({"content-type": "application/json", "content-encoding": "identity"}, 422),
+    ],
+)
+def test_a_body_must_be_plain_json_in_utf_8(desk: Any, headers: dict[str, str], status: int) -> None:
+    packed = gzip.compress(b" " * 1_000_000)  # small enough to be taken, if it were not for what it says
+
+    assert desk.http.post(desk.path, content=packed, headers=headers).status_code == status
+
+
+def test_a_body_without_an_end_is_cut_off_as_soon_as_it_is_too_large(desk: Any) -> None:
+    head = f"POST {desk.path} HTTP/1.1\r\nhost: x\r\nauthorization: {desk.http.headers['authorization']}\r\n"
+    head += "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    chunk = b"1000\r\n" + b" " * 4096 + b"\r\n"
+
+    assert b" 413 " in talk(desk.up, head.encode(), *[chunk] * 5)
+
+
+def test_brackets_inside_a_text_are_no_nesting(desk: Any) -> None:
+    body = ack(b'"decision":"skip","reason":"' + b"[" * 100 + b'"')
+
+    path = f"/api/signals/{desk.publisher().open()}/ack"
+
+    desk.until(lambda: desk.http.post(path, content=body, headers=JSON).status_code == 201)
+
+
 def test_an_announced_giant_is_refused_before_it_is_sent(desk: Any) -> None:
     head = f"POST {desk.path} HTTP/1.1\r\nhost: x\r\nauthorization: {desk.http.headers['authorization']}\r\n"
     head += "content-type: application/json\r\ncontent-length: 300000000\r\n\r\n"
@@ -212,7 +253,8 @@ def test_the_schema_describes_every_route_and_is_shown_only_on_request(stage: An
 
     assert schema == api(running.service).openapi()
     assert set(schema["paths"]) == {
-        "/api/signals/feed", "/api/signals/open", "/api/head", "/api/aggregate", "/healthz",
+        "/api/signals/feed", "/api/signals/open", "/api/head", "/api/keys", "/api/checkpoint", "/api/aggregate",
+        "/healthz", "/api/signals/stream",
         "/api/signals/{signal_id}/ack", "/api/signals/{signal_id}/executed", "/api/signals/{signal_id}/resolved",
     }  # fmt: skip
     body = schema["paths"]["/api/signals/{signal_id}/executed"]["post"]["requestBody"]["content"]["application/json"]

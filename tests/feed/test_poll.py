@@ -57,7 +57,7 @@ def test_an_answer_has_the_documented_fields(stage: Any) -> None:
     expected = ["items", "expired", "next_cursor", "has_more", "logs", "server_time", "poll_after_ms"]
     assert list(answer) == expected
     head = publisher.signals.position
-    assert answer["logs"]["fx/signals"] == {"seq": head.seq, "h": head.h}
+    assert answer["logs"]["fx/signals"] == {"seq": head.seq, "h": head.h, "sig": None}
     assert set(answer["logs"]) == {"fx/signals", "fx/resolutions"}
     assert answer["server_time"] == "2026-03-02T09:00:00.000000Z"
 

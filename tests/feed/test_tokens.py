@@ -12,6 +12,7 @@ from domain.errors import Refuse
 from domain.vocabulary import Surface
 from feed import tokens
 from feed.guard import Guard
+from feed.problems import Problem
 from feed.token_store import TokenStore, Unreadable, load
 from feed.tokens import Scope
 
@@ -82,6 +83,59 @@ def test_a_revoked_token_stays_revoked(store: TokenStore) -> None:
     assert not first.is_valid(NOW)
     with pytest.raises(Refuse):
         store.revoke("nobody00", now=NOW)
+
+
+def test_a_subscriber_has_two_tokens_while_one_takes_over_from_the_other(store: TokenStore) -> None:
+    hour = timedelta(hours=1)
+    _, old = store.add(label="Ann", scopes=READ, surfaces=FX, now=NOW, expires_at=NOW + 100 * hour)
+
+    token, fresh = store.rotate(old.id, now=NOW, old_ends_at=NOW + hour, expires_at=NOW + 9 * hour)
+
+    ending, kept = store.list()
+    assert tokens.verify(token, kept)
+    assert (kept.label, kept.scopes, kept.surfaces, kept.subscriber_id) == ("Ann", READ, FX, old.id)
+    assert (ending.id, ending.expires_at, kept.expires_at) == (old.id, NOW + hour, NOW + 9 * hour)
+    with pytest.raises(Refuse, match="two"):
+        store.rotate(fresh.id, now=NOW, old_ends_at=NOW + hour)
+    third = store.rotate(fresh.id, now=NOW + hour, old_ends_at=NOW + 20 * hour)[1]
+    assert third.subscriber_id == old.id
+    assert store.list()[1].expires_at == NOW + 9 * hour  # an overlap never makes a token last longer
+
+
+def test_only_a_token_that_is_valid_is_replaced(store: TokenStore) -> None:
+    _, old = store.add(label="a", scopes=READ, surfaces=FX, now=NOW)
+    store.revoke(old.id, now=NOW)
+
+    with pytest.raises(Refuse, match="revoked"):
+        store.rotate(old.id, now=NOW, old_ends_at=NOW)
+    with pytest.raises(Refuse):
+        store.rotate("nobody00", now=NOW, old_ends_at=NOW)
+
+
+def test_an_unknown_id_and_a_wrong_secret_cost_the_same_work(store: TokenStore, tmp_path: Path) -> None:
+    path = tmp_path / "state" / "subscribers.json"
+    good, made = store.add(label="a", scopes=READ, surfaces=FX, now=NOW)
+    guard = Guard(path)
+    wrong_secret = forged(made.id)
+    looks: list[str] = []
+    guard.refresh = lambda: looks.append("looked") or False  # type: ignore[func-returns-value,method-assign]
+
+    notes = []
+    for token in (tokens.create()[0], wrong_secret):
+        with pytest.raises(Problem) as refused:
+            guard.admit(f"Bearer {token}", Scope.FEED_READ, NOW)
+        notes.append((refused.value.note, refused.value.body))
+
+    assert [note for note, _ in notes] == ["unknown", "secret"]
+    assert notes[0][1] == notes[1][1]
+    assert looks == ["looked", "looked"]
+    assert guard.admit(f"Bearer {good}", Scope.FEED_READ, NOW) == made
+
+
+def forged(token_id: str) -> str:
+    """Return a token of the right form for somebody else's id."""
+    stem = f"tbs_{token_id}_{'x' * 32}"
+    return f"{stem}_{tokens._checksum(stem)}"
 
 
 def test_a_subscriber_good_for_nothing_is_refused(store: TokenStore) -> None:

@@ -1,4 +1,7 @@
-"""The demo that the tests of it share: started once, killed piece by piece, stopped, and kept to be looked at."""
+"""The demo that the tests of it share: started once, killed piece by piece, stopped, and kept to be looked at.
+
+And a home for the launcher's tests.
+"""
 
 import json
 import os
@@ -16,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from launch_rig import Rig
 
 from domain.clock import Clock, parse_clock
 from domain.errors import Retry
@@ -228,3 +232,10 @@ def end(process: "subprocess.Popen[bytes]", home: Path) -> None:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Iterator[Rig]:
+    made = Rig(tmp_path)
+    yield made
+    made.stop()

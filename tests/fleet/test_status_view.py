@@ -305,3 +305,11 @@ def test_status_writes_nothing_into_the_home_it_looks_at(tbot_home: Path) -> Non
     subprocess.run([str(TBOT), "status", "--home", str(tbot_home)], capture_output=True)
 
     assert sorted(tbot_home.rglob("*")) == before
+
+
+def test_a_process_that_can_not_do_its_work_says_why() -> None:
+    why = "expected room to append; found No space left on device; free disk space"
+    facts = FleetFacts(processes=[process("oanda-fx", phase="degraded", trouble=why, open=0)])
+
+    for text in (plain(facts), words(shown(facts, 150))):
+        assert why in text

@@ -1,4 +1,4 @@
-"""The supervisor: its configuration, its death and its successor, and what is said when it does not answer."""
+"""The supervisor: its configuration, its end, and what is said when it does not answer."""
 
 import configparser
 import json
@@ -10,7 +10,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -41,7 +40,6 @@ class LightFleet:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.supervisor = Supervisor(home)
-        self.most = Counter[str]()
         for name in ("env", "logs", "run", "state"):
             (home / name).mkdir()
         write_env_file(home / "env" / "feed.env", {"FEED_CURSOR_SECRET": "0123456789abcdef" * 2, "FEED_PORT": "0"})
@@ -84,12 +82,9 @@ class LightFleet:
         return {pid: line for pid, line in found.items() if line}
 
     def workers(self) -> dict[str, list[int]]:
-        """Return name -> pids of the real processes, launchers that still wait left out; remember the most seen."""
+        """Return name -> pids of the real processes, launchers that still wait left out."""
         lines = self.alive()
-        found = {name: [pid for pid, line in lines.items() if f"{mark} " in line] for name, mark in MODULES.items()}
-        for name, pids in found.items():
-            self.most[name] = max(self.most[name], len(pids))
-        return found
+        return {name: [pid for pid, line in lines.items() if f"{mark} " in line] for name, mark in MODULES.items()}
 
     def feed_beats(self) -> bool:
         """Tell whether the feed that runs now has its heartbeat written: from then on a stop is known as one."""
@@ -125,33 +120,6 @@ def fleet(short: Path) -> Iterator[LightFleet]:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
-
-
-@pytest.mark.fleet
-def test_children_follow_a_killed_supervisord_and_its_successor_starts_one_of_each(fleet: LightFleet) -> None:
-    first = fleet.start()
-    try:
-        until("both programs to run", fleet.is_up, 40)
-        orphans = {pid for pids in fleet.workers().values() for pid in pids}
-        first.kill()
-        first.wait()
-        second = fleet.start()
-    finally:
-        first.kill()
-        first.wait()
-    try:
-        until("the orphans to end", lambda: not orphans & set(fleet.alive()), 30)
-        until("both programs to run again", fleet.is_up, 60)
-
-        again = {pid for pids in fleet.workers().values() for pid in pids}
-        assert len(again) == len(MODULES)
-        assert not again & orphans
-        # Looked at many times a second: never two of one kind, also while one leaves and the next one comes.
-        assert fleet.most == dict.fromkeys(MODULES, 1)
-    finally:
-        second.terminate()
-        assert second.wait(40) == 0
-    assert fleet.alive() == {}
 
 
 @pytest.mark.fleet

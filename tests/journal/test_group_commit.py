@@ -119,6 +119,7 @@ def test_closing_writes_what_is_queued(directory: Path, clock: FakeClock) -> Non
     assert numbers(directory) == list(range(100))
 
 
+@pytest.mark.proves("J9")
 def test_a_reader_never_sees_bytes_that_are_not_yet_synced(directory: Path, clock: FakeClock) -> None:
     calls = Counting()
     with Journal.open(directory, clock=clock, syscalls=calls) as journal, Tail(directory) as tail:

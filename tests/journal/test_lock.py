@@ -28,6 +28,19 @@ try:
 except Retry as error:
     print("refused", error)
 """
+NO_DESCRIPTORS = """
+import resource
+first = len(os.listdir("/proc/self/fd"))
+for limit in range(first, first + 40):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, 4096))
+    try:
+        Journal.open(directory, clock=RealClock(), lock_wait_s=0).close()
+    except Retry as error:
+        print(error)
+    else:
+        print("opened")
+        break
+"""
 
 
 def test_reading_the_files_elsewhere_in_the_process_does_not_lose_the_lock(directory: Path, start) -> None:
@@ -192,3 +205,27 @@ def test_a_file_system_that_is_not_trusted_needs_a_word_from_the_operator(tmp_pa
 def test_plain_flock_would_not_have_kept_anybody_out(directory: Path, clock: FakeClock) -> None:
     with Journal.open(directory, clock=clock), open(directory / ".lock", "r+") as file:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the two kinds do not see each other: never mix them
+
+
+def test_a_note_that_cannot_be_removed_does_not_keep_the_lock(directory: Path, clock: FakeClock) -> None:
+    journal = Journal.open(directory, clock=clock)
+    (directory / "owner.json").unlink()
+    (directory / "owner.json").mkdir()
+    journal.close()
+
+    Journal.open(directory, clock=clock, lock_wait_s=0).close()
+
+
+def test_a_place_that_is_no_directory_is_a_wrong_setting(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "fx").write_text("in the way")
+
+    with pytest.raises(Misconfigured, match="Not a directory"):
+        Journal.open(tmp_path / "fx" / "signals", clock=clock)
+
+
+def test_too_many_open_files_refuse_an_opening_and_keep_nothing_locked(directory: Path, start) -> None:
+    answer = start(NO_DESCRIPTORS).communicate()[0].decode().splitlines()
+
+    assert answer[-1] == "opened"
+    assert len(answer) > 3
+    assert all(line.startswith("expected") and "Too many open files" in line for line in answer[:-1])

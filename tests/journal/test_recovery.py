@@ -14,12 +14,19 @@ from journal import Journal, NewRecord, Syscalls, read, verify
 
 @pytest.fixture
 def small(directory: Path, clock: FakeClock) -> Path:
-    """A log of three segments; the last one holds its start and two records."""
+    """A log of three segments; the last one holds its start and two records, and no checkpoint covers them yet."""
     with Journal.open(directory, clock=clock, segment_bytes=1000, durable=False) as journal:
         for number in range(6):
             journal.append("n", surface="fx", mode="paper", fields={"n": number})
     assert sorted(path.name for path in directory.glob("0*")) == ["000001.jsonl", "000002.jsonl", "000003.jsonl"]
+    forget_last_checkpoint(directory)
     return directory
+
+
+def forget_last_checkpoint(directory: Path) -> None:
+    """Leave a log as a kill does, without the checkpoint of a clean end."""
+    path = directory / "checkpoints.jsonl"
+    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-1]))
 
 
 class Died(BaseException):
@@ -153,6 +160,7 @@ def test_a_whole_record_beyond_the_mark_is_kept(small: Path, clock: FakeClock) -
     before = (small / "head.json").read_bytes()
     with Journal.open(small, clock=clock) as journal:
         receipt = journal.append("n", surface="fx", mode="paper", fields={"n": 6})
+    forget_last_checkpoint(small)
     (small / "head.json").write_bytes(before)
     assert numbers(small) == [0, 1, 2, 3, 4, 5]
 
@@ -187,11 +195,13 @@ def test_a_batch_cut_in_the_middle_is_withdrawn_whole(directory: Path, clock: Fa
         before = (directory / "head.json").read_bytes()
         batch = [NewRecord(kind="n", surface="fx", mode="paper", fields={"n": n}) for n in (1, 2, 3)]
         receipts = journal.append_many(batch)
+    (directory / "checkpoints.jsonl").unlink()
     data = (directory / "000001.jsonl").read_bytes()
     for end in (receipts[0].position.offset, receipts[1].position.offset, receipts[1].position.offset + 9):
         shutil.rmtree(directory / "torn", ignore_errors=True)
         (directory / "000001.jsonl").write_bytes(data[:end])
         (directory / "head.json").write_bytes(before)
+        (directory / "checkpoints.jsonl").unlink(missing_ok=True)
         reopen(directory, clock)
 
         assert (verify(directory).problems, numbers(directory)) == ([], [0])
@@ -240,6 +250,7 @@ def test_an_ended_segment_without_a_successor_gets_one(directory: Path, clock: F
             journal.append("n", surface="fx", mode="paper", fields={"n": 0})
     (directory / "000002.jsonl").unlink()
     (directory / "head.json").unlink()
+    forget_last_checkpoint(directory)
     reopen(directory, clock)
 
     assert verify(directory).ok
@@ -259,6 +270,9 @@ def test_a_log_rewritten_with_shorter_lines_is_not_taken_for_the_marked_one(
             journal.append("n", surface="fx", mode="paper", fields={"n": 0})
     shutil.copy(tmp_path / "forged" / "fx" / "signals" / "000001.jsonl", directory)
 
+    with pytest.raises(Halt, match="seq 21"):
+        reopen(directory, clock)
+    (directory / "checkpoints.jsonl").unlink()
     with pytest.raises(Halt, match="not the committed head"):
         reopen(directory, clock)
 
@@ -287,6 +301,9 @@ def test_recovery_itself_may_die_at_any_call(small: Path, clock: FakeClock, scra
 
 
 def test_another_logs_files_are_not_continued(small: Path, clock: FakeClock) -> None:
+    with pytest.raises(Halt, match=r"a checkpoint of 'st/signals' in .* found one of 'fx/signals'"):
+        Journal.open(small, clock=clock, log="st/signals")
+    (small / "checkpoints.jsonl").unlink()
     with pytest.raises(Halt, match="a record of log 'fx/signals', not 'st/signals'"):
         Journal.open(small, clock=clock, log="st/signals")
 

@@ -269,3 +269,17 @@ def inotify_instances() -> int:
         with contextlib.suppress(FileNotFoundError):
             count += "inotify" in os.readlink(f"/proc/self/fd/{name}")
     return count
+
+
+def test_waiting_for_a_log_to_come_to_be_is_quiet_whatever_happens_beside_it(directory: Path, clock: FakeClock) -> None:
+    with Tail(directory) as tail:
+        tail.fileno()
+        (directory.parent / "neighbour").mkdir(parents=True)
+        assert is_readable(tail)
+
+        tail.drain()
+        tail.drain()  # takes what ending the first watch has announced
+
+        assert not is_readable(tail)
+        with Journal.open(directory, clock=clock, durable=False):
+            assert is_readable(tail)

@@ -53,11 +53,11 @@ def test_an_edited_line_is_named(log: Path, seq: int) -> None:
     assert tamper(log, edit) == {seq}
 
 
-def test_an_edited_line_with_a_new_hash_breaks_the_link_after_it(log: Path) -> None:
+def test_an_edited_line_with_a_new_hash_breaks_the_link_after_it_and_the_next_checkpoint(log: Path) -> None:
     def edit(lines: Lines) -> Lines:
         return [*lines[:8], rehash(lines[8].replace(b"100.00", b"900.00")), *lines[9:]]
 
-    assert tamper(log, edit) == {10}
+    assert tamper(log, edit) == {10, 21}
 
 
 @pytest.mark.parametrize("seq", [2, 9, 18])
@@ -85,18 +85,35 @@ def test_a_forged_insertion_is_named(log: Path) -> None:
     assert tamper(log, forge) >= {10}
 
 
-def test_a_cut_tail_is_seen_against_the_mark(log: Path) -> None:
-    path = log / "000002.jsonl"
+def cut_tail(directory: Path) -> None:
+    path = directory / "000002.jsonl"
     path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+
+
+def test_a_cut_tail_is_seen_against_mark_and_checkpoint(log: Path) -> None:
+    cut_tail(log)
     report = verify(log)
 
-    assert [problem.what for problem in report.problems] == ["the log ends with seq 31, its commit mark says seq 33"]
+    assert {problem.what for problem in report.problems} == {
+        "the log ends with seq 31, its last checkpoint with seq 33",
+        "the log ends with seq 31, its commit mark says seq 33",
+    }
 
 
-def test_a_cut_tail_without_a_mark_is_seen_only_by_whoever_kept_a_head(log: Path) -> None:
+def test_a_cut_tail_without_a_mark_is_seen_by_the_checkpoint(log: Path) -> None:
     (log / "head.json").unlink()
-    path = log / "000002.jsonl"
-    path.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:-2]))
+    cut_tail(log)
+    report = verify(log)
+
+    assert [problem.what for problem in report.problems] == [
+        "the log ends with seq 31, its last checkpoint with seq 33"
+    ]
+
+
+def test_a_cut_tail_without_mark_and_checkpoints_is_seen_only_by_whoever_kept_a_head(log: Path) -> None:
+    (log / "head.json").unlink()
+    (log / "checkpoints.jsonl").unlink()
+    cut_tail(log)
     report = verify(log)
 
     assert (report.ok, report.head_seq) == (True, 31)

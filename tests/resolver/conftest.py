@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sweeping import Crash, Fuse, TornFuse, instrument
 
 from audit.fold import SurfaceFold
 from brokers.fake import Accident, FakeBroker
@@ -19,7 +20,7 @@ from domain.house import House
 from domain.ids import client_order_id, new_id
 from domain.operation import StateChange
 from domain.order import OrderEvent, OrderIntent
-from domain.quotes import Bar, Instrument, Ohlc
+from domain.quotes import Bar, Ohlc
 from domain.signal import SignalOpen
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason, Kind, Leg, Mode, OrderState, Side, State, Surface
@@ -36,44 +37,17 @@ BANKROLL = D(10_000)
 STOP, TARGET = D("1.0950"), D("1.1100")
 
 
-class Crash(BaseException):
-    """The process died here: nothing may catch this."""
-
-
-class Fuse:
-    """Dies at chosen writes, counted over all lives of a process."""
-
-    def __init__(self, *points: int, after: bool = False) -> None:
-        self.points = points
-        self.after = after
-        self.count = 0
-
-    def around(self, write: Callable[[], None]) -> None:
-        self.count += 1
-        number = self.count
-        if number in self.points and not self.after:
-            raise Crash
-        write()
-        if number in self.points:
-            raise Crash
-
-
 class FusedBooks(ResolverBooks):
     fuse: Fuse
 
     def write(self, rows: Any) -> None:
-        self.fuse.around(lambda: super(FusedBooks, self).write(rows))
-
-
-def instrument(name: str) -> Instrument:
-    sizes = {"quantity_step": D(1), "quantity_min": D(1), "quantity_max": D(10**6), "margin_rate": D("0.02")}
-    return Instrument(name=name, base=name[:3], quote_currency="USD", tick=D("0.00001"), pip=D("0.0001"), **sizes)
+        self.fuse.around(lambda: super(FusedBooks, self).write(rows), self.fold)
 
 
 class Stage:
     """The world of one resolver. Broker, clock and journals live on through ``restart``."""
 
-    Accident, Crash, Fuse = Accident, Crash, Fuse
+    Accident, Crash, Fuse, TornFuse = Accident, Crash, Fuse, TornFuse
 
     def __init__(self, home: Path, mode: Mode = Mode.PAPER) -> None:
         self.house = House(home=home)

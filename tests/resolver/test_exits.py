@@ -1,5 +1,6 @@
 """The exits a resolver makes by itself: when they are due, sent once, and never in HALT."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -113,6 +114,16 @@ def test_a_protection_the_broker_refuses_stops_neither_the_process_nor_the_other
 
     assert stage.tick() is True
     assert stage.broker.protected == [stage.number(second)]
+
+    stage.tick(1)
+    beat = json.loads(stage.house.heartbeat("resolver-fx").read_text())
+    assert (beat["phase"], "STOP_LOSS_ON_FILL_LOSS" in beat["trouble"]) == ("degraded", True)
+
+    stage.broker.protect = protect
+    stage.tick()
+    stage.tick(1)
+    beat = json.loads(stage.house.heartbeat("resolver-fx").read_text())
+    assert (beat["phase"], beat["trouble"]) == ("ready", "")
 
 
 def test_bars_of_one_market_that_cannot_be_read_do_not_keep_other_positions_from_their_exit(stage):

@@ -36,6 +36,7 @@ def live(stage, fuse):
                 deaths += 1
                 seconds = 0
                 stage.end()
+                fuse.tear()
     return signals, deaths
 
 
@@ -62,6 +63,7 @@ def test_the_day_without_a_crash_is_sound(make_stage):
     assert_sound(stage, signals)
 
 
+@pytest.mark.proves("N11")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_crash_at_any_write_gives_one_resolution_and_one_close_a_signal(make_stage, after, times):
@@ -76,6 +78,26 @@ def test_a_crash_at_any_write_gives_one_resolution_and_one_close_a_signal(make_s
             assert_sound(stage, signals)
         except AssertionError as error:
             raise AssertionError(f"after {times} crashes from write {number} on: {error}") from error
+        finally:
+            stage.end()
+
+
+@pytest.mark.proves("N11", "row 38", "J2", "J4")
+@pytest.mark.parametrize("share", [0, 0.5, 1], ids=["nothing", "half", "everything"])
+def test_a_crash_in_the_middle_of_any_write_gives_no_more(make_stage, share):
+    calm = make_stage("calm")
+    live(calm, calm.Fuse())
+
+    for number in range(1, calm.fuse.count + 1):
+        stage = make_stage(f"crash-{number}")
+        fuse = stage.TornFuse(stage.house.log("fx", "resolutions"), share, number)
+        signals, deaths = live(stage, fuse)
+        assert deaths == 1
+        assert (fuse.torn > 0) == (share < 1)
+        try:
+            assert_sound(stage, signals)
+        except AssertionError as error:
+            raise AssertionError(f"after a torn write {number}: {error}") from error
         finally:
             stage.end()
 

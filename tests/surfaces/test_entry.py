@@ -118,10 +118,11 @@ def test_no_journal_no_order_under_a_file_size_limit(tmp_path):
 
 # RLIMIT_FSIZE makes write(2) itself fail, once SIGXFSZ is ignored: no fake of ours stands between code and kernel.
 LIMITED = """
-import resource, signal, sys, runpy
+import resource, signal, sys
 from pathlib import Path
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-Stage = runpy.run_path("tests/surfaces/conftest.py")["Stage"]
+sys.path.insert(0, "tests/support")
+from surface_stage import Stage
 stage = Stage(Path(sys.argv[1])).start()
 size = max(path.stat().st_size for path in Path(sys.argv[1]).glob("logs/fx/*/000001.jsonl"))
 stage.tick()
@@ -253,6 +254,7 @@ def test_what_is_left_of_a_partly_filled_order_still_counts_until_its_end_is_kno
         replace(event, state=OrderState.UNKNOWN, quantity=D(0), transaction_id=None),
     ]
     fold._note_state(order_id)  # what folding these events would have done
+    fold._positions.clear()
     running.broker.hesitations = 99
     running.propose(thesis="another")
     running.tick(1)

@@ -1,98 +1,16 @@
 """Dying at every write of a whole day, and what the next life makes of it."""
 
-from collections import Counter
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from surface_day import DAY, assert_sound, live
+from sweeping import assert_never_looser, holds
 
-from domain.operation import StateChange
-from domain.vocabulary import Action, Cause, ExitReason, Kind, Leg, OrderState, State
+from domain.operation import TIGHTNESS, StateChange
+from domain.vocabulary import ExitReason, Kind, OrderState, State
 
 D = Decimal
-
-
-def stop_out(market):
-    """Return a step in which the market falls through the stop and the broker sells."""
-
-    def step(stage):
-        for number, trade in list(stage.broker.trades.items()):
-            if trade.market == market:
-                stage.broker.end(number, ExitReason.STOP_LOSS, D("1.0950"))
-
-    return step
-
-
-def nothing(stage): ...
-
-
-# Each step changes the world; then five seconds or more pass and both processes turn. Three trades are stopped out, any
-# two of which trip the breaker; the fourth stays open. The second order's reply is lost, and the broker wavers.
-DAY = (
-    (5, lambda stage: stage.propose("EUR_USD")),
-    (5, lambda stage: stage.broker.accidents.append(stage.Accident.REPLY_LOST)),
-    (0, lambda stage: setattr(stage.broker, "hesitations", 1)),
-    (5, lambda stage: stage.propose("GBP_USD")),
-    (5, nothing),
-    (5, nothing),
-    (5, lambda stage: stage.propose("AUD_USD")),
-    (5, lambda stage: stage.propose("NZD_USD")),
-    (61, stop_out("EUR_USD")),
-    (5, nothing),
-    (61, stop_out("GBP_USD")),
-    (5, stop_out("AUD_USD")),
-    (5, nothing),
-    (5, lambda stage: stage.propose("EUR_USD", thesis="another")),
-    (305, nothing),
-    (61, nothing),
-)
-
-
-def live(stage, fuse):
-    """Let the day pass, starting whatever dies anew; return how often something died."""
-    stage.limits = replace(stage.limits, daily_loss=D(90))
-    stage.fuse = fuse
-    deaths = 0
-    for seconds, change in DAY:
-        change(stage)
-        stage.clock.advance(seconds)
-        while True:
-            try:
-                if stage.books is None:
-                    stage.start()
-                stage.loop.on_tick()
-                stage.settle()
-                break
-            except stage.Crash:
-                deaths += 1
-                stage.end()
-    return deaths
-
-
-def assert_sound(stage):
-    """Assert what must hold at the end of the day, wherever it was interrupted."""
-    broker = stage.broker
-    assert max(Counter(intent.client_order_id for intent in broker.sent).values()) == 1
-    # One bet each, and the one proposed again after the breaker none.
-    assert max(Counter(intent.market for intent in broker.sent if intent.leg is Leg.ENTRY).values()) == 1
-
-    entered = {fill.opened_by[6:-8] for fill in broker.log if not fill.closes}
-    left = {fill.opened_by[6:-8] for fill in broker.log if fill.closes}
-    opened = [signal["signal_id"][4:] for signal in stage.signals() if signal["action"] == Action.OPEN]
-    closed = [r["signal_id"][4:] for r in stage.records("resolutions", Kind.SIGNAL)]
-    resolved = [r["signal_id"][4:] for r in stage.records("resolutions", Kind.RESOLUTION)]
-    assert sorted(opened) == sorted(entered)
-    assert sorted(closed) == sorted(resolved) == sorted(left)
-    assert len(stage.records("decisions", Kind.COOLDOWN)) == len(left)
-
-    fold = stage.books.fold
-    held = {trade.client_order_id[6:-8]: trade.quantity for trade in broker.trades.values()}
-    assert {position.signal_id[4:]: position.quantity for position in fold.positions()} == held
-    assert fold.bankroll.realised == sum(fill.realised for fill in broker.log)
-    assert fold.unfinished(Leg.ENTRY) == []
-    assert fold.wish(Cause.BREAKER).state is State.REDUCE
-    assert fold.wish(Cause.RECONCILIATION).state is State.RUN
-    stage.verify()
 
 
 def test_the_day_without_a_crash_has_four_trades_three_ends_and_a_breaker(make_stage):
@@ -104,6 +22,7 @@ def test_the_day_without_a_crash_has_four_trades_three_ends_and_a_breaker(make_s
     assert OrderState.UNKNOWN in stage.events()
 
 
+@pytest.mark.proves("N11")
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_write_costs_no_second_order_and_no_signal(make_stage, after):
     calm = make_stage("calm")
@@ -116,6 +35,26 @@ def test_a_crash_at_any_write_costs_no_second_order_and_no_signal(make_stage, af
             assert_sound(stage)
         except AssertionError as error:
             raise AssertionError(f"after a crash at write {number}: {error}") from error
+        finally:
+            stage.end()
+
+
+@pytest.mark.proves("N11", "row 38", "J2", "J4")
+@pytest.mark.parametrize("share", [0, 0.5, 1], ids=["nothing", "half", "everything"])
+def test_a_crash_in_the_middle_of_any_write_costs_no_more(make_stage, share):
+    """The record may reach the disk, or a part of it, without anybody having been told that it did."""
+    calm = make_stage("calm")
+    live(calm, calm.Fuse())
+
+    for number in range(1, calm.fuse.count + 1):
+        stage = make_stage(f"crash-{number}")
+        fuse = stage.TornFuse(stage.house.logs, share, number)
+        assert live(stage, fuse) == 1, number
+        assert (fuse.torn > 0) == (share < 1)
+        try:
+            assert_sound(stage)
+        except AssertionError as error:
+            raise AssertionError(f"after a torn write {number}: {error}") from error
         finally:
             stage.end()
 
@@ -135,6 +74,29 @@ def test_a_crash_at_any_write_and_again_at_the_next_ones_costs_no_more(make_stag
             stage.end()
 
 
+@pytest.mark.proves("N11")
+def test_whatever_prefix_of_the_journals_a_start_finds_it_is_no_looser_than_the_process_that_wrote_it(make_stage):
+    stage, moments = make_stage("calm"), []
+
+    class Watched(stage.Fuse):
+        def around(self, write, fold):
+            super().around(write, fold)
+            moments.append((stage.heads(), holds(fold), fold.state.state))
+
+    live(stage, Watched())
+    entries = stage.entries()
+    assert len(moments) == stage.fuse.count
+    assert {state for _, _, state in moments} == {State.RUN, State.REDUCE}
+
+    for heads, held, state in moments:
+        fold = stage.new_fold()
+        for stream, found in entries.items():
+            for entry in found[: heads[stream]]:
+                fold.apply(entry.record)
+        assert_never_looser(held, holds(fold))
+        assert TIGHTNESS[fold.state.state] >= TIGHTNESS[state]
+
+
 def test_what_a_process_believes_is_what_its_next_life_believes(running):
     running.stop_out(running.trade())
     running.tick()
@@ -147,6 +109,27 @@ def test_what_a_process_believes_is_what_its_next_life_believes(running):
     assert after == before
 
 
+@pytest.mark.proves("N11")
+def test_restarting_twice_in_a_row_at_any_point_of_the_day_changes_nothing_at_the_broker(make_stage):
+    stage = make_stage("restless")
+    stage.limits = replace(stage.limits, daily_loss=D(90))
+    stage.start()
+    for seconds, change in DAY:
+        change(stage)
+        stage.clock.advance(seconds)
+        stage.loop.on_tick()
+        stage.settle()
+        before = (list(stage.broker.sent), dict(stage.broker.trades), list(stage.broker.log))
+        stage.restart()
+        stage.restart()
+        stage.settle()
+        stage.loop.on_tick()
+
+        assert (stage.broker.sent, stage.broker.trades, stage.broker.log) == before
+    assert_sound(stage)
+
+
+@pytest.mark.proves("N11")
 def test_restarting_twice_in_a_row_writes_nothing_but_the_comparison_with_the_broker(running):
     running.stop_out(running.trade())
     running.tick()

@@ -3,7 +3,8 @@
     python crashing.py HOME
 
 It reads one number a line, runs a client in a forked child that dies at that moment, and answers with the child's exit
-code and the moments it lived through. Steps are journal appends and calls that change the broker's account.
+code and the moments it lived through. Steps are journal appends (before, half written, after), calls that change the
+broker's account, and reports to the feed.
 """
 
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 from tbot_client.book import Book
 from tbot_client.brokers.paper import PaperBroker
 from tbot_client.clock import Clock
+from tbot_client.feed import FeedClient
 from tbot_client.home import Home, load
 from tbot_client.journal import Journal
 from tbot_client.loop import Loop
@@ -38,6 +40,16 @@ def deadly(function, fatal):
     return wrapped
 
 
+def torn(self, data, write, fatal):
+    """Write half of a line and die, or write it."""
+    global moments
+    moments += 1
+    if moments == fatal:
+        os.write(self._fd, data[: len(data) // 2])
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(self, data)
+
+
 def main():
     for line in sys.stdin:
         pid = os.fork()
@@ -51,6 +63,9 @@ def live(fatal):
     home = Home(Path(sys.argv[1]))
     config, clock = load(home), Clock()
     Journal.append = deadly(Journal.append, fatal)
+    write = Journal._write
+    Journal._write = lambda self, data: torn(self, data, write, fatal)
+    FeedClient.report = deadly(FeedClient.report, fatal)
     for name in ("place", "close", "protect"):
         setattr(PaperBroker, name, deadly(getattr(PaperBroker, name), fatal))
     book = Book(home.journal, clock)

@@ -6,10 +6,13 @@ It keeps every byte a client sends, answers from a script when told to, and judg
 import json
 import re
 import threading
+from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 TOKEN = "tbs_abcdefgh_0123456789abcdefghijklmnopqrstuv_123456"
 GENESIS = "0" * 64
@@ -20,12 +23,36 @@ def iso(moment):
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
+class SigningKey:
+    """A key pair as a surface holds it; ``entry`` is its place in the public file."""
+
+    def __init__(self, surface="fx", from_="2000-01-01T00:00:00.000000Z", endorser=None, seed=None):
+        self.private = Ed25519PrivateKey.from_private_bytes(seed) if seed else Ed25519PrivateKey.generate()
+        raw = self.private.public_key().public_bytes_raw()
+        self.id, public = sha256(raw).hexdigest()[:16], b64encode(raw).decode()
+        self.entry = {
+            "key": self.id, "surface": surface, "public": public, "from": from_, "until": None, "by": None,
+            "endorsement": None,
+        }  # fmt: skip
+        if endorser is not None:
+            text = f"tbot-key:1:{self.id}:{surface}:{public}:{from_}".encode()
+            self.entry |= {"by": endorser.id, "endorsement": b64encode(endorser.private.sign(text)).decode()}
+
+    def sign(self, h):
+        return self.sign_text(f"tbot-line:1:{h}".encode())
+
+    def sign_text(self, text):
+        return f"{self.id}:{b64encode(self.private.sign(text)).decode()}"
+
+
 class FakeFeed:
     """What the publisher wrote, and what this subscriber reported back."""
 
     def __init__(self):
         self.lines = []  # (log, seq, h, record, raw bytes) in the order of delivery
         self.heads = {}
+        self.key = SigningKey()
+        self.keys = [self.key.entry]
         self.expired = set()
         self.script = []  # (path part, status, headers, body) answered once each, first match first
         self.reports = []  # (signal_id, stage, body, status)
@@ -64,9 +91,17 @@ class FakeFeed:
             unsealed = json.dumps(record, separators=(",", ":"))[:-1]
             h = sha256(unsealed.encode()).hexdigest()
             self.heads[log] = (seq + 1, h)
-            self.lines.append([log, seq + 1, h, record, f'{unsealed},"h":"{h}"}}'.encode()])
+            sig = "" if self.key is None else f',"sig":"{self.key.sign(h)}"'
+            self.lines.append([log, seq + 1, h, record, f'{unsealed},"h":"{h}"{sig}}}'.encode()])
             self.changed.notify_all()
         return record
+
+    def rotate(self):
+        """Put a new key in force, vouched for by the old one."""
+        at, old = iso(self.now()), self.key
+        old.entry["until"] = at
+        self.key = SigningKey(from_=at, endorser=old)
+        self.keys.append(self.key.entry)
 
     def open(self, **fields):
         """Publish an open with sensible values; return its signal id."""
@@ -115,6 +150,12 @@ class FakeFeed:
         cursor = self.cursor(end, surfaces)
         return self._answer(chosen, {"next_cursor": cursor, "has_more": end < len(self.lines), "poll_after_ms": 0})
 
+    def begin(self, start):
+        """Return the cursor of a start: its first line, the end, or the first line not before a moment."""
+        places = {"oldest": 0, "head": len(self.lines)}
+        later = (at for at, line in enumerate(self.lines) if line[3]["ts"] >= start)
+        return f"c{places[start] if start in places else next(later, len(self.lines))}"
+
     @staticmethod
     def cursor(place, surfaces):
         """A cursor holds for its place and its filter, as the feed's own do."""
@@ -140,19 +181,29 @@ class FakeFeed:
             and (x[3]["signal_id"] in self.expired or x[3]["expires_at"] < iso(self.now()))
         ]  # fmt: skip
         rest |= {"expired": expired, "server_time": iso(self.now())}
-        rest["logs"] = {log: {"seq": seq, "h": h} for log, (seq, h) in self.heads.items()}
+        rest["logs"] = {log: {"seq": seq, "h": h, "sig": self.head_sig(h)} for log, (seq, h) in self.heads.items()}
         return b'{"items":[' + b",".join(line[4] for line in chosen) + b"]," + json.dumps(rest).encode()[1:]
+
+    def head_sig(self, h):
+        return None if self.key is None else self.key.sign(h)
 
     def judge(self, signal_id, stage, raw):
         """Answer a report by the table of docs/feed.md."""
-        body = json.loads(raw)
+        status, answer = self._judged(signal_id, stage, json.loads(raw))
+        return status, answer | ({"signal_id": signal_id, "stage": stage} if status < 300 else {})
+
+    def _judged(self, signal_id, stage, body):
         if all(line[3].get("signal_id") != signal_id for line in self.lines):
             return 404, {"code": "unknown"}
         key = (stage, body["rev"], body.get("fill_id"))
         mine = [(st, b, s) for sid, st, b, s in self.reports if sid == signal_id]
         for st, earlier, _ in mine:
             if (st, earlier["rev"], earlier.get("fill_id")) == key:
-                return (200, {"duplicate": True}) if earlier == body else (409, {"existing_sha256": ""})
+                return (
+                    (200, {"duplicate": True})
+                    if earlier == body
+                    else (409, {"code": "conflict", "existing_sha256": ""})
+                )
         if stage == "resolved" and all(st != "executed" for st, _, _ in mine):
             self.reports.append((signal_id, stage, body, 202))
             return 202, {}
@@ -179,6 +230,8 @@ class _Handler(BaseHTTPRequestHandler):
         with self.feed.changed:
             if url.path == "/api/signals/open":
                 return self._send(200, self.feed.snapshot(query.get("surface", [])))
+            if url.path == "/api/keys":
+                return self._send(200, json.dumps({"keys": self.feed.keys}).encode())
             if url.path == "/api/head":
                 return self._send(200, self.feed._answer([], {}))
             self._feed(query)
@@ -189,7 +242,7 @@ class _Handler(BaseHTTPRequestHandler):
         feed.changed.notify_all()
         cursor = query.get("cursor", [None])[0]
         if cursor is None:
-            cursor = {"oldest": "c0", "head": f"c{len(feed.lines)}"}[query["start"][0]]
+            cursor = feed.begin(query["start"][0])
         found = re.fullmatch(r"c(\d+)([.a-z]*)", cursor)
         surfaces = query.get("surface", [])
         if not found:

@@ -1,0 +1,160 @@
+"""What the feed remembers over a restart, so that it need not read its logs from their beginning.
+
+A shortcut, never the truth: the logs are. It is used only if every log still holds, at the place it names, the record
+it names; otherwise everything is read anew.
+"""
+
+import contextlib
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from feed.lines import Signal
+from journal import Position, head
+from journal.layout import segment_path
+from journal.record import MAX_LINE, BadLine, links
+
+VERSION = 1
+
+
+class KeptLine(msgspec.Struct, frozen=True):
+    """A public line as it stands in its log."""
+
+    log: str
+    raw: str
+    after: Position
+
+
+class KeptBoard(msgspec.Struct, frozen=True):
+    """The signals that are still served or open."""
+
+    count: int
+    signals: list[Signal]
+    ended: dict[str, datetime]
+    opens: list[KeptLine]
+    amends: list[KeptLine]
+
+
+class KeptLog(msgspec.Struct, frozen=True):
+    """How far one log was read, and from where on its lines were in memory."""
+
+    epoch: str
+    base: Position
+    head: Position
+    head_ts: str
+    head_sig: str | None
+
+
+class KeptCell(msgspec.Struct, frozen=True):
+    """One sum over reports that are no longer in memory; ``behind`` are the subscribers who made it up."""
+
+    cell: tuple[str, str, str, str]
+    count: int
+    total: str
+    behind: list[str]
+
+
+class KeptReports(msgspec.Struct, frozen=True):
+    """Sums of what was let go, the place from which the rest is read again, and how far the journal went.
+
+    ``told`` are the resolutions, by subscriber and signal, of which was said that they wait too long.
+    """
+
+    sums: list[KeptCell]
+    after: Position
+    head: Position
+    is_begun: bool
+    told: list[tuple[str, str]]
+
+
+class Keepsake(msgspec.Struct, frozen=True):
+    """All of it."""
+
+    version: int
+    retention_days: int
+    logs: dict[str, KeptLog]
+    board: KeptBoard
+    reports: KeptReports
+
+
+class _Part(msgspec.Struct, frozen=True):
+    """Some of the signals: the file holds them in parts, so that making it never keeps everybody else waiting."""
+
+    signals: list[Signal]
+    ended: dict[str, datetime]
+
+
+_PART = 2_000
+
+
+def load(path: Path, retention_days: int, logs: Mapping[str, Path], callbacks: Path) -> Keepsake | None:
+    """Return what was kept, or None when there is nothing, or it is not of these logs as they are now."""
+    try:
+        kept = _read(path)
+    except (OSError, ValueError):
+        return None
+    # Signals let go under a shorter retention may have to be served under a longer one.
+    if kept.version != VERSION or kept.retention_days != retention_days or kept.logs.keys() != logs.keys():
+        return None
+    is_same = all(_holds(logs[name], one.head) and _begins(logs[name], one.epoch) for name, one in kept.logs.items())
+    return kept if is_same and _holds(callbacks, kept.reports.head) else None
+
+
+def save(path: Path, kept: Keepsake) -> None:
+    """Replace the file; raises OSError when the disk does not take it."""
+    fresh = path.with_name(f".{path.name}.new")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    signals, ended = kept.board.signals, list(kept.board.ended.items())
+    first = msgspec.structs.replace(kept, board=msgspec.structs.replace(kept.board, signals=[], ended={}))
+    with open(fresh, "wb", opener=_private) as file:
+        file.write(msgspec.json.encode(first) + b"\n")
+        for begin in range(0, max(len(signals), len(ended)), _PART):
+            part = slice(begin, begin + _PART)
+            file.write(msgspec.json.encode(_Part(signals[part], dict(ended[part]))) + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(fresh, path)
+
+
+def _read(path: Path) -> Keepsake:
+    decode = msgspec.json.Decoder(_Part).decode
+    with open(path, "rb") as file:
+        kept = msgspec.json.decode(file.readline(), type=Keepsake)
+        for line in file:
+            part = decode(line)
+            kept.board.signals.extend(part.signals)
+            kept.board.ended.update(part.ended)
+    if len(kept.board.signals) != kept.board.count:
+        raise ValueError("the file ends too early")
+    return kept
+
+
+def _holds(directory: Path, at: Position) -> bool:
+    """Tell whether the committed log has this record at this place."""
+    if at.seq == 0:
+        return True
+    until = head(directory)
+    if until is None or until.seq < at.seq:
+        return False
+    with contextlib.suppress(OSError, BadLine), open(segment_path(directory, at.segment), "rb") as file:
+        begin = max(0, at.offset - MAX_LINE)
+        file.seek(begin)
+        block = file.read(at.offset - begin)
+        return block.endswith(b"\n") and links(block[:-1].rpartition(b"\n")[2])[1] == at.h
+    return False
+
+
+def _begins(directory: Path, epoch: str) -> bool:
+    """Tell whether this is the incarnation of the log that begins with the hash ``epoch``."""
+    if not epoch.strip("0"):
+        return True
+    with contextlib.suppress(OSError, BadLine), open(segment_path(directory, 1), "rb") as file:
+        return links(file.readline(MAX_LINE).rstrip(b"\n"))[1].startswith(epoch)
+    return False
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

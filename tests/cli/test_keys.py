@@ -1,0 +1,63 @@
+"""The ``tbot keys`` commands, as a shell runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+
+from domain.clock import FakeClock
+from journal import Journal
+
+BIN = Path(sys.executable).parent
+
+
+def tbot(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "100"}
+    command = [str(BIN / "tbot"), "keys", *words, "--home", str(home)]
+    return subprocess.run(
+        command, env=kept, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
+    )
+
+
+def test_a_key_is_made_listed_and_replaced_by_one_it_vouches_for(tbot_home: Path) -> None:
+    made = tbot(tbot_home, "create", "fx")
+    rotated = json.loads(tbot(tbot_home, "rotate", "fx", "--json").stdout)
+    listed = json.loads(tbot(tbot_home, "list", "--json").stdout)
+    plain = tbot(tbot_home, "list").stdout.splitlines()
+
+    old, new = listed
+    assert made.stdout == f"fx:{old['key']}\n"
+    assert "back up" in made.stderr
+    assert (new, new["by"], new["from"]) == (rotated, old["key"], old["until"])
+    assert [line.split()[0] for line in plain] == [f"fx:{old['key']}", f"fx:{new['key']}"]
+    assert "in use" in plain[1]
+    assert "PRIVATE" not in made.stdout + made.stderr
+
+
+def test_after_a_leak_nothing_vouches_for_the_new_key(tbot_home: Path) -> None:
+    tbot(tbot_home, "create", "fx")
+    done = tbot(tbot_home, "rotate", "fx", "--leaked")
+
+    assert "tell every subscriber to pin it" in done.stderr
+    assert json.loads(tbot(tbot_home, "list", "--json").stdout)[-1]["endorsement"] is None
+
+
+def test_a_second_key_an_unknown_surface_and_no_key_are_refused(tbot_home: Path) -> None:
+    assert tbot(tbot_home, "rotate", "fx").returncode == 2
+    assert "tbot keys create SURFACE" in tbot(tbot_home, "list").stderr
+    assert tbot(tbot_home, "create", "fx").returncode == 0
+
+    again, unknown = tbot(tbot_home, "create", "fx"), tbot(tbot_home, "create", "fax")
+    assert (again.returncode, "tbot keys rotate fx" in again.stderr) == (2, True)
+    assert (unknown.returncode, "did you mean 'fx'" in unknown.stderr) == (2, True)
+
+
+def test_a_key_is_not_replaced_while_its_surface_writes(tbot_home: Path) -> None:
+    tbot(tbot_home, "create", "fx")
+    with Journal.open(tbot_home / "logs" / "fx" / "orders", clock=FakeClock(datetime.now(UTC))):
+        held = tbot(tbot_home, "rotate", "fx")
+
+    assert (held.returncode, f"pid {os.getpid()}" in held.stderr) == (4, True)
+    assert tbot(tbot_home, "rotate", "fx").returncode == 0
