@@ -39,7 +39,7 @@ def main(numbers: list[int]) -> int:
     ):
         crowd = Crowd()
         size = _body_bytes(feed)
-        print(f"an answer has {size} bytes; the feed alone takes {feed.rss_kib() / 1024:.1f} MiB of memory")
+        print(f"an answer's body has {size} bytes")
         peers = [feed, *_others(size)]
         try:
             idle = {peer.name: peer.rss_kib() for peer in peers}
@@ -82,6 +82,8 @@ def _table(waiters: int, peers: list[Peer], crowd: Crowd, idle: dict[str, int]) 
         ratio = "" if name == FEED else f"{ours / last:.2f}"
         row = f"{first:.1f} | {middle:.1f} | {last:.1f} | {last / waiters * 1e3:.1f} | {memory[name]:.1f} | {ratio}"
         print(f"| {name} | {row} |", flush=True)
+    mib = (idle[FEED] + memory[FEED] * waiters) / 1024
+    print(f"the feed's process: {idle[FEED] / 1024:.1f} MiB idle, {mib:.1f} MiB with {waiters} waiting")
     _judge(waiters, {name: last for name, (_, _, last) in medians.items()}, memory[FEED])
 
 

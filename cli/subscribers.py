@@ -7,14 +7,14 @@ from typing import Any
 
 from audit.period import parse_moment
 from cli.spans import parse_span
-from domain.clock import iso, parse_clock
+from domain.clock import parse_clock
 from domain.errors import Refuse, did_you_mean
 from domain.house import House
 from domain.vocabulary import Surface
 from feed import last_use
-from feed.public_keys import PublicKeys
 from feed.token_store import TokenStore
 from feed.tokens import Scope, Subscriber
+from journal.public_keys import current_key, read_public_keys
 
 
 def add(
@@ -49,15 +49,9 @@ def _end(expires: str, now: datetime) -> datetime | None:
 
 def pins(home: Path, surfaces: list[str]) -> list[str]:
     """Return ``surface:key id`` for the key each of these surfaces signs with now, for the subscriber to pin."""
-    known = PublicKeys(House(home=home).public_keys)
-    if known.problem is not None:
-        raise known.problem
-    now = iso(_now())
-    return [
-        f"{entry['surface']}:{entry['key']}"
-        for entry in known.of(frozenset(known_surface(name) for name in surfaces))
-        if entry.get("until") is None or str(entry["until"]) > now
-    ]
+    known = read_public_keys(House(home=home).keys)
+    current = [current_key(known, known_surface(name)) for name in surfaces]
+    return [f"{key.surface}:{key.key}" for key in current if key is not None]
 
 
 def known_surface(name: str) -> Surface:

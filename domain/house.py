@@ -48,11 +48,6 @@ class House:
         return self.run / f"{program}.beat"
 
     @property
-    def public_keys(self) -> Path:
-        """The public halves of the publishers' keys, for anybody to read."""
-        return self.keys / "public.json"
-
-    @property
     def feed_memory(self) -> Path:
         """What the feed need not read again after a restart; may be lost."""
         return self.state / "feed-memory.json"

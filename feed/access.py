@@ -9,7 +9,7 @@ import threading
 from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from domain.callback import Callback
@@ -57,12 +57,7 @@ class Access:
 
     def open(self) -> None:
         """Take the journal; one that cannot be had is tried again later, and stops nothing."""
-        try:
-            self._journal = self._open_journal()
-        except TBotError as error:
-            self.problem = error
-            return
-        self.problem = None
+        self._take_journal()
         self._write(Kind.FEED_START, {})
 
     def close(self) -> None:
@@ -82,11 +77,11 @@ class Access:
             self._reopen_at = now + _REOPEN_S
             await asyncio.to_thread(self._reopen)
 
-    def used(self, token_id: str, address: str, what: str) -> None:
+    def used(self, token_id: str, address: str, what: str, now: datetime) -> None:
         """Count one request that was let in; a token's first of the day from an address is written down."""
         self._counts[token_id][what] += 1
-        if (token_id, address) not in self._seen or self._day != self._clock.now().date():
-            self._first(token_id, address)
+        if (token_id, address) not in self._seen or self._day != now.date():
+            self._first(token_id, address, now.date())
 
     def refused(self, scope: Scope, problem: Problem, address: str) -> None:
         """Write down a request that was turned away, if it is one of those that say something about its sender."""
@@ -97,7 +92,7 @@ class Access:
         token_id = tokens.parse(authorization.partition(" ")[2].strip())
         if problem.status == 429:
             who = token_id if problem.body["code"] == "rate" and token_id else address
-            if who in self._limited:
+            if who in self._limited or len(self._limited) >= _SEEN_MAX:
                 return
             self._limited.add(who)
         self._write(Kind.ACCESS_DENIED, {
@@ -110,8 +105,7 @@ class Access:
         fields = {"subscriber": end.subscriber, "signal_id": end.signal_id, "received_at": end.received_at}
         self._write(Kind.CALLBACK_PARKED_OVERDUE, fields, surface=end.surface, mode=end.mode)
 
-    def _first(self, token_id: str, address: str) -> None:
-        today = self._clock.now().date()
+    def _first(self, token_id: str, address: str, today: date) -> None:
         if self._day != today or len(self._seen) >= _SEEN_MAX:
             self._day = today
             self._seen.clear()
@@ -134,7 +128,14 @@ class Access:
         journal, self._journal = self._journal, None
         if journal is not None:
             journal.close()
-        self.open()
+        self._take_journal()
+
+    def _take_journal(self) -> None:
+        try:
+            self._journal = self._open_journal()
+            self.problem = None
+        except TBotError as error:
+            self.problem = error
 
     def _write(self, kind: Kind, fields: Mapping[str, Any], *, surface: str = "feed", mode: str = "journal") -> None:
         if self._journal is None or self._pending >= _PENDING_MAX:

@@ -40,7 +40,7 @@ class Door:
                 if wait:
                     raise too_many_failures(wait, problem.note) from None
             raise
-        self._access.used(subscriber.id, self._addresses.of(scope), what)
+        self._access.used(subscriber.id, self._addresses.of(scope), what, now)
         self._last_use.note(subscriber.id, now)
         return subscriber
 

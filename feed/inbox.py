@@ -203,11 +203,12 @@ class Inbox:
             raise not_ready("journal") from None
 
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(Callback))
 _AUDIT_FIELDS = ("subscriber", "signal_id", "stage", "rev", "fill_id", "body_sha256", "received_at")
 
 
 def _fields(record: Callback) -> dict[str, object]:
-    return {field.name: getattr(record, field.name) for field in dataclasses.fields(record)}
+    return {name: getattr(record, name) for name in _FIELDS}
 
 
 def _on_loop(future: "Future[Receipt]", then: Callable[[], None]) -> None:

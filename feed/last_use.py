@@ -17,17 +17,17 @@ class LastUse:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._moments: dict[str, str] = dict(read(path))
-        self._is_new = False
+        self._fresh: dict[str, datetime] = {}
 
     def note(self, token_id: str, now: datetime) -> None:
-        self._moments[token_id] = iso(now)
-        self._is_new = True
+        self._fresh[token_id] = now
 
     def snapshot(self) -> bytes | None:
         """Return what to `write`, or None when it was written already."""
-        if not self._is_new:
+        if not self._fresh:
             return None
-        self._is_new = False
+        self._moments.update((token_id, iso(moment)) for token_id, moment in self._fresh.items())
+        self._fresh = {}
         return msgspec.json.encode(self._moments)
 
     def write(self, content: bytes) -> None:

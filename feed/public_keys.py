@@ -1,51 +1,41 @@
-"""The public keys of the publishers, as the operator's commands keep them; the feed itself holds no signing key."""
+"""The publishers' public keys as the feed serves them: read again whenever their file has changed."""
 
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from domain.errors import Halt
+from domain.errors import TBotError
 from domain.vocabulary import Surface
+from journal.public_keys import FILE, PublicKey, read_public_keys
 
 _Stamp = tuple[int, int, int]
 
 
-class _File(msgspec.Struct):
-    keys: list[dict[str, Any]]
-
-
 class PublicKeys:
-    """The file of public keys, read again whenever it has changed; ``problem`` says why it cannot be."""
+    """The file of public keys; ``problem`` says why it cannot be read, while it cannot."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._stamp: _Stamp | None = None
-        self._keys: Sequence[dict[str, Any]] = ()
-        self.problem: Halt | None = None
+        self._keys: Sequence[PublicKey] = ()
+        self.problem: TBotError | None = None
         self.refresh()
 
     def refresh(self) -> None:
         """Read the file if it is another than before; one that is missing holds no keys."""
-        stamp = _stamp(self._path)
+        stamp = _stamp(self._folder / FILE)
         if stamp == self._stamp and self.problem is None:
             return
         self._stamp = stamp
         try:
-            self._keys = () if stamp is None else _read(self._path)
+            self._keys = read_public_keys(self._folder)
             self.problem = None
-        except (OSError, ValueError) as error:
-            self.problem = Halt(f"public keys in {self._path.name}", str(error), "restore the file from its backup")
+        except TBotError as error:
+            self.problem = error
 
-    def of(self, surfaces: frozenset[Surface]) -> list[dict[str, Any]]:
-        """Return the entries of these surfaces, as they stand in the file."""
-        return [entry for entry in self._keys if entry.get("surface") in surfaces]
-
-
-def _read(path: Path) -> Sequence[dict[str, Any]]:
-    return msgspec.json.decode(path.read_bytes(), type=_File).keys
+    def of(self, surfaces: frozenset[Surface]) -> list[PublicKey]:
+        """Return the keys of these surfaces, in the order of the file."""
+        return [key for key in self._keys if key.surface in surfaces]
 
 
 def _stamp(path: Path) -> _Stamp | None:

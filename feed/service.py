@@ -53,7 +53,7 @@ class Service:
         self.config = config
         self.clock = clock
         self.guard = Guard(house.subscribers)
-        self.keys = PublicKeys(house.public_keys)
+        self.keys = PublicKeys(house.keys)
         self.logs = Logs(config, house, clock)
         self.cursors = Cursors(config.cursor_secret)
         self.pages = Pages(self.logs, self.cursors, clock)

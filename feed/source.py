@@ -1,5 +1,6 @@
 """One log as the feed sees it: its head, its recent lines, and the notifier that says when there is more."""
 
+import os
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
@@ -13,6 +14,7 @@ from feed.keepsake import KeptLog
 from feed.lines import Line, public, signature
 from feed.ring import Ring
 from journal import Entry, Position, Tail, head, read
+from journal.layout import MARK
 from journal.seek import find
 
 OnEntry = Callable[[Entry, Line | None], None]
@@ -40,6 +42,7 @@ class Source:
         self.head_sig: str | None = None
         self._oldest = (Position.start(), float("-inf"))
         self._folded = 0
+        self._file: tuple[int, int] | None = None
 
     @property
     def head(self) -> Position:
@@ -66,6 +69,7 @@ class Source:
         self._blank()
         if kept is not None:
             self._resume(kept)
+        self._file = _file(self.directory)
         self._tail = Tail(self.directory, None if kept is None else kept.base)
         self._tail.fileno()  # watched before it is first read, so that nothing comes in between
         self.problem = None
@@ -76,6 +80,7 @@ class Source:
         if self._tail is None:
             return False
         news = False
+        self._file = self._file or _file(self.directory)
         self._tail.drain()
         try:
             while self.problem is None and (entries := self._tail.poll()):
@@ -95,11 +100,14 @@ class Source:
         return KeptLog(self.epoch.hex(), self.ring.base, self.head, self.head_ts, self.head_sig)
 
     def was_replaced(self) -> bool:
-        """Tell whether the log on disk ends before, or beside, what was read from it."""
+        """Tell whether the log on disk ends before, or beside, what was read from it, or is another one."""
         now, known = head(self.directory), self.head
         if now is None or now.seq < known.seq:
             return known.seq > 0
-        return now.seq == known.seq and now.h != known.h
+        if now.seq == known.seq:
+            return now.h != known.h
+        # It went on without us: either the watch is about to say so, or it is on a file that was moved away.
+        return self._file is not None and self._file != _file(self.directory)
 
     def close(self) -> None:
         if self._tail is not None:
@@ -139,3 +147,12 @@ class Source:
                 news = news or line is not None
             self.head_sig = signature(entry.raw)
         return news
+
+
+def _file(directory: Path) -> tuple[int, int] | None:
+    """Return what tells a log's commit mark, which is written in place, from that of its copy."""
+    try:
+        found = os.stat(directory / MARK)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

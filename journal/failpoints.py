@@ -1,9 +1,10 @@
 """Named places at which a test can make a process die, fail or stall; free while nothing is armed.
 
 A site reads ``if failpoints.armed: failpoints.reach("before_fsync")``: one attribute while off. Only the environment
-key ``TBOT_FAILPOINTS`` arms them, the launcher hands it to nobody, and a surface in mode ``live`` refuses to start with it.
+key ``TBOT_FAILPOINTS`` arms them, the launcher hands it to nobody, and a surface in mode ``live`` refuses to start with
+it.
 
-    TBOT_FAILPOINTS=before_fsync=kill@3,mid_rotate=eio,before_ack=sleep:10@2-4,log=/tmp/fired
+    TBOT_FAILPOINTS=before_fsync=kill@3,mid_rotate=eio,before_ack=sleep:10@2-4,log=run/fired
 
 ``@3`` is the third time the place is reached, ``@2-4`` the second to the fourth, without it each time. ``log`` names a
 file that gets one line before each failure, so that a test can see that its fault really happened.

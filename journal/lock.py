@@ -12,6 +12,7 @@ import json
 import os
 import struct
 import sys
+import threading
 import time
 import weakref
 from pathlib import Path
@@ -45,9 +46,10 @@ class WriterLock:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._pid = os.getpid()
-        # O_CLOEXEC is Python's default; without it an exec'ed child would keep the lock alive.
-        self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        _held.add(self)
+        with _changing:
+            # O_CLOEXEC is Python's default; without it an exec'ed child would keep the lock alive.
+            self._fd = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _held.add(self)
 
     def acquire(self, clock: Clock, wait_s: float) -> None:
         """Take the lock and leave a note about this process beside it.
@@ -56,15 +58,16 @@ class WriterLock:
             LogLocked: somebody else still had it after ``wait_s`` seconds.
             OSError: the system refuses locks here; this one is closed.
         """
-        # Counted pauses instead of a deadline: a fake clock does not move by itself.
-        for attempt in range(int(wait_s / _PAUSE_S) + 1):
-            if attempt:
-                time.sleep(_PAUSE_S)
-            if self._try():
-                _write_owner(self._directory, clock)
-                return
-        self.close()
-        raise LogLocked(self._directory, read_owner(self._directory), wait_s)
+        # Real time, whatever the clock: a fake one does not move by itself. Not counted pauses, which a busy machine
+        # makes twice as long.
+        deadline = time.monotonic() + wait_s
+        while not self._try():
+            left = deadline - time.monotonic()
+            if left <= 0:
+                self.close()
+                raise LogLocked(self._directory, read_owner(self._directory), wait_s)
+            time.sleep(min(_PAUSE_S, left))
+        _write_owner(self._directory, clock)
 
     def _try(self) -> bool:
         try:
@@ -84,6 +87,10 @@ class WriterLock:
 
     def close(self) -> None:
         """Close this process's descriptor. The lock ends with the last copy of it."""
+        with _changing:
+            self._drop()
+
+    def _drop(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
@@ -91,15 +98,19 @@ class WriterLock:
 
 
 _held: "weakref.WeakSet[WriterLock]" = weakref.WeakSet()
+# Held while a descriptor and what is known of it change, and by every fork: one in between would leave the child with a
+# descriptor that it does not know of, or closes a second time.
+_changing = threading.Lock()
 
 
 def _drop_in_child() -> None:
     # A forked child shares the lock; if it kept the descriptor, the lock would outlive a dead parent.
     for lock in list(_held):
-        lock.close()
+        lock._drop()
+    _changing.release()
 
 
-os.register_at_fork(after_in_child=_drop_in_child)
+os.register_at_fork(before=_changing.acquire, after_in_parent=_changing.release, after_in_child=_drop_in_child)
 
 
 def read_owner(directory: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 One file a log, because a log may lie on a disk of its own and is written by a process of its own.
 """
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -38,17 +39,21 @@ class Reserve:
         try:
             self._allocate()
         except OSError:
-            self._path.unlink(missing_ok=True)
+            self._remove()
 
     def free(self, refused: Retry) -> bool:
         """Give the room up if ``refused`` says that the disk is full; tell whether there was any."""
         error = refused.__cause__
         if self.is_missing or self._size == 0 or not isinstance(error, OSError) or error.errno not in _FULL:
             return False
-        self._path.unlink(missing_ok=True)
+        self._remove()
         self.is_missing = True
         self._next_ns = self._clock.monotonic_ns() + _AGAIN_NS
         return True
+
+    def _remove(self) -> None:
+        with contextlib.suppress(OSError):  # what is refused here is refused to the records too, and said there
+            self._path.unlink(missing_ok=True)
 
     def _allocate(self) -> None:
         fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

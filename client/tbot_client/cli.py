@@ -140,9 +140,7 @@ def show_status(
     as_json: JsonOption = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Of the dry run")] = False,
 ) -> int:
-    """Show positions with their protective orders, today's result, what was skipped and why, whose signatures count,
-    the clock, and what happens when the feed falls silent.
-    """
+    """Show positions, today's result, what was skipped and why, whose signatures count, the clock and the dead man."""
     base, config, clock = _ready(home)
     found = status.summary(base.dry if dry_run else base, clock, config)
     print(json.dumps(found, indent=2) if as_json else status.as_text(found))

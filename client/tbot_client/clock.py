@@ -34,6 +34,7 @@ class Clock:
         self._feed_lead_s: float | None = None
         self._bound_s = math.inf
         self._wall_lead_s = time.time() - ticks()
+        self._floor: datetime | None = None
         self.offset_s = 0.0
 
     @property
@@ -49,9 +50,14 @@ class Clock:
         """Return the current time, aware, in UTC, as the feed sees it."""
         if self._start is not None:
             return self._start + timedelta(seconds=(time.time() - self._anchor) * self._speed)
-        if self._feed_lead_s is None:
-            return datetime.now(UTC)
-        return datetime.fromtimestamp(ticks() + self._feed_lead_s, UTC)
+        lead = self._feed_lead_s
+        moment = datetime.now(UTC) if lead is None else datetime.fromtimestamp(ticks() + lead, UTC)
+        return moment if self._floor is None else max(moment, self._floor)
+
+    def at_least(self, moment: datetime) -> None:
+        """Never show an earlier time than this again; a simulated clock needs no telling."""
+        if self.is_real:
+            self._floor = moment if self._floor is None else max(self._floor, moment)
 
     @property
     def bound_s(self) -> float | None:

@@ -18,10 +18,12 @@ TODO = "ask the publisher what happened; after that, `tbot-client run --trust-ne
 class History:
     """Hashes by log and sequence number, at least of the newest head and the newest line."""
 
-    def __init__(self, known: Mapping[str, Mapping[str, str]] | None = None) -> None:
+    def __init__(
+        self, known: Mapping[str, Mapping[str, str]] | None = None, last_heard: datetime | None = None
+    ) -> None:
         self._known: dict[str, dict[int, str]] = {}
         self._heads: dict[str, int] = {}
-        self._newest: datetime | None = None
+        self._newest = last_heard
         for log, entries in (known or {}).items():
             self._known[log] = {int(seq): h for seq, h in entries.items()}
             self._heads[log] = max(self._known[log])

@@ -95,6 +95,10 @@ class Keyring:
     def __contains__(self, key_id: str) -> bool:
         return key_id in self._keys
 
+    def is_served(self, key_id: str) -> bool:
+        """Tell whether the feed served a key of that id, whether it counts or not."""
+        return key_id in self._served
+
     def of(self, surface: str) -> list[Key]:
         """Return the keys that count for a surface, oldest first."""
         return sorted((key for key in self._keys.values() if key.surface == surface), key=lambda key: key.from_)

@@ -11,7 +11,7 @@ from tbot_client.booking import Booking
 from tbot_client.brokers.port import Broker
 from tbot_client.clock import Clock
 from tbot_client.config import Config
-from tbot_client.contact import Contact
+from tbot_client.contact import Contact, last_heard
 from tbot_client.deadman import DeadMan
 from tbot_client.errors import Ask, ClientError, Refused, Resync, Retry, Stale, Unreachable
 from tbot_client.feed import FeedClient
@@ -40,7 +40,9 @@ class Loop:
         poll = config.poll
         self._config, self._home, self._clock, self._book, self._broker = config, home, clock, book, broker
         self._feed = FeedClient(config)
-        self._witness = Witness(book, config.feed, clock, Evidence(home.heads), self._feed.keys, home.keys)
+        self._witness = Witness(
+            book, config.feed, clock, Evidence(home.heads), self._feed.keys, home.keys, last_heard(home)
+        )
         self._intake = Intake(book, config.feed.surfaces, clock, self._witness)
         self._contact = Contact(home, clock, book)
         self._booking = Booking(book, broker, clock, config)

@@ -6,12 +6,13 @@ may end a position: leaving lessens risk.
 
 import contextlib
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from tbot_client.book import Book, say
-from tbot_client.clock import Clock, iso
+from tbot_client.clock import Clock, iso, parse_iso
 from tbot_client.config import Feed
 from tbot_client.errors import ClientError, HistoryChanged
 from tbot_client.heads import Evidence, Seen
@@ -20,6 +21,8 @@ from tbot_client.keys import BadSignature, Keyring, Learned, OlderKey, line_text
 from tbot_client.wire import Head, Item, Page, hash_matches
 
 ASK_AGAIN_S = 10.0
+# Something in between may hold an older answer; a key that is missing in this many is not served.
+ASKED = 3
 _WHY = {
     "pinned": "as your settings name it",
     "first": "the first one seen for it. Compare it with what your publisher tells you on another way",
@@ -32,7 +35,14 @@ class Witness:
     """Checks lines and heads against the keys that count and against what was seen."""
 
     def __init__(
-        self, book: Book, settings: Feed, clock: Clock, evidence: Evidence, ask: Callable[[], bytes], cache: Path
+        self,
+        book: Book,
+        settings: Feed,
+        clock: Clock,
+        evidence: Evidence,
+        ask: Callable[[], bytes],
+        cache: Path,
+        last_heard: datetime | None = None,
     ) -> None:
         self._book = book
         self._clock = clock
@@ -40,10 +50,10 @@ class Witness:
         self._evidence = evidence
         self._ask = ask
         self._cache = cache
-        self._ask_due = 0.0
+        self._ask_due: dict[str, float] = {}
         self._verified: set[tuple[str, int, str]] = set()
         self.is_genuine = False
-        self.history = History(book.state.hashes)
+        self.history = History(book.state.hashes, last_heard)
         self.ring = Keyring(settings.publisher_keys, book.state.keys)
 
     def prepare(self, page: Page, items: Iterable[Item]) -> None:
@@ -52,14 +62,16 @@ class Witness:
         Raises:
             Retry: they can't be had now; nothing of the page was taken in.
         """
-        named = {item.sig[:16] for item in items} | {(head.sig or "")[:16] for head in page.logs.values()}
-        if all(key in self.ring for key in named if key) or self._clock.monotonic() < self._ask_due:
-            return
-        body = self._ask()
-        learned = self.ring.learn(parse_keys(body))
-        self._ask_due = self._clock.monotonic() + ASK_AGAIN_S
-        if learned:
-            self._keep(body, learned)
+        signed = {item.sig[:16] for item in items} | {(head.sig or "")[:16] for head in page.logs.values()}
+        now = self._clock.monotonic()
+        wanted = {key for key in signed if key and key not in self.ring and now >= self._ask_due.get(key, 0.0)}
+        for _ in range(ASKED):
+            if not wanted or all(self.ring.is_served(key) for key in wanted):
+                break
+            body = self._ask()
+            if learned := self.ring.learn(parse_keys(body)):
+                self._keep(body, learned)
+        self._ask_due |= dict.fromkeys(wanted, now + ASK_AGAIN_S)
 
     def _keep(self, body: bytes, learned: list[Learned]) -> None:
         for one in learned:
@@ -107,6 +119,9 @@ class Witness:
         except OlderKey as error:
             say(f"{item.journal} line {item.seq} is left out: {error}")
             return False
+        if item.ts:
+            # What is signed for a moment was written then: a feed that says it is earlier brings nothing back to life.
+            self._clock.at_least(parse_iso(item.ts))
         return self._is_in_place(item)
 
     def _is_in_place(self, item: Item) -> bool:

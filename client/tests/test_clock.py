@@ -80,6 +80,22 @@ def test_expiry_is_judged_by_the_feeds_time_whatever_this_machine_says(client, f
     assert feed.bodies(dead)[0]["reason"] == "expired"
 
 
+def test_an_old_signed_open_served_with_an_old_time_is_still_expired(client, feed, broker):
+    """Whoever holds the feed may lie about the time, but not about what was signed since."""
+    real = feed.now
+    then = real() - timedelta(days=30)
+    feed.now = lambda: then
+    old = feed.open()
+    feed.now = real
+    feed.open()
+    feed.now = lambda: then + timedelta(seconds=5)
+
+    client.run_once()
+
+    assert feed.bodies(old)[0]["reason"] == "expired"
+    assert len(broker.orders) == 1
+
+
 def test_a_wrong_clock_is_said_once(client, feed, capsys):
     real = feed.now
     feed.now = lambda: real() + timedelta(seconds=30)

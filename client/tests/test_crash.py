@@ -48,6 +48,7 @@ def live_through(run, fatal):
     return None
 
 
+@pytest.mark.proves("C1", "J8")
 def test_a_kill_at_any_moment_of_an_entry_leaves_one_order_and_one_report_of_each_kind(client, feed, run):
     for fatal in range(1, 100):
         signal = feed.open()
@@ -65,6 +66,7 @@ def test_a_kill_at_any_moment_of_an_entry_leaves_one_order_and_one_report_of_eac
     assert all(status != 409 for _, _, _, status in feed.reports)
 
 
+@pytest.mark.proves("C1", "J8")
 def test_a_kill_at_any_moment_of_an_amend_and_a_close_ends_the_position_once(client, feed, run):
     for fatal in range(1, 100):
         signal = feed.open()

@@ -291,7 +291,7 @@ def test_a_token_is_not_made_when_the_keys_cannot_be_read(tbot_home: Path) -> No
 
     done = run("tbot", "subscribers", "add", "x", home=tbot_home)
 
-    assert done.returncode == 70
+    assert done.returncode == 78
     assert not (tbot_home / "state" / "subscribers.json").exists()
 
 

@@ -48,6 +48,7 @@ def publish(stage: Any, link: Any, polls: int) -> list[str]:
     return signals
 
 
+@pytest.mark.timeout(3600)  # the full dose takes minutes
 @pytest.mark.proves("row 25", "F1", "C1")
 def test_each_signal_is_executed_once_and_each_report_is_stored_once(
     stage: Any, link: Any, dose: Callable[[int, int], int]

@@ -121,7 +121,6 @@ def test_a_full_disk_sends_no_order_is_said_and_costs_only_the_time_it_lasts(des
     until(lambda: desk.is_alive() and lines(fired), "a full disk")
     sent = sent_ids(desk)
     until(lambda: "No space left" in beat(desk).get("trouble", ""), "the reason in the heartbeat")
-    shown, _ = tbot(desk, "status", "--json", "--home", str(desk.home))
     seen = sent_ids(desk)
     full = len(lines(fired)) < 6
     until(lambda: desk.is_alive() and len(lines(fired)) == 6, "room again")
@@ -132,7 +131,6 @@ def test_a_full_disk_sends_no_order_is_said_and_costs_only_the_time_it_lasts(des
 
     assert full
     assert seen == sent
-    assert shown.returncode in (0, 3)
     assert_books_and_venue_agree(desk)
 
 

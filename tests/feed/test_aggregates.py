@@ -64,6 +64,7 @@ def test_sums_are_what_was_reported(crowd: Any) -> None:
     assert Decimal(fx["slippage_bp"]) == 0
 
 
+@pytest.mark.proves("C8")
 def test_nothing_of_any_one_subscriber_comes_out(crowd: Any) -> None:
     text = json.dumps(seen(crowd))
 
@@ -72,6 +73,7 @@ def test_nothing_of_any_one_subscriber_comes_out(crowd: Any) -> None:
     assert "sig_" not in text
 
 
+@pytest.mark.proves("C8")
 def test_numbers_of_too_few_are_hidden(crowd: Any) -> None:
     crowd.clock.advance(600)
     alone = crowd.stage_client = crowd.client(crowd.running_feed, crowd.tokens[0])
@@ -85,6 +87,7 @@ def test_numbers_of_too_few_are_hidden(crowd: Any) -> None:
     assert paper["received"] == 18
 
 
+@pytest.mark.proves("C6")
 def test_aggregates_recomputed_from_the_journal_are_the_same_bytes(crowd: Any) -> None:
     board = crowd.running_feed.service.logs.board
     stored = list(records(read(crowd.house.log("feed", "callbacks"))))
@@ -110,6 +113,7 @@ def test_late_reports_count_as_late_and_nowhere_else(stage: Any) -> None:
     assert (fx["late"], fx["slippage_bp"], fx["executed"]) == (2, None, 1)
 
 
+@pytest.mark.proves("C8")
 def test_only_an_operator_may_look(crowd: Any) -> None:
     client = crowd.client(crowd.running_feed, crowd.tokens[0])
 

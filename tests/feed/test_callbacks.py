@@ -54,6 +54,7 @@ class Desk:
         return [line for line in self.stage.callback_lines() if line["kind"] == "callback"]
 
 
+@pytest.mark.proves("C2")
 def test_the_first_report_is_durable_before_it_is_answered(desk: Desk) -> None:
     answer = desk.post("ack", ACK)
 
@@ -65,6 +66,7 @@ def test_the_first_report_is_durable_before_it_is_answered(desk: Desk) -> None:
     assert desk.token not in json.dumps(line)
 
 
+@pytest.mark.proves("C1")
 def test_the_same_report_again_gives_the_original(desk: Desk) -> None:
     first = desk.post("ack", ACK)
     desk.stage.clock.advance(5)
@@ -76,6 +78,7 @@ def test_the_same_report_again_gives_the_original(desk: Desk) -> None:
     assert len(desk.stored()) == 1
 
 
+@pytest.mark.proves("C3")
 def test_the_same_key_with_another_body_changes_nothing(desk: Desk) -> None:
     first = desk.post("ack", ACK)
 
@@ -111,6 +114,7 @@ def test_fills_may_not_exceed_the_order(desk: Desk) -> None:
     assert len(desk.stored()) == 2
 
 
+@pytest.mark.proves("C4")
 def test_a_fill_before_its_ack_is_believed(desk: Desk) -> None:
     answer = desk.post("executed", fill())
 
@@ -119,6 +123,7 @@ def test_a_fill_before_its_ack_is_believed(desk: Desk) -> None:
     assert desk.post("ack", {**SKIP, "rev": 1}).status_code == 409
 
 
+@pytest.mark.proves("C4")
 def test_a_resolution_before_its_fills_is_parked_until_they_are_reported(desk: Desk) -> None:
     answer = desk.post("resolved", RESOLVED)
     assert (answer.status_code, answer.json()["parked"]) == (202, True)
@@ -129,6 +134,7 @@ def test_a_resolution_before_its_fills_is_parked_until_they_are_reported(desk: D
     assert desk.post("resolved", RESOLVED).status_code == 200
 
 
+@pytest.mark.proves("C5")
 @pytest.mark.parametrize("last", ["skip", "resolution"])
 def test_after_the_end_only_repetitions_and_corrections_are_taken(desk: Desk, last: str) -> None:
     if last == "skip":
@@ -184,6 +190,7 @@ def test_a_clock_that_is_far_off_is_noted_and_ours_counts(desk: Desk) -> None:
     assert line["received_at"] == "2026-03-02T09:00:00.000000Z"
 
 
+@pytest.mark.proves("F8")
 def test_unknown_and_unseen_signals_get_the_same_answer(desk: Desk) -> None:
     unseen = desk.stage.publisher(Surface.ST).open()
     other = desk.stage.client(desk.running, desk.stage.token(Surface.ST))
@@ -217,6 +224,7 @@ async def _together(url: str, token: str, path: str, bodies: list[Any]) -> list[
         return await asyncio.gather(*(client.post(path, json=body) for body in bodies))
 
 
+@pytest.mark.proves("C1")
 def test_fifty_identical_reports_at_once_are_stored_once(desk: Desk) -> None:
     path = f"/api/signals/{desk.signal_id}/ack"
 
@@ -227,6 +235,7 @@ def test_fifty_identical_reports_at_once_are_stored_once(desk: Desk) -> None:
     assert len(desk.stage.callback_lines()) == 1
 
 
+@pytest.mark.proves("C3")
 def test_fifty_different_reports_at_once_leave_one_stored(desk: Desk) -> None:
     bodies = [{**SKIP, "reason": f"reason {number}"} for number in range(50)]
 
@@ -245,6 +254,7 @@ def test_fifty_fills_at_once_never_exceed_the_order(desk: Desk) -> None:
     assert Counter(answer.status_code for answer in answers) == {201: 33, 422: 17}
 
 
+@pytest.mark.proves("C1", "C2")
 def test_a_restart_forgets_nothing(desk: Desk) -> None:
     desk.post("executed", fill("f1", "60"))
     desk.post("resolved", RESOLVED)
@@ -303,6 +313,7 @@ def test_a_journal_that_cannot_be_written_gives_503_and_recovers(stage: Any, kin
     assert [line["signal_id"] for line in desk.stored()].count(other) == 1
 
 
+@pytest.mark.proves("C4")
 def test_the_order_of_arrival_loses_no_fill(desk: Desk) -> None:
     bodies = {"ack": ("ack", ACK), "f1": ("executed", fill("f1", "60")), "f2": ("executed", fill("f2", "40")),
               "resolved": ("resolved", RESOLVED)}  # fmt: skip

@@ -63,8 +63,8 @@ class Line:
 def desk(stage: Any) -> Iterator[Any]:
     lines: list[Line] = []
 
-    def line(running: Any) -> Line:
-        lines.append(Line(running, stage.token()))
+    def line(running: Any, token: str | None = None) -> Line:
+        lines.append(Line(running, token or stage.token()))
         return lines[-1]
 
     stage.line = line
@@ -196,9 +196,10 @@ def test_a_poll_whose_place_has_left_the_memory_is_answered_from_the_disk(desk: 
 def test_hundreds_that_wait_are_all_woken_and_get_the_same(desk: Any) -> None:
     publisher = desk.publisher()
     running = desk.feed()
-    lines = [desk.line(running) for _ in range(200)]
+    token = desk.token()
+    lines = [desk.line(running, token) for _ in range(200)]
     for line in lines:
-        line.ask("start=head&wait=20")
+        line.ask("start=head&wait=50")
     running.until_waiting(200)
 
     signal_id = publisher.open()

@@ -62,6 +62,7 @@ def test_a_start_in_time_begins_with_the_first_line_of_that_moment(stage: Any) -
     assert ids(client.get(f"{FEED}?wait=0&start={moments[0].isoformat()}")) == opened  # with a bare plus sign
 
 
+@pytest.mark.proves("F2")
 def test_a_cursor_beyond_retention_is_gone_and_says_how_to_go_on(stage: Any) -> None:
     publisher = stage.publisher()
     running = stage.feed(retention_days=2)
@@ -81,6 +82,7 @@ def test_a_cursor_beyond_retention_is_gone_and_says_how_to_go_on(stage: Any) -> 
     assert everything(client, answer.json()["head_cursor"]) == []
 
 
+@pytest.mark.proves("F2", "F10")
 @pytest.mark.parametrize("live", [False, True], ids=["restarted", "under a running feed"])
 def test_a_restored_backup_is_noticed_and_the_client_finds_its_way(stage: Any, live: bool) -> None:
     publisher = stage.publisher()
@@ -122,6 +124,7 @@ def restore(backup: Path, folder: Path) -> None:
             shutil.copy(path, folder)
 
 
+@pytest.mark.proves("F2", "F10")
 def test_a_log_begun_anew_is_another_epoch(stage: Any) -> None:
     publisher = stage.publisher()
     publisher.open()
@@ -213,6 +216,7 @@ class Follower:
         return (text.replace(b'},{"ts":', b'}\n{"ts":').split(b"\n") if text else []), answer.json()
 
 
+@pytest.mark.proves("F1", "F2", "F3", "F4")
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_whatever_happens_no_line_is_missed_repeated_or_changed(stage: Any, steps: list[tuple[str, Any]]) -> None:

@@ -139,6 +139,7 @@ def ack(rest: bytes) -> bytes:
     return b'{"at":"2026-03-02T09:00:00Z",' + rest + b"}"
 
 
+@pytest.mark.proves("C7")
 @pytest.mark.parametrize(
     "body",
     [
@@ -166,6 +167,7 @@ def test_a_malformed_report_is_422(desk: Any, body: bytes) -> None:
     assert desk.callback_lines() == before
 
 
+@pytest.mark.proves("C7")
 @pytest.mark.parametrize(
     "value", ["NaN", "Infinity", "-1", "0", "1e99", "1e-13", "1_0", " 1", "", "ten", "٣", 1, 1.5, None, [], "9" * 41]
 )
@@ -175,6 +177,7 @@ def test_a_quantity_that_is_no_positive_decimal_string_is_422(desk: Any, value: 
     assert desk.http.post(f"/api/signals/{desk.signal_id}/executed", json=body).status_code == 422
 
 
+@pytest.mark.proves("C7")
 def test_a_body_that_is_not_json_is_415_and_one_too_large_413(desk: Any) -> None:
     padded = json.dumps({"at": AT, "decision": "accept", "reason": "x"}).encode() + b" " * 16_384
 
@@ -191,6 +194,7 @@ def test_a_body_that_is_not_json_is_415_and_one_too_large_413(desk: Any) -> None
     ).is_success
 
 
+@pytest.mark.proves("C7")
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
@@ -210,6 +214,7 @@ def test_a_body_must_be_plain_json_in_utf_8(desk: Any, headers: dict[str, str], 
     assert desk.http.post(desk.path, content=packed, headers=headers).status_code == status
 
 
+@pytest.mark.proves("C7")
 def test_a_body_without_an_end_is_cut_off_as_soon_as_it_is_too_large(desk: Any) -> None:
     head = f"POST {desk.path} HTTP/1.1\r\nhost: x\r\nauthorization: {desk.http.headers['authorization']}\r\n"
     head += "content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"

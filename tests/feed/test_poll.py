@@ -31,6 +31,7 @@ def in_background(function: Any, *args: Any, **kwargs: Any) -> "Future[Any]":
     return future
 
 
+@pytest.mark.proves("F6")
 def test_items_are_the_very_bytes_on_disk(stage: Any) -> None:
     publisher = stage.publisher()
     first = publisher.open(thesis='quotes " and é and 💶')
@@ -75,6 +76,7 @@ def test_logs_are_merged_by_time_and_each_keeps_its_order(stage: Any) -> None:
     assert ids(poll(client, start="oldest", wait=0)) == expected
 
 
+@pytest.mark.proves("F3")
 def test_a_client_that_pages_sees_everything_once(stage: Any) -> None:
     publisher = stage.publisher()
     expected = [publisher.open() for _ in range(7)]
@@ -232,6 +234,7 @@ def test_pages_are_packed_only_when_asked_for_and_worth_it(stage: Any) -> None:
     assert "content-encoding" not in poll(packing, start="head", wait=0).headers
 
 
+@pytest.mark.proves("F7")
 def test_an_open_is_flagged_once_it_must_not_be_executed_any_more(stage: Any) -> None:
     publisher = stage.publisher()
     old = publisher.open(ttl_s=600)
@@ -246,6 +249,7 @@ def test_an_open_is_flagged_once_it_must_not_be_executed_any_more(stage: Any) ->
     assert ids(at_ttl) == [old, young]
 
 
+@pytest.mark.proves("F7")
 @pytest.mark.parametrize("end", ["close", "resolve"])
 def test_an_open_that_is_over_already_is_flagged_and_its_end_never_is(stage: Any, end: str) -> None:
     publisher = stage.publisher()
@@ -261,6 +265,7 @@ def test_an_open_that_is_over_already_is_flagged_and_its_end_never_is(stage: Any
     assert answer.json()["expired"] == [signal_id]
 
 
+@pytest.mark.proves("F8")
 def test_a_token_sees_only_its_surfaces(stage: Any) -> None:
     mine = stage.publisher(Surface.FX).open()
     stage.publisher(Surface.ST).open()

@@ -11,6 +11,9 @@ from domain.vocabulary import Surface
 from feed.lines import signature
 from feed.proofs import last_line
 from feed.tokens import Scope
+from journal import Journal
+from journal.key_files import create_key
+from journal.keys import Keyring, Signer
 
 SIG = "0123456789abcdef:" + "A" * 86 + "=="
 
@@ -23,7 +26,7 @@ def key(surface: str, name: str = "00112233445566aa", **changes: Any) -> dict[st
 
 
 def write_keys(stage: Any, *keys: dict[str, Any]) -> None:
-    path = stage.house.public_keys
+    path = stage.house.keys / "public.json"
     path.parent.mkdir(exist_ok=True)
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps({"keys": keys}))
@@ -58,8 +61,29 @@ def test_every_answer_that_names_heads_gives_their_signatures(stage: Any) -> Non
         assert (logs["fx/signals"]["sig"], logs["fx/resolutions"]["sig"]) == (SIG, None)
 
 
+def test_the_heads_of_a_signed_log_are_signed_and_its_checkpoint_too(stage: Any) -> None:
+    create_key(stage.house.keys, "fx", stage.clock.now())
+    signer = Signer.load(stage.house.keys, "fx", stage.clock.now())
+    ring = Keyring.load(stage.house.keys)
+    folder = stage.house.log("fx", "signals")
+    with Journal.open(folder, clock=stage.clock, signer=signer, sign_lines=True) as journal:
+        journal.append("order_event", surface="fx", mode="paper", fields={})
+    client = stage.client(stage.feed(), stage.token())
+
+    head = client.get("/api/head").json()["logs"]["fx/signals"]
+    checkpoint = client.get("/api/checkpoint?log=fx/signals")
+    keys = client.get("/api/keys").json()["keys"]
+
+    ring.verify_line(head["h"], head["sig"], head["ts"], "fx")
+    unsigned = checkpoint.text.partition(',"sig":"')[0]
+    found = checkpoint.json()
+    ring.verify_checkpoint(unsigned.encode(), found["sig"], found["ts"], "fx")
+    assert found["seq"] == head["seq"]
+    assert [one["key"] for one in keys] == [head["sig"].partition(":")[0]]
+
+
 def test_a_token_is_given_the_keys_of_its_surfaces_as_they_stand_in_the_file(stage: Any) -> None:
-    fx, st = key("fx", more="kept"), key("st")
+    fx, st = key("fx"), key("st")
     write_keys(stage, fx, st)
     running = stage.feed()
 
@@ -88,8 +112,8 @@ def test_keys_are_read_again_when_they_change_and_otherwise_not_sent_again(stage
 def test_a_spoilt_file_of_keys_is_said_and_stops_nothing_else(stage: Any) -> None:
     running = stage.feed()
     client = stage.client(running, stage.token())
-    stage.house.public_keys.parent.mkdir()
-    stage.house.public_keys.write_text("[1")
+    stage.house.keys.mkdir()
+    (stage.house.keys / "public.json").write_text("[1")
 
     shut = client.get("/api/keys")
 

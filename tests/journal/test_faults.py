@@ -1,4 +1,4 @@
-"""Every system call of an append failing once: full disks, broken disks, and death in between."""
+"""What the writer does when a system call fails; tests/faults/journal makes each of them fail in turn."""
 
 import errno
 import json
@@ -10,23 +10,8 @@ import pytest
 
 from domain.clock import FakeClock
 from domain.errors import Halt, Retry
-from journal import Journal, NewRecord, Syscalls, read, verify
+from journal import Journal, Syscalls, read, verify
 
-FULL_DISK = """
-import resource
-resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
-journal = Journal.open(directory, clock=RealClock())
-accepted = refused = 0
-for number in range(200):
-    try:
-        journal.append("n", surface="fx", mode="paper", fields={"n": number, "pad": "x" * (number * 37 % 900)})
-        accepted += 1
-    except Retry:
-        refused += 1
-resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
-journal.append("room again", surface="fx", mode="paper", fields={})
-print(accepted, refused)
-"""
 BAD_DISK = """
 journal = Journal.open(directory, clock=RealClock())
 for number in range(100):
@@ -40,10 +25,6 @@ try:
 except Halt:
     print("still halted")
 """
-
-
-class Died(BaseException):
-    """Stands for SIGKILL: nothing of ours may catch it and go on."""
 
 
 class Faulty(Syscalls):
@@ -91,22 +72,6 @@ class Faulty(Syscalls):
         return super().pwrite(fd, data, offset)
 
 
-def work(directory: Path, clock: FakeClock, calls: Syscalls) -> tuple[list[int], BaseException | None]:
-    """Append, rotate and batch until something goes wrong; return what was acknowledged."""
-    acknowledged: list[int] = []
-    try:
-        with Journal.open(directory, clock=clock, segment_bytes=1200, syscalls=calls, lock_wait_s=0) as journal:
-            for number in range(0, 24, 3):
-                journal.append("n", surface="fx", mode="paper", fields={"n": number})
-                acknowledged.append(number)
-                pair = [NewRecord(kind="n", surface="fx", mode="paper", fields={"n": number + k}) for k in (1, 2)]
-                journal.append_many(pair)
-                acknowledged += [number + 1, number + 2]
-    except (Died, Halt, Retry) as error:
-        return acknowledged, error
-    return acknowledged, None
-
-
 def append_all(journal: Journal, count: int) -> None:
     for number in range(count):
         journal.append("n", surface="fx", mode="paper", fields={"n": number})
@@ -114,35 +79,6 @@ def append_all(journal: Journal, count: int) -> None:
 
 def numbers(directory: Path) -> list[int]:
     return [entry.record["n"] for entry in read(directory) if entry.kind == "n"]
-
-
-@pytest.mark.parametrize(
-    ("name", "half", "after"),
-    [
-        ("write", False, False), ("write", True, False), ("write", False, True), ("fdatasync", False, False),
-        ("fsync", False, False), ("pwrite", False, False), ("pwrite", True, False),
-    ],
-)  # fmt: skip
-def test_death_at_any_system_call_loses_nothing_acknowledged(
-    directory: Path, clock: FakeClock, name: str, half: bool, after: bool
-) -> None:
-    deaths = 0
-    for nth in range(1, 200):
-        calls = Faulty(name, nth, Died(), half=half, after=after)
-        acknowledged, error = work(directory, clock, calls)
-        if not calls.fired:
-            break
-        deaths += 1
-        with Journal.open(directory, clock=clock, segment_bytes=1200, lock_wait_s=0, durable=False):
-            found = numbers(directory)
-
-        assert isinstance(error, Died)
-        assert found[: len(acknowledged)] == acknowledged
-        assert found == list(range(len(found)))
-        assert len(found) % 3 != 2 or found == acknowledged, "a batch is there wholly or not at all"
-        assert verify(directory).problems == []
-        shutil.rmtree(directory)
-    assert deaths >= (4 if name == "fsync" else 20), "the fault has to fire to prove anything"
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -214,14 +150,6 @@ def test_a_signal_handlers_exception_inside_a_commit_halts_the_journal(directory
             journal.append("n", surface="fx", mode="paper", fields={"n": 0})
         with pytest.raises(Halt, match="KeyboardInterrupt"):
             journal.append("n", surface="fx", mode="paper", fields={"n": 1})
-
-
-def test_a_file_size_limit_refuses_and_rolls_back_and_leaves_the_journal_usable(directory: Path, start) -> None:
-    accepted, refused = map(int, start(FULL_DISK).communicate()[0].split())
-
-    assert (accepted + refused, accepted > 10, refused > 10) == (200, True, True)
-    assert verify(directory).problems == []
-    assert [entry.kind for entry in read(directory)] == ["segment_start", *["n"] * accepted, "room again"]
 
 
 @pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace to make the kernel say EIO")

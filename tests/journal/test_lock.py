@@ -28,6 +28,25 @@ try:
 except Retry as error:
     print("refused", error)
 """
+FORK_BESIDE = """
+import threading
+from journal.lock import WriterLock
+directory.mkdir(parents=True)
+is_over = threading.Event()
+def come_and_go():
+    while not is_over.is_set():
+        WriterLock(directory).close()
+threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+for thread in threads:
+    thread.start()
+for _ in range(300):
+    pid = os.fork()
+    if pid == 0:
+        paths = [f"/proc/self/fd/{fd}" for fd in os.listdir("/proc/self/fd")]
+        os._exit(sum(os.path.exists(path) and os.readlink(path).endswith(".lock") for path in paths))
+    print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+is_over.set()
+"""
 NO_DESCRIPTORS = """
 import resource
 first = len(os.listdir("/proc/self/fd"))
@@ -229,3 +248,9 @@ def test_too_many_open_files_refuse_an_opening_and_keep_nothing_locked(directory
     assert answer[-1] == "opened"
     assert len(answer) > 3
     assert all(line.startswith("expected") and "Too many open files" in line for line in answer[:-1])
+
+
+def test_forks_while_other_threads_open_and_close_logs_leave_no_child_with_a_lock(directory: Path, start) -> None:
+    answer = start(FORK_BESIDE).communicate()[0].decode().split()
+
+    assert answer == ["0"] * 300

@@ -33,6 +33,7 @@ def publish(feed, link, polls):
     return signals
 
 
+@pytest.mark.timeout(3600)  # the full dose takes minutes
 @pytest.mark.proves("row 25", "F1", "C1")
 def test_a_flaky_link_costs_time_and_nothing_else(client, feed, broker, link, dose):
     polls = dose(300, 10_000)

@@ -6,6 +6,7 @@ where it was given, or answer 410 with two cursors from which a client goes on b
 
 import asyncio
 import json
+import select
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -148,9 +149,10 @@ class Feed(RuleBasedStateMachine):
         return receipt
 
     def _notice(self) -> None:
-        """Do what inotify and housekeeping make the running feed do."""
+        """Do what inotify and housekeeping make the running feed do, and no more than that."""
         for source in self.service.logs.sources.values():
-            self.service.logs.refresh(source)
+            if select.select([source.fileno()], [], [], 0)[0]:
+                self.service.logs.refresh(source)
         self.loop.run_until_complete(self.service._tidy())
         if self.service.logs.is_broken():  # what cannot be followed is read anew, but not more than every ten seconds
             self.clock.advance(10)

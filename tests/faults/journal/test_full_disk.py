@@ -108,7 +108,7 @@ def test_a_file_size_limit_that_comes_and_goes_costs_refusals_and_nothing_else(
     assert zygote.wait(pid) == 0
     words = [line.split() for line in lines_of(said)]
     taken = [int(number) for word, number in words if word == "ack"]
-    assert sum(word == "refused" for word, _ in words) >= dose(30, 500)
+    assert sum(word == "refused" for word, _ in words) >= dose(15, 250)
     assert [entry.record["n"] for entry in read(directory) if entry.kind == "n"] == taken
     assert verify(directory).problems == []
 

@@ -35,9 +35,14 @@ def take_turns(directory: str, acks: str, segment_bytes: int, turn: int, durable
                 names = [f"{os.getpid()}-{number + more}" for more in range(1 + number % 3)]
                 number += len(names)
                 pad = "x" * (60_000 if number % 4 == 0 else number * 370 % 7000)
-                journal.append_many(
+                records = [
                     NewRecord(kind="n", surface="fx", mode="paper", fields={"n": name, "pad": pad}) for name in names
-                )
+                ]
+                if number % 5:
+                    journal.append_many(records)
+                else:  # the other way in: queued, and written together by a thread
+                    queued = [journal.submit("n", surface="fx", mode="paper", fields=new.fields) for new in records]
+                    assert all(future.result() for future in queued)
                 acknowledge("\n".join(names))
 
 

@@ -4,6 +4,7 @@ Reads one JSON object a line: ``{"run": name, "args": {…}}`` answers the child
 (negative: the signal). At the end of its input it kills what it started.
 """
 
+import ctypes
 import json
 import os
 import signal
@@ -12,9 +13,17 @@ import sys
 import lock_turns
 import writers
 
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent() -> None:
+    """Leave nothing running behind a test that was killed itself."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
 
 def child(name: str, args: dict[str, object]) -> None:
     """Run one function of `writers` and leave without the parent's clean-up."""
+    die_with_parent()
     code = 70
     try:
         (getattr(writers, name, None) or getattr(lock_turns, name))(**args)
@@ -45,4 +54,5 @@ def serve() -> None:
 
 
 if __name__ == "__main__":
+    die_with_parent()
     serve()
