@@ -64,7 +64,9 @@ def is_numeric(host: object) -> bool:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--full-dose", action="store_true", help="fault tests at their full dose, as `make soak` runs them")
+    parser.addoption(
+        "--full-dose", action="store_true", help="fault tests at their full dose, as `make soak` runs them"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:

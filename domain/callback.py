@@ -11,10 +11,10 @@ from domain.vocabulary import Mode, Stage, Surface
 class Callback:
     """One stored report; at most one exists per (subscriber, signal, stage, rev, fill).
 
-    ``subscriber`` is the id of a subscriber's first token, never a name. ``decision`` is ``accept`` or ``skip`` with its ``reason`` for an ack;
-    ``quantity``/``price`` describe a fill out of ``ordered_quantity`` and ``fee`` what it cost; ``realised`` (in
-    ``currency``) the outcome. ``body_sha256`` is of the request's raw bytes, so that a repeated report is told from a
-    different one.
+    ``subscriber`` is the id of a subscriber's first token, never a name. ``decision`` is ``accept`` or ``skip`` with
+    its ``reason`` for an ack; ``quantity``/``price`` describe a fill out of ``ordered_quantity`` and ``fee`` what it
+    cost; ``realised`` (in ``currency``) the outcome. ``body_sha256`` is of the request's raw bytes, so that a repeated
+    report is told from a different one.
     """
 
     id: str

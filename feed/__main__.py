@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 
 from domain.errors import TBotError
 from feed import config
@@ -21,8 +22,9 @@ def main() -> int:
         service.open()
         return run(service)
     except TBotError as error:
-        print(redact.text(f"feed: {error}"), file=sys.stderr)
-        beat.note_end(os.environ, "feed", error)
+        beat.note_end(environ, "feed", error)
+        with suppress(OSError):  # the supervisor that read it may be gone
+            print(redact.text(f"feed: {error}"), file=sys.stderr)
         return error.exit_code
 
 
