@@ -1,6 +1,6 @@
 """One quote, candidate, admitted decision and position, to be changed one value at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from domain import known_secrets
 from domain.candidate import Candidate, Estimate
 from domain.decision import Decision, Size
 from domain.ledger.position import Lot, Position
@@ -88,13 +87,6 @@ def position(*entries: Lot, side: Side = Side.BUY) -> Position:
         signal_id="sig_1",
     )
     return Position(signal_id="sig_1", decision=decision, broker_trade_id="7", entries=entries)
-
-
-@pytest.fixture(autouse=True)
-def forgotten_secrets() -> Iterator[None]:
-    """Forget the made-up secrets of a test: the journals of the next one would be cleaned of them."""
-    yield
-    known_secrets.forget_all()
 
 
 @pytest.fixture(scope="session")
