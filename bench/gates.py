@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 from domain.candidate import Candidate, Estimate
-from domain.decision import Size, Verdict
+from domain.decision import Size, Verdict, make_verdict
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import Gate, Side, State, Surface
 from risk import sizing
@@ -67,7 +67,7 @@ def _profile(
 
 
 def _verdict() -> Verdict:
-    return Verdict(gate=Gate.EDGE, passed=True, code=None, value=Decimal(3), limit=Decimal(2), unit="bp")
+    return make_verdict(Gate.EDGE, True, None, Decimal(3), Decimal(2), "bp", "")
 
 
 def _us(work: Callable[[], object], rounds: int) -> float:
