@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from domain.vocabulary import Action, ExitReason, Mode, Side, Surface
+from domain.vocabulary import Action, DeadMan, ExitReason, Mode, Side, Surface
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,7 +16,8 @@ class SignalOpen:
     """An invitation to open the position the publisher itself has just opened.
 
     ``id`` equals ``signal_id``. ``reference_price`` is the publisher's own fill, ``quantity`` its size in units of the
-    instrument. After ``expires_at`` it must not be executed any more.
+    instrument. After ``expires_at`` it must not be executed any more. ``dead_man`` is advice for a long silence of the
+    feed; a subscriber's own setting goes before it.
     """
 
     id: str
@@ -41,6 +42,7 @@ class SignalOpen:
     opened_at: datetime
     published_at: datetime
     expires_at: datetime
+    dead_man: DeadMan = DeadMan.HOLD
     action: Action = Action.OPEN
 
 

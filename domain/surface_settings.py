@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from domain.errors import Misconfigured
-from domain.vocabulary import Mode, Surface
+from domain.vocabulary import DeadMan, Mode, Surface
 
 MAJORS = ("EUR_USD", "GBP_USD", "USD_JPY", "USD_CHF", "AUD_USD", "USD_CAD", "NZD_USD", "EUR_GBP")
 
@@ -15,8 +15,9 @@ class SurfaceSettings:
     """How one surface runs; ``FX_`` is the prefix of the FX surface.
 
     Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
-    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs. ``live`` and
-    ``live_account`` are two of the three keys that real money needs; the third is the file ``state/<surface>.armed``.
+    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man`` is
+    what subscribers are advised to do when the feed falls silent. ``live`` and ``live_account`` are two of the three
+    keys that real money needs; the third is the file ``state/<surface>.armed``.
     """
 
     mode: Mode = Mode.DRY_RUN
@@ -29,6 +30,7 @@ class SurfaceSettings:
     unknown_query_s: float = 5.0
     flatten_on_breaker: bool = False
     storm_pause_s: int = 3600
+    dead_man: DeadMan = DeadMan.HOLD
     record_quotes: bool = True
     live: bool = False
     live_account: str | None = None

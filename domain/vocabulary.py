@@ -36,6 +36,14 @@ class Mode(StrEnum):
     LIVE = "live"
 
 
+class DeadMan(StrEnum):
+    """What a subscriber who no longer hears the feed is advised to do with a signal's position."""
+
+    HOLD = "hold"
+    FLATTEN = "flatten"
+    TIGHTEN = "tighten"
+
+
 class State(StrEnum):
     """Operating state of a surface: trade, exits only, or nothing but cancels."""
 

@@ -138,10 +138,10 @@ class EntryDesk:
         if age > self._settings.signal_ttl_s:
             log.warning("fill_too_old_to_publish", signal=position.signal_id, age_s=age)
             return
-        self._books.published(_signal(position, instrument, self._books, self._settings.signal_ttl_s))
+        self._books.published(_signal(position, instrument, self._books, self._settings))
 
 
-def _signal(position: Position, instrument: Instrument, books: Books, ttl_s: int) -> SignalOpen:
+def _signal(position: Position, instrument: Instrument, books: Books, settings: SurfaceSettings) -> SignalOpen:
     decision, candidate, now = position.decision, position.decision.candidate, books.now()
     return SignalOpen(
         id=position.signal_id,
@@ -165,5 +165,6 @@ def _signal(position: Position, instrument: Instrument, books: Books, ttl_s: int
         decision_id=decision.id,
         opened_at=position.opened_at,
         published_at=now,
-        expires_at=now + timedelta(seconds=ttl_s),
+        expires_at=now + timedelta(seconds=settings.signal_ttl_s),
+        dead_man=settings.dead_man,
     )
