@@ -27,11 +27,12 @@ _LEVERAGE, _CASH = Code.RISK_LEVERAGE, Code.RISK_CASH
 
 def market_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple[Cap, ...]:
     """Return the caps on the candidate's market and on its group."""
+    in_market, in_group = candidate.market, candidate.group
     market = group = _ZERO
     for exposure in state.exposures:
-        if exposure.market == candidate.market:
+        if exposure.market == in_market:
             market += exposure.notional
-        if exposure.group == candidate.group:
+        if exposure.group == in_group:
             group += exposure.notional
     return (
         (_MARKET, "market", "notional", market, limits.max_market_notional),
@@ -41,17 +42,13 @@ def market_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple
 
 def equity_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple[Cap, ...]:
     """Return the caps that grow and shrink with equity."""
-    notional = margin = risk = group_risk = _ZERO
+    in_group, equity, group_risk = candidate.group, state.equity, _ZERO
     for exposure in state.exposures:
-        notional += exposure.notional
-        margin += exposure.margin
-        risk += exposure.risk
-        if exposure.group == candidate.group:
+        if exposure.group == in_group:
             group_risk += exposure.risk
-    equity = state.equity
     return (
-        (_BANKROLL, "all stops", "risk", risk, equity),
+        (_BANKROLL, "all stops", "risk", state.all_risk, equity),
         (_CONCENTRATION, "group at risk", "risk", group_risk, equity * limits.max_concentration),
-        (_LEVERAGE, "gross notional", "notional", notional, equity * limits.max_leverage),
-        (_CASH, "margin", "margin", margin, equity * (1 - limits.cash_reserve)),
+        (_LEVERAGE, "gross notional", "notional", state.all_notional, equity * limits.max_leverage),
+        (_CASH, "margin", "margin", state.all_margin, equity * limits.usable),
     )

@@ -7,7 +7,8 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from domain.candidate import Candidate, Estimate
-from domain.decision import Decision, Size, Verdict
+from domain.decision import Decision, Size, Verdict, make_verdict
+from domain.making import draft
 from domain.vocabulary import Code, Gate
 from risk import sizing
 from risk.gates.category import category
@@ -58,6 +59,9 @@ class Outcome:
     verdicts: tuple[Verdict, ...]
 
 
+_OutcomeDraft = draft(Outcome)
+
+
 class Passage(NamedTuple):
     """How many candidates reached a gate without a refusal, and how many of them it refused."""
 
@@ -71,14 +75,15 @@ def decide(candidate: Candidate, estimate: Estimate, state: RiskState, limits: L
     size = sizing.size(candidate, state, limits)
     verdicts: list[Verdict] = []
     refusal: Verdict | None = None
-    for gate, ask, is_free in CHAIN:
-        is_asked = refusal is None or is_free
-        verdict = ask(candidate, estimate, size, state, limits) if is_asked else _unasked(gate)
+    for step in CHAIN:
+        if refusal is None or step.is_free:
+            verdict = step.ask(candidate, estimate, size, state, limits)
+            if refusal is None and not verdict.passed:
+                refusal = verdict
+        else:
+            verdict = _unasked(step.gate)
         verdicts.append(verdict)
-        if refusal is None and not verdict.passed:
-            refusal = verdict
-    code = refusal.code if refusal else None
-    return Outcome(admitted=refusal is None, code=code, size=size, verdicts=tuple(verdicts))
+    return _outcome(refusal, size, tuple(verdicts))
 
 
 def first_refusal(verdicts: Sequence[Verdict]) -> Verdict | None:
@@ -102,6 +107,15 @@ def funnel(outcomes: Iterable[Outcome | Decision]) -> tuple[Passage, ...]:
     return tuple(passages)
 
 
+def _outcome(refusal: Verdict | None, size: Size, verdicts: tuple[Verdict, ...]) -> Outcome:
+    made = _OutcomeDraft()
+    made.admitted, made.code = (True, None) if refusal is None else (False, refusal.code)
+    made.size, made.verdicts = size, verdicts
+    made.__class__ = Outcome
+    outcome: Outcome = made
+    return outcome
+
+
 def _unasked(gate: Gate) -> Verdict:
     zero = Decimal(0)
-    return Verdict(gate=gate, passed=None, code=None, value=zero, limit=zero, unit="", note="not asked")
+    return make_verdict(gate, None, None, zero, zero, "", "not asked")

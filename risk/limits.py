@@ -16,8 +16,21 @@ _PER_UNIT = ("max_concentration", "cash_reserve", "min_confidence", "max_disagre
 _MOST_RISK = Decimal("0.1")
 
 
+class _Derived:
+    """Numbers that follow from the limits, worked out once instead of for every candidate.
+
+    They are no fields: a changed copy is made with ``replace``, which works them out anew; ``copy`` leaves them out.
+    """
+
+    __slots__ = ("dedup_window", "positions", "quorum", "usable")
+    dedup_window: Decimal
+    positions: Decimal
+    quorum: Decimal
+    usable: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(_Derived):
     """What a surface may do; amounts are in home currency, which is ``currency``, unless the name ends in ``_usd``.
 
     Attributes:
@@ -90,6 +103,18 @@ class Limits:
         if len(self.currency) != 3 or not self.currency.isupper():
             raise ValueError(f"currency must be three capitals, found {self.currency!r}")
         _require_entries(self.blocked)
+        _derive(self)
+
+
+def _derive(limits: Limits) -> None:
+    derived = {
+        "dedup_window": Decimal(limits.dedup_window_s),
+        "positions": Decimal(limits.max_positions),
+        "quorum": Decimal(limits.min_quorum),
+        "usable": 1 - limits.cash_reserve,
+    }
+    for name, number in derived.items():
+        object.__setattr__(limits, name, number)
 
 
 def _require_numbers(limits: Limits) -> None:

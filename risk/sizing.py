@@ -1,12 +1,12 @@
 """How much to trade: a fixed fraction of equity lost at the stop, cut to the room that every cap leaves."""
 
-from collections.abc import Iterator
 from decimal import ROUND_DOWN, Context, Decimal
-from typing import NamedTuple
+from typing import TypeAlias
 
 from domain.candidate import Candidate
-from domain.decision import Size
+from domain.decision import Size, make_size
 from domain.quotes import Instrument, Quote
+from domain.vocabulary import Side
 from risk.caps import Cap, Measure, equity_caps, market_caps
 from risk.limits import Limits
 from risk.state import RiskState
@@ -14,25 +14,24 @@ from risk.state import RiskState
 _ZERO, _ONE = Decimal(0), Decimal(1)
 # Rounding a quotient or a remainder down is what keeps quantity * price from passing a cap in its 28th digit.
 _DOWN = Context(prec=28, rounding=ROUND_DOWN)
+_divide, _subtract = _DOWN.divide, _DOWN.subtract
+_BUY = Side.BUY
 
-
-class PerUnit(NamedTuple):
-    """What one unit of quantity puts at stake, in home currency."""
-
-    notional: Decimal
-    risk: Decimal
-    margin: Decimal
+# What one unit of quantity puts at stake, in home currency.
+PerUnit: TypeAlias = dict[Measure, Decimal]
 
 
 def size(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
     """Return the quantity to trade and what it puts at stake; zero when anything needed is unknown."""
-    unit = per_unit(candidate, state)
-    if unit is None or state.instrument is None:
+    unit, instrument = per_unit(candidate, state), state.instrument
+    if unit is None or instrument is None:
         return _of(_ZERO, None, limits)
-    wanted = _DOWN.divide(state.equity * limits.risk_fraction, unit.risk)
-    caps = market_caps(candidate, state, limits) + equity_caps(candidate, state, limits)
-    quantity = min(wanted, state.instrument.quantity_max, *_rooms(caps, unit))
-    return _of(state.instrument.round_quantity(max(quantity, _ZERO)), unit, limits)
+    quantity = _divide(state.equity * limits.risk_fraction, unit["risk"])
+    if quantity > instrument.quantity_max:
+        quantity = instrument.quantity_max
+    quantity = _cut(quantity, market_caps(candidate, state, limits), unit)
+    quantity = _cut(quantity, equity_caps(candidate, state, limits), unit)
+    return _of(instrument.round_quantity(quantity if quantity > 0 else _ZERO), unit, limits)
 
 
 def smallest(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
@@ -49,20 +48,22 @@ def smallest(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
 def least(instrument: Instrument) -> Decimal:
     """Return the smallest tradeable quantity: the minimum, rounded up to the step, and never nothing."""
     step, minimum = instrument.quantity_step, instrument.quantity_min
+    if step == minimum:  # the usual case, and a tenth of the work
+        return step
     steps = minimum // step + (1 if minimum % step else 0)
     return max(steps, _ONE) * step
 
 
 def per_unit(candidate: Candidate, state: RiskState) -> PerUnit | None:
     """Return what one unit puts at stake, or None when quote, home rate, instrument or a real stop is missing."""
-    quote = state.quote_of(candidate.market)
-    if quote is None or state.instrument is None or quote.home_rate is None or quote.home_rate <= 0:
+    quote, instrument = state.quote_of(candidate.market), state.instrument
+    if quote is None or instrument is None:
         return None
-    distance = _stop_distance(candidate, quote)
-    if distance <= 0:
+    rate, distance = quote.home_rate, _stop_distance(candidate, quote)
+    if rate is None or rate <= 0 or distance <= 0:
         return None
-    notional = quote.entry_price(candidate.side) * quote.home_rate
-    return PerUnit(notional, distance * quote.home_rate, notional * state.instrument.margin_rate)
+    notional = (quote.ask if candidate.side is _BUY else quote.bid) * rate
+    return {"notional": notional, "risk": distance * rate, "margin": notional * instrument.margin_rate}
 
 
 def missing(candidate: Candidate, state: RiskState) -> str:
@@ -82,35 +83,31 @@ def _stop_distance(candidate: Candidate, quote: Quote) -> Decimal:
 
     Taking the longer one keeps a market that has run towards the stop from making the position larger.
     """
-    decided = candidate.stop_distance
+    latest = _distance(candidate, quote)
     if quote is candidate.quote:
-        return max(decided, _ZERO)
-    latest = (quote.entry_price(candidate.side) - candidate.stop_loss) * candidate.side.sign
+        return latest
+    decided = _distance(candidate, candidate.quote)
     return max(latest, decided) if min(latest, decided) > 0 else _ZERO
 
 
-def _rooms(caps: tuple[Cap, ...], unit: PerUnit) -> Iterator[Decimal]:
-    """Yield, for each measure, the quantity that still fits under its caps (below zero when one is passed already)."""
-    least: dict[Measure, Decimal] = {}
+def _distance(candidate: Candidate, quote: Quote) -> Decimal:
+    return quote.ask - candidate.stop_loss if candidate.side is _BUY else candidate.stop_loss - quote.bid
+
+
+def _cut(quantity: Decimal, caps: tuple[Cap, ...], unit: PerUnit) -> Decimal:
+    """Return the most of ``quantity`` that still fits under ``caps``; not above zero if one is passed already."""
     for _, _, measure, used, limit in caps:
-        room = _DOWN.subtract(limit, used)
-        if measure not in least or room < least[measure]:
-            least[measure] = room
-    for measure, room in least.items():
-        each: Decimal = getattr(unit, measure)
-        if each > 0:
-            yield _DOWN.divide(room, each)
-        elif room < 0:
-            yield _ZERO
+        each, room = unit[measure], _subtract(limit, used)
+        # A product that rounds to less than the room is less: only one that does not is worth the division.
+        if quantity * each >= room and (each > 0 or room < 0):
+            fitting = _divide(room, each) if each > 0 else _ZERO
+            quantity = fitting if fitting < quantity else quantity
+    return quantity
 
 
 def _of(quantity: Decimal, unit: PerUnit | None, limits: Limits) -> Size:
     if unit is None:
-        unit = PerUnit(_ZERO, _ZERO, _ZERO)
-    return Size(
-        quantity=quantity,
-        notional=quantity * unit.notional,
-        risk=quantity * unit.risk,
-        margin=quantity * unit.margin,
-        currency=limits.currency,
+        return make_size(quantity, _ZERO, _ZERO, _ZERO, limits.currency)
+    return make_size(
+        quantity, quantity * unit["notional"], quantity * unit["risk"], quantity * unit["margin"], limits.currency
     )

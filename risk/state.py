@@ -10,6 +10,7 @@ from domain.clock import require_utc
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import Side, State
 
+_ZERO = Decimal(0)
 Status = Literal["open", "pending", "unknown"]
 
 
@@ -38,8 +39,20 @@ class Exposure:
                 raise ValueError(f"{name} of the exposure in {self.market} must be at least 0, found {value}")
 
 
+class _Totals:
+    """What all exposures add up to, summed once because sizing and the risk gate both ask.
+
+    They are no fields: a changed copy is made with ``replace``, which sums anew; ``copy`` would leave them out.
+    """
+
+    __slots__ = ("all_margin", "all_notional", "all_risk")
+    all_margin: Decimal
+    all_notional: Decimal
+    all_risk: Decimal
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RiskState:
+class RiskState(_Totals):
     """Everything the gates look at besides the candidate, its estimate and the limits.
 
     Attributes:
@@ -80,6 +93,14 @@ class RiskState:
 
     def __post_init__(self) -> None:
         require_utc(self.now, "RiskState.now")
+        notional = risk = margin = _ZERO
+        for exposure in self.exposures:
+            notional += exposure.notional
+            risk += exposure.risk
+            margin += exposure.margin
+        object.__setattr__(self, "all_notional", notional)
+        object.__setattr__(self, "all_risk", risk)
+        object.__setattr__(self, "all_margin", margin)
 
     @property
     def day_pnl(self) -> Decimal:

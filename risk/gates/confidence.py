@@ -3,19 +3,24 @@
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.vocabulary import Code, Gate
-from risk.check import at_least, at_most, number, verdict
+from risk.check import number, verdict
 from risk.limits import Limits
 from risk.state import RiskState
+
+_GATE, _CODE = Gate.CONFIDENCE, Code.CONFIDENCE
+_NONE = number(0)
 
 
 def confidence(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse low confidence, a missed quorum, and models too far apart; a vote without weight is an abstention."""
-    votes = len([vote for vote in estimate.votes if vote.weight > 0])
+    sure, least = estimate.confidence, limits.min_confidence
+    votes = number(len([vote for vote in estimate.votes if vote.weight > 0])) if estimate.votes else _NONE
+    quorum, apart, most = limits.quorum, estimate.disagreement, limits.max_disagreement
     return verdict(
-        Gate.CONFIDENCE,
+        _GATE,
         (
-            at_least(Code.CONFIDENCE, estimate.confidence, limits.min_confidence, "confidence"),
-            at_least(Code.CONFIDENCE, number(votes), number(limits.min_quorum), "votes"),
-            at_most(Code.CONFIDENCE, estimate.disagreement, limits.max_disagreement, "disagreement"),
+            (sure >= least, _CODE, sure, least, "confidence", ""),
+            (votes >= quorum, _CODE, votes, quorum, "votes", ""),
+            (apart <= most, _CODE, apart, most, "disagreement", ""),
         ),
     )

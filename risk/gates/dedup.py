@@ -5,11 +5,14 @@ from datetime import datetime
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.vocabulary import Code, Gate
-from risk.check import Check, at_least, at_most, number, seconds, verdict
+from risk.check import Check, number, seconds, verdict
 from risk.limits import Limits
 from risk.state import Exposure, RiskState
 
+_GATE, _DUPLICATE, _COOLDOWN = Gate.DEDUP, Code.DUPLICATE, Code.COOLDOWN
 _NONE = number(0)
+_NOT_ON: Check = (True, _DUPLICATE, _NONE, _NONE, "positions", "")
+_RESTED: Check = (True, _COOLDOWN, _NONE, _NONE, "s", "cooldown left")
 
 
 def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
@@ -20,16 +23,17 @@ def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState
         checks.append(_rested(resting, state))
     decided = state.recent.get(candidate.key)
     if decided is not None:
-        since = seconds(state.now - decided)
-        window = number(limits.dedup_window_s)
-        checks.append(at_least(Code.DUPLICATE, since, window, "s", "since last admitted"))
-    return verdict(Gate.DEDUP, checks)
+        since, window = seconds(state.now - decided), limits.dedup_window
+        checks.append((since >= window, _DUPLICATE, since, window, "s", "since last admitted"))
+    return verdict(_GATE, checks)
 
 
 def _already_on(candidate: Candidate, state: RiskState) -> Check:
-    mine = [exposure for exposure in state.exposures if exposure.market == candidate.market]
-    found = [exposure.status for exposure in mine if _is_in_the_way(exposure, candidate)]
-    return at_most(Code.DUPLICATE, number(len(found)), _NONE, "positions", ", ".join(found))
+    market, found = candidate.market, []
+    for exposure in state.exposures:
+        if exposure.market == market and _is_in_the_way(exposure, candidate):
+            found.append(exposure.status)  # noqa: PERF401  # a comprehension's own frame costs more than three exposures
+    return (False, _DUPLICATE, number(len(found)), _NONE, "positions", ", ".join(found)) if found else _NOT_ON
 
 
 def _is_in_the_way(exposure: Exposure, candidate: Candidate) -> bool:
@@ -38,5 +42,6 @@ def _is_in_the_way(exposure: Exposure, candidate: Candidate) -> bool:
 
 
 def _rested(until: datetime, state: RiskState) -> Check:
-    left = seconds(until - state.now) if until > state.now else _NONE
-    return at_most(Code.COOLDOWN, left, _NONE, "s", "cooldown left")
+    if until <= state.now:
+        return _RESTED
+    return False, _COOLDOWN, seconds(until - state.now), _NONE, "s", "cooldown left"

@@ -12,15 +12,16 @@ _CLEAR = clear(Gate.DIRECTION, "blocks")
 
 def direction(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse a side that the surface or the market's entry blocks, and a market that calendar or venue calls closed."""
-    blocks = _blocks(candidate, limits)
-    if blocks:
-        return found(Gate.DIRECTION, Code.DIRECTION, blocks, "blocks")
+    if limits.blocked or candidate.side not in limits.sides:
+        blocks = _blocks(candidate, limits)
+        if blocks:
+            return found(Gate.DIRECTION, Code.DIRECTION, blocks, "blocks")
     closures = _closures(candidate, state)
     return found(Gate.DIRECTION, Code.MARKET_CLOSED, closures, "closures") if closures else _CLEAR
 
 
 def _blocks(candidate: Candidate, limits: Limits) -> list[str]:
-    entries = (candidate.market, f"{candidate.market}:{candidate.side}") if limits.blocked else ()
+    entries = (candidate.market, f"{candidate.market}:{candidate.side}")
     blocks = [entry for entry in entries if entry in limits.blocked]
     return blocks if candidate.side in limits.sides else [f"no {candidate.side}", *blocks]
 

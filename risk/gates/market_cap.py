@@ -9,8 +9,10 @@ from risk.limits import Limits
 from risk.sizing import smallest
 from risk.state import RiskState
 
+_GATE = Gate.MARKET_CAP
+
 
 def market_cap(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse when the size, or the smallest one there is if it came out as zero, does not fit."""
     asked = size if size.quantity else smallest(candidate, state, limits)
-    return verdict(Gate.MARKET_CAP, [within(cap, asked) for cap in market_caps(candidate, state, limits)])
+    return verdict(_GATE, within(market_caps(candidate, state, limits), asked))

@@ -5,11 +5,12 @@ from decimal import Decimal
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
 from domain.quotes import Quote
-from domain.vocabulary import Code, Gate
-from risk.check import Check, at_least, at_most, number, seconds, verdict
+from domain.vocabulary import Code, Gate, Side
+from risk.check import Check, number, seconds, verdict
 from risk.limits import Limits
 from risk.state import RiskState
 
+_GATE, _STALE, _SLIPPAGE, _BUY = Gate.SLIPPAGE, Code.STALE, Code.SLIPPAGE, Side.BUY
 _BP = Decimal(10000)
 _NONE, _ONE = number(0), number(1)
 
@@ -18,23 +19,25 @@ def slippage(candidate: Candidate, estimate: Estimate, size: Size, state: RiskSt
     """Refuse an old quote, a wide one, and a price that has become worse than the one decided on."""
     quote = state.quote_of(candidate.market)
     if quote is None:
-        return verdict(Gate.SLIPPAGE, [at_least(Code.STALE, _NONE, _ONE, "quotes", f"no quote of {candidate.market}")])
+        return verdict(_GATE, ((False, _STALE, _NONE, _ONE, "quotes", f"no quote of {candidate.market}"),))
     # A quote from the future is as unusable as an old one: one of the two clocks is wrong.
-    received, venue = abs(seconds(state.now - quote.received_at)), abs(seconds(state.now - quote.at))
+    received, venue = seconds(abs(state.now - quote.received_at)), seconds(abs(state.now - quote.at))
+    oldest, widest, spread = limits.max_quote_age_s, limits.max_spread_bp, quote.spread / quote.mid * _BP
     return verdict(
-        Gate.SLIPPAGE,
-        [
-            at_most(Code.STALE, received, limits.max_quote_age_s, "s", "since received"),
-            at_most(Code.STALE, venue, limits.max_quote_age_s, "s", "since the venue's time"),
-            at_most(Code.SLIPPAGE, quote.spread / quote.mid * _BP, limits.max_spread_bp, "bp", "spread"),
+        _GATE,
+        (
+            (received <= oldest, _STALE, received, oldest, "s", "since received"),
+            (venue <= oldest, _STALE, venue, oldest, "s", "since the venue's time"),
+            (spread <= widest, _SLIPPAGE, spread, widest, "bp", "spread"),
             _moved(candidate, quote, limits),
-        ],
+        ),
     )
 
 
 def _moved(candidate: Candidate, quote: Quote, limits: Limits) -> Check:
     decided = candidate.decision_price
     if decided <= 0:
-        return False, Code.SLIPPAGE, decided, _NONE, "price", "decision price"
-    adverse = (quote.entry_price(candidate.side) - decided) * candidate.side.sign
-    return at_most(Code.SLIPPAGE, adverse / decided * _BP, limits.max_slippage_bp, "bp", "adverse move")
+        return False, _SLIPPAGE, decided, _NONE, "price", "decision price"
+    worse = quote.ask - decided if candidate.side is _BUY else decided - quote.bid
+    moved, most = worse / decided * _BP, limits.max_slippage_bp
+    return moved <= most, _SLIPPAGE, moved, most, "bp", "adverse move"

@@ -132,3 +132,17 @@ def test_page_lists_every_key_with_its_default():
 
 def test_page_mentions_only_keys_that_exist():
     assert set(re.findall(r"RISK_[A-Z_]+", PAGE)) <= set(keys(Limits, prefix="RISK_")) | set(Code) | {"RISK_"}
+
+
+def test_derived_numbers_follow_a_changed_limit(case):
+    limits = replace(case.limits, cash_reserve=D("0.2"), max_positions=300, min_quorum=2, dedup_window_s=60)
+
+    assert (D("0.8"), 300, 2, 60) == (limits.usable, limits.positions, limits.quorum, limits.dedup_window)
+
+
+def test_totals_of_the_state_follow_changed_exposures(case, make):
+    held = (make.exposure(), make.exposure(notional=D(5), risk=D(3), margin=D(1)))
+    state = replace(case.state, exposures=held)
+
+    assert (state.all_notional, state.all_risk, state.all_margin) == (1005, 13, 21)
+    assert replace(state, exposures=()).all_notional == 0
