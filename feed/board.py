@@ -1,35 +1,27 @@
 """The signals that are served, and which of them are open: a fold over the public lines."""
 
-from collections.abc import Container, Iterable
+from collections.abc import Collection
 from datetime import datetime
-from sys import intern
 
 from domain.vocabulary import Surface
 from feed.keepsake import KeptBoard, KeptLine
 from feed.lines import Line, Signal, kept
+from feed.rows import Rows
 
 
 class Board:
     """Takes lines in any order of logs: an end may be read before its beginning."""
 
     def __init__(self) -> None:
-        self._signals: dict[str, Signal] = {}
+        self._rows = Rows()
         self._open: dict[str, Line] = {}
         self._amends: dict[str, Line] = {}
-        self._ended: dict[str, datetime] = {}
 
     @classmethod
     def restored(cls, board: KeptBoard) -> "Board":
         """Return the board as `keep` saw it."""
         made = cls()
-        made._ended = board.ended
-        for one in board.signals:
-            made._add(
-                Signal(
-                    one.id, intern(one.surface), intern(one.mode), intern(one.side),
-                    one.reference_price, one.published_at, one.expires_at,
-                )
-            )  # fmt: skip
+        made._rows = Rows.restored(board.rows)
         for lines, found in ((board.opens, made._open), (board.amends, made._amends)):
             restored = [kept(one.log, one.raw.encode(), one.after) for one in lines]
             found.update((line.facts.signal_id, line) for line in restored)
@@ -41,58 +33,51 @@ class Board:
             [KeptLine(line.log, line.raw.decode(), line.after) for line in lines.values()]
             for lines in (self._open, self._amends)
         )
-        return KeptBoard(len(self._signals), list(self._signals.values()), dict(self._ended), opens, amends)
+        return KeptBoard(self._rows.keep(), opens, amends)
 
-    def over_before(self, moment: datetime, but: Container[str]) -> list[str]:
-        """Return the signals that ended before ``moment``, but for some. One that is open is never among them."""
-        return [signal_id for signal_id, at in self._ended.items() if at < moment and signal_id not in but]
+    def __len__(self) -> int:
+        return len(self._rows)
 
-    def forget(self, signal_ids: Iterable[str]) -> None:
-        for signal_id in signal_ids:
-            self._signals.pop(signal_id, None)
-            self._ended.pop(signal_id, None)
+    def is_served(self, signal_id: str, moment: datetime) -> bool:
+        """Tell whether there is this signal, and it did not end before ``moment``."""
+        return self._rows.is_served(signal_id, moment)
+
+    def forget(self, moment: datetime, but: Collection[str]) -> None:
+        """Let go of the signals that ended before ``moment``, but for some. One that is open is never among them."""
+        self._rows.drop(moment, but)
 
     def take(self, line: Line, at: datetime) -> None:
         """Fold one line that was written at ``at``."""
         signal_id = line.facts.signal_id
         if line.is_open:
-            self._add(_signal(line))
-            if signal_id not in self._ended:
+            is_over = self._rows.put(_signal(line))
+            if not is_over:
                 self._open[signal_id] = line
         elif line.is_amend:
-            if signal_id not in self._ended:
+            if self._rows.ended_at(signal_id) is None:
                 self._amends[signal_id] = line
         elif signal_id:
-            self._end(signal_id, at)
+            self._rows.end(signal_id, at)
             self._open.pop(signal_id, None)
             self._amends.pop(signal_id, None)
 
-    # Of hundreds of thousands of signals the texts weigh most: an id is kept once, and so is each of the few words.
-    def _add(self, signal: Signal) -> None:
-        self._signals[signal.id] = signal
-        at = self._ended.pop(signal.id, None)
-        if at is not None:
-            self._ended[signal.id] = at
-
-    def _end(self, signal_id: str, at: datetime) -> None:
-        signal = self._signals.get(signal_id)
-        self._ended.setdefault(signal_id if signal is None else signal.id, at)
-
     def find(self, signal_id: str, surfaces: frozenset[Surface]) -> Signal | None:
         """Return a signal these surfaces contain; one of another surface does not exist for the caller."""
-        found = self._signals.get(signal_id)
+        found = self._rows.signal(signal_id)
         return found if found is not None and found.surface in surfaces else None
 
     def signal(self, signal_id: str) -> Signal | None:
-        return self._signals.get(signal_id)
+        return self._rows.signal(signal_id)
+
+    def is_known(self, signal_id: str) -> bool:
+        return self._rows.is_known(signal_id)
 
     def ended_at(self, signal_id: str) -> datetime | None:
-        return self._ended.get(signal_id)
+        return self._rows.ended_at(signal_id)
 
     def is_dead(self, signal_id: str, now: datetime) -> bool:
         """Tell whether an open must not be executed any more: too old, or over already."""
-        signal = self._signals.get(signal_id)
-        return signal_id in self._ended or signal is None or signal.is_expired(now)
+        return self._rows.is_dead(signal_id, now)
 
     def open_lines(self, logs: frozenset[str]) -> list[Line]:
         """Return each open signal's line, followed by its latest amend, oldest first."""
@@ -104,9 +89,9 @@ def _signal(line: Line) -> Signal:
     facts = line.facts
     return Signal(
         facts.signal_id,
-        intern(facts.surface),
-        intern(facts.mode),
-        intern(facts.side or ""),
+        facts.surface,
+        facts.mode,
+        facts.side or "",
         facts.reference_price,
         facts.published_at,
         facts.expires_at,

@@ -8,7 +8,7 @@ in the journal, decoded from the line itself, so that a restart finds exactly th
 import asyncio
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Container
+from collections.abc import Callable
 from concurrent.futures import Future
 from datetime import datetime
 from pathlib import Path
@@ -87,9 +87,9 @@ class Inbox:
         self.version += 1
         self.problem = None
 
-    def forget(self, signal_ids: Container[str], find: Callable[[str], Signal | None]) -> None:
-        """Let go of all reports about some signals, and about those that are not there any more; keep their sums."""
-        for pair in self._memory.forget(signal_ids, find, self._clock.now()):
+    def forget(self, is_kept: Callable[[str], bool], find: Callable[[str], Signal | None]) -> None:
+        """Let go of all reports about signals that are not kept; keep their sums."""
+        for pair in self._memory.forget(is_kept, find, self._clock.now()):
             self._audited.pop(pair, None)
 
     def keep(self) -> KeptReports:

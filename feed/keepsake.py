@@ -7,17 +7,16 @@ it names; otherwise everything is read anew.
 import contextlib
 import os
 from collections.abc import Mapping
-from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from feed.lines import Signal
+from feed.rows import KeptRows
 from journal import Position, head
 from journal.layout import segment_path
 from journal.record import MAX_LINE, BadLine, links
 
-VERSION = 1
+VERSION = 2
 
 
 class KeptLine(msgspec.Struct, frozen=True):
@@ -31,9 +30,7 @@ class KeptLine(msgspec.Struct, frozen=True):
 class KeptBoard(msgspec.Struct, frozen=True):
     """The signals that are still served or open."""
 
-    count: int
-    signals: list[Signal]
-    ended: dict[str, datetime]
+    rows: KeptRows
     opens: list[KeptLine]
     amends: list[KeptLine]
 
@@ -80,14 +77,8 @@ class Keepsake(msgspec.Struct, frozen=True):
     reports: KeptReports
 
 
-class _Part(msgspec.Struct, frozen=True):
-    """Some of the signals: the file holds them in parts, so that making it never keeps everybody else waiting."""
-
-    signals: list[Signal]
-    ended: dict[str, datetime]
-
-
-_PART = 2_000
+# The shelves of rows follow, so many in a line: making the file never keeps everybody else waiting.
+_PART = 64
 
 
 def load(path: Path, retention_days: int, logs: Mapping[str, Path], callbacks: Path) -> Keepsake | None:
@@ -107,29 +98,30 @@ def save(path: Path, kept: Keepsake) -> None:
     """Replace the file; raises OSError when the disk does not take it."""
     fresh = path.with_name(f".{path.name}.new")
     path.parent.mkdir(parents=True, exist_ok=True)
-    signals, ended = kept.board.signals, list(kept.board.ended.items())
-    first = msgspec.structs.replace(kept, board=msgspec.structs.replace(kept.board, signals=[], ended={}))
+    shelves = kept.board.rows.shelves
     with open(fresh, "wb", opener=_private) as file:
-        file.write(msgspec.json.encode(first) + b"\n")
-        for begin in range(0, max(len(signals), len(ended)), _PART):
-            part = slice(begin, begin + _PART)
-            file.write(msgspec.json.encode(_Part(signals[part], dict(ended[part]))) + b"\n")
+        file.write(msgspec.json.encode(_with(kept, [])) + b"\n")
+        for begin in range(0, len(shelves), _PART):
+            file.write(msgspec.json.encode(shelves[begin : begin + _PART]) + b"\n")
         file.flush()
         os.fsync(file.fileno())
     os.replace(fresh, path)
 
 
 def _read(path: Path) -> Keepsake:
-    decode = msgspec.json.Decoder(_Part).decode
+    decode = msgspec.json.Decoder(list[bytes]).decode
     with open(path, "rb") as file:
         kept = msgspec.json.decode(file.readline(), type=Keepsake)
-        for line in file:
-            part = decode(line)
-            kept.board.signals.extend(part.signals)
-            kept.board.ended.update(part.ended)
-    if len(kept.board.signals) != kept.board.count:
+        kept = _with(kept, [shelf for line in file for shelf in decode(line)])
+    if not kept.board.rows.is_whole:
         raise ValueError("the file ends too early")
     return kept
+
+
+def _with(kept: Keepsake, shelves: list[bytes]) -> Keepsake:
+    """Return the same with other shelves: in the file they stand behind all else."""
+    replace = msgspec.structs.replace
+    return replace(kept, board=replace(kept.board, rows=replace(kept.board.rows, shelves=shelves)))
 
 
 def _holds(directory: Path, at: Position) -> bool:

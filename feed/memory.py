@@ -1,6 +1,6 @@
 """The reports the feed has in memory: threads about signals that are still served, and sums over all others."""
 
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -65,9 +65,9 @@ class Memory:
         else:
             self.parked[pair] = end.received_at
 
-    def forget(self, signal_ids: Container[str], find: Callable[[str], Signal | None], now: datetime) -> list[Pair]:
-        """Let go of the threads about these signals, and about signals that are unknown; return which those were."""
-        gone = [pair for pair in self.threads if pair[1] in signal_ids or find(pair[1]) is None]
+    def forget(self, is_kept: Callable[[str], bool], find: Callable[[str], Signal | None], now: datetime) -> list[Pair]:
+        """Let go of the threads about signals that are not kept; return which those were."""
+        gone = [pair for pair in self.threads if not is_kept(pair[1])]
         for pair in gone:
             aggregates.add(self.past, pair[0], self.threads.pop(pair), find(pair[1]), now)
             del self._firsts[pair]

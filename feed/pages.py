@@ -18,7 +18,7 @@ from feed.logs import Logs
 from feed.problems import Problem, gone, not_ready
 from feed.source import Source
 
-_KEPT = 256
+_KEPT, _KEPT_BYTES = 256, 8 * 2**20
 
 Head = Mapping[str, int | str | None]
 Key = tuple[tuple[str, ...], tuple[int, ...], int]
@@ -47,6 +47,7 @@ class Pages:
         self._cursors = cursors
         self._clock = clock
         self._cache: OrderedDict[Key, Page] = OrderedDict()
+        self._cached_bytes = 0
         self._generation = -1
 
     async def at(self, marks: Marks, limit: int) -> Page:
@@ -63,15 +64,21 @@ class Pages:
         """Return the page after ``marks`` from memory, or None when that does not reach back so far."""
         if self._generation != self._logs.generation:
             self._cache.clear()
+            self._cached_bytes = 0
             self._generation = self._logs.generation
         key = (tuple(marks), tuple(mark.position.seq for mark in marks.values()), limit)
         found = self._cache.get(key)
         if found is None and all(self._source(name).ring.covers(mark.position.seq) for name, mark in marks.items()):
             lines = {name: self._ring_lines(name, mark.position.seq, limit) for name, mark in marks.items()}
-            self._cache[key] = found = self._page(marks, limit, lines)
-            if len(self._cache) > _KEPT:
-                self._cache.popitem(last=False)
+            found = self._page(marks, limit, lines)
+            self._keep(key, found)
         return found
+
+    def _keep(self, key: Key, page: Page) -> None:
+        self._cache[key] = page
+        self._cached_bytes += len(page.items)
+        while len(self._cache) > _KEPT or self._cached_bytes > _KEPT_BYTES:
+            self._cached_bytes -= len(self._cache.popitem(last=False)[1].items)
 
     def require_servable(self, marks: Marks) -> None:
         """Raise the Problem that says why a cursor cannot be served, if it cannot."""

@@ -204,7 +204,7 @@ class Service:
             self.access.overdue(end)
 
     def _is_known(self, signal_id: str) -> bool:
-        return self.logs.board.signal(signal_id) is not None
+        return self.logs.board.is_known(signal_id)
 
     def _forget(self) -> None:
         """Let go of the signals that ended too long ago to be served, and of the reports about them."""
@@ -212,9 +212,13 @@ class Service:
             return
         board = self.logs.board
         needed = self.inbox.taking.keys() | self.inbox.waiting()
-        gone = frozenset(board.over_before(self.clock.now() - self.logs.retention, needed))
-        self.inbox.forget(gone, board.signal)
-        board.forget(gone)
+        moment = self.clock.now() - self.logs.retention
+
+        def is_kept(signal_id: str) -> bool:
+            return board.is_served(signal_id, moment) or (signal_id in needed and board.is_known(signal_id))
+
+        self.inbox.forget(is_kept, board.signal)
+        board.forget(moment, needed)
 
     async def _keep(self) -> None:
         """Write down what need not be read again after a restart, if the reports are at hand."""

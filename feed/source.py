@@ -1,7 +1,7 @@
 """One log as the feed sees it: its head, its recent lines, and the notifier that says when there is more."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from itertools import islice, takewhile
 from pathlib import Path
@@ -134,18 +134,17 @@ class Source:
         lines = (line for entry in entries if (line := public(self.name, entry)) is not None)
         return list(islice(lines, limit))
 
-    def _take(self, entries: Iterable[Entry], on_entry: OnEntry) -> bool:
+    def _take(self, entries: Sequence[Entry], on_entry: OnEntry) -> bool:
         news = False
         for entry in entries:
             if entry.seq == 1:
                 self.epoch = bytes.fromhex(entry.position.h)[:8]
             line = public(self.name, entry)
             self.ring.add(entry, line)
-            self.head_ts = iso(entry.ts)
             if entry.seq > self._folded:
                 on_entry(entry, line)
                 news = news or line is not None
-            self.head_sig = signature(entry.raw)
+        self.head_ts, self.head_sig = iso(entries[-1].ts), signature(entries[-1].raw)
         return news
 
 

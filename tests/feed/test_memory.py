@@ -298,6 +298,25 @@ def test_a_resolution_that_waits_too_long_for_its_fills_is_told_once(stage: Any)
     assert json.loads(shown(stage, running))["surfaces"][0]["parked_overdue"] is None
 
 
+def test_pages_kept_for_the_next_who_asks_are_bounded_in_bytes(stage: Any) -> None:
+    publisher = stage.publisher()
+    running = stage.feed()
+    client = stage.client(running, stage.token())
+    for _ in range(540):
+        publisher.open(thesis="a cross " * 500)
+    until_read(running, publisher)
+    pages, cursor, sent = running.service.pages, None, 0
+    for _ in range(10):
+        begin = {"cursor": cursor} if cursor else {"start": "oldest"}
+        page = client.get(FEED, params={**begin, "wait": 0, "limit": 500}).json()
+        sent += sum(len(json.dumps(item)) for item in page["items"])
+        cursor = client.get(FEED, params={**begin, "wait": 0, "limit": 1}).json()["next_cursor"]
+
+    assert sent > 2 * 8 * 2**20
+    assert 2**20 < running.call(lambda: sum(len(page.items) for page in pages._cache.values())) <= 8 * 2**20
+    assert running.call(lambda: pages._cached_bytes) <= 8 * 2**20
+
+
 def test_a_full_disk_keeps_the_memory_of_before(stage: Any) -> None:
     stage.publisher().open()
     running = stage.feed()

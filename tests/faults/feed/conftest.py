@@ -5,7 +5,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+import warm_start
 
 from domain.clock import Clock, RealClock
 from domain.house import House
@@ -25,7 +25,6 @@ from feed.token_store import TokenStore
 from feed.tokens import Scope
 from journal import Journal, Receipt
 
-ROOT = Path(__file__).resolve().parents[3]
 SECRET = "0123456789abcdef" * 2
 FEED = "/api/signals/feed"
 T = TypeVar("T")
@@ -190,10 +189,7 @@ class Feed:
         self.log = home / "feed.err"
         kept = {"PATH": os.environ["PATH"], "HOME": str(home)}
         base = {"FEED_CURSOR_SECRET": SECRET, "FEED_PORT": str(port), "TBOT_HOME": str(home), "FEED_SURFACES": "fx,st"}
-        with self.log.open("ab") as stderr:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "feed"], cwd=ROOT, env={**kept, **base, **env}, stdout=stderr, stderr=stderr
-            )
+        self.process = warm_start.start(["-m", "feed"], env={**kept, **base, **env}, log=self.log)
 
     @property
     def url(self) -> str:
@@ -204,7 +200,7 @@ class Feed:
         return self.talk(b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n").startswith(b"HTTP/1.1 ")
 
     def wait_up(self) -> "Feed":
-        until("the feed", self.is_up)
+        until("the feed", self.is_up, 90)  # one that reads a million records from the beginning takes its time
         return self
 
     def talk(self, raw: bytes, *, timeout_s: float = 20.0, end: bool = False) -> bytes:

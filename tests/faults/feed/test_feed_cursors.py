@@ -414,7 +414,7 @@ def test_every_cursor_ever_given_continues_exactly_or_shows_the_way_on(
     run_state_machine_as_test(
         lambda: Feed(ring_lines),
         settings=settings(
-            max_examples=dose(15, 2_500), stateful_step_count=30, deadline=None, database=None,
+            max_examples=dose(10, 2_500), stateful_step_count=30, deadline=None, database=None,
             suppress_health_check=list(HealthCheck), print_blob=True, phases=[Phase.generate],
         ),
     )  # fmt: skip

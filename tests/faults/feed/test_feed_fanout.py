@@ -165,7 +165,7 @@ def test_a_poll_is_answered_within_two_seconds_of_its_wait(stage: Any, wire: Any
     stage.publisher()
     token = stage.token()
     feed = stage.feed(FEED_PARKED_TOTAL="2000")
-    waits = [0, 0.1, 0.5, dose(1, 20), dose(2, 55)]
+    waits = [0, 0.1, 0.5, *((20, 55) if dose(0, 1) else (0.8, 1.2))]
 
     async def one(wait: float) -> tuple[float, float]:
         line = wire(feed.port, token)
@@ -188,7 +188,7 @@ def test_a_poll_is_answered_within_two_seconds_of_its_wait(stage: Any, wire: Any
 
 @pytest.mark.proves("F5")
 def test_a_busy_loop_does_not_stretch_a_wait(dose: Any) -> None:
-    wait_s = dose(2, 20)
+    wait_s = dose(1, 20)
     blocked = 0
 
     async def scene() -> float:

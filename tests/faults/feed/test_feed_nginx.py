@@ -193,14 +193,14 @@ def test_an_event_of_the_stream_is_not_held_back(stage: Any, proxies: Proxies, k
 def test_a_proxy_that_cuts_polls_costs_no_signal(stage: Any, proxies: Proxies, dose: Any) -> None:
     publisher, token, wanted = stage.publisher(), stage.token(), dose(6, 60)
     feed = stage.feed()
-    proxy = proxies.plain(feed, "proxy_read_timeout 1s;")
+    proxy = proxies.plain(feed, "proxy_read_timeout 300ms;")
     published: list[str] = []
 
     def publish() -> None:
         for _ in range(wanted):
-            time.sleep(0.6)
+            time.sleep(0.18)
             published.append(publisher.open())
-            time.sleep(0.8 if len(published) % 2 else 0)  # now and then nothing happens for longer than a second
+            time.sleep(0.24 if len(published) % 2 else 0)  # now and then nothing happens for longer than the proxy waits
 
     cut, seen, params = 0, [], "start=oldest"
     thread = threading.Thread(target=publish)

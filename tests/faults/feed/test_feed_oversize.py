@@ -71,7 +71,7 @@ NAMES = tuple(cases(""))
 @pytest.fixture(scope="module")
 def desk(shared: Any) -> Any:
     shared.publisher().open()
-    shared.up = shared.feed(FEED_BODY_DEADLINE_S="2", FEED_HEADER_DEADLINE_S="2")
+    shared.up = shared.feed(FEED_BODY_DEADLINE_S="1", FEED_HEADER_DEADLINE_S="1")
     shared.bearer = shared.token()
     return shared
 

@@ -19,7 +19,7 @@ POST = (
     "content-type: application/json\r\ncontent-length: 9000\r\n\r\n"
 )
 # Limits in seconds at the fast dose and at the full one, which is the default of the settings.
-HEADER, BODY, WRITE, KEEP_ALIVE = (0.8, 10), (1.0, 15), (1.5, 30), (1, 30)
+HEADER, BODY, WRITE, KEEP_ALIVE = (0.8, 10), (1.0, 15), (1.0, 30), (1, 30)
 SLACK_S = 2.0
 
 
@@ -230,7 +230,7 @@ def test_a_half_closed_poll_frees_its_place(
 
 @pytest.mark.proves("row 18", "F5")
 def test_no_deadline_cuts_a_long_poll(stage: Any, feed: Any, wire: Any, run: Any, dose: Any) -> None:
-    publisher, token, wait = stage.publisher(), stage.token(), dose(3, 55)
+    publisher, token, wait = stage.publisher(), stage.token(), dose(2, 55)
 
     async def scene() -> tuple[Any, Any, str]:
         line = wire(feed.port, token)
