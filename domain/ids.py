@@ -7,6 +7,7 @@ from datetime import datetime
 from domain.vocabulary import Leg, Surface
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+_PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _ID = re.compile(r"[a-z]{3}_[0-7][0-9A-HJKMNP-TV-Z]{25}")
 _CLIENT_ORDER_ID = re.compile(
     r"tb-(?P<surface>[a-z]+)-(?P<ulid>[0-9A-Z]{26})-(?P<leg>[a-z]+)-(?P<attempt>0|[1-9][0-9]*)"
@@ -44,4 +45,5 @@ def signal_of_order(order_id: str) -> tuple[Surface, str, Leg, int] | None:
 
 
 def _base32(value: int) -> str:
-    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range(125, -1, -5))
+    # Two characters at a time: half the work, and every record without an id of its own passes here.
+    return "".join([_PAIRS[(value >> shift) & 1023] for shift in range(120, -1, -10)])

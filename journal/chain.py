@@ -15,7 +15,7 @@ _BUFFER = 1 << 20
 _BLOCK = 128 * 1024
 
 
-class Tip(msgspec.Struct, frozen=True):
+class Tip(msgspec.Struct, frozen=True, gc=False):
     """The last accepted record and the place after it."""
 
     position: Position

@@ -67,6 +67,8 @@ def rotate_key(folder: Path, surface: str, moment: datetime, *, leaked: bool = F
 def _rotate(folder: Path, surface: str, keys: list[PublicKey], moment: str, leaked: bool) -> PublicKey:
     old = current_key(keys, surface)
     if old is None:
+        if key_path(folder, surface).exists():
+            raise Refuse(f"a key of {surface} in {folder / FILE}", "none in use", "restore the file from a copy")
         raise Refuse(f"a key of {surface} to replace", "none in use", f"run tbot keys create {surface}")
     at = max(moment, old.from_)
     entry = _draft(folder, surface, at, None if leaked else _endorser(folder, old))

@@ -18,8 +18,8 @@ GENESIS = "0" * 64
 
 
 # Position and Receipt are made once a record on the hot path; a frozen msgspec.Struct costs 0.1 us to build where a
-# frozen dataclass costs 1.2 us.
-class Position(msgspec.Struct, frozen=True):
+# frozen dataclass costs 1.2 us. They hold nothing that could hold them, so the garbage collector need not look at them.
+class Position(msgspec.Struct, frozen=True, gc=False):
     """A place between two records.
 
     Attributes:
@@ -40,7 +40,7 @@ class Position(msgspec.Struct, frozen=True):
         return cls(1, 0, 0, GENESIS)
 
 
-class Receipt(msgspec.Struct, frozen=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False):
     """Proof that one record is durable.
 
     Attributes:

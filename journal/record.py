@@ -9,6 +9,7 @@ can be checked with `sha256sum` alone; ``sig``, which only signed logs have, fol
 
 import json
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 from hashlib import sha256
 from typing import Any
@@ -18,7 +19,7 @@ import msgspec
 from domain.errors import Refuse
 from journal import redact
 from journal.codec import clean_text, encode_fields, plain_text, to_ascii_json
-from journal.model import Fields
+from journal.model import Fields, NewRecord
 
 VERSION = 1
 MAX_LINE = 64 * 1024
@@ -48,10 +49,15 @@ _PREV_AT, _HASH_AT = -(74 + 72), -72
 SIG_WIDTH = 114
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A record checked and encoded outside the lock, without the stamped part; an empty ``id`` is given there."""
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """A record checked and encoded outside the lock, without the stamped part; an empty ``id`` is given there.
+
+    Attributes:
+        quoted_id: ``id`` as it stands on the line.
+    """
 
     id: str
+    quoted_id: bytes
     kind: str
     body: bytes
 
@@ -120,6 +126,21 @@ def prepare(log: str, kind: str, surface: str, mode: str, id_: str | None, field
     Raises:
         Refuse: a reserved field name, a value without a JSON form, or a line beyond 64 KiB.
     """
+    plain_kind, body, plain_id = _draft(kind, surface, mode, id_, fields)
+    body, plain_id = redact.record(body, plain_id)
+    return _fitting(log, plain_kind, body, plain_id)
+
+
+def prepare_many(log: str, records: Iterable[NewRecord]) -> list[Prepared]:
+    """Do as `prepare` for each; looking for secrets in all of them at once takes half the time."""
+    drafts = [_draft(new.kind, new.surface, new.mode, new.id, new.fields) for new in records]
+    if redact.may_hold_secrets(b"\n".join([b"%b\n%b" % (body, id_.encode()) for _, body, id_ in drafts])):
+        drafts = [(kind, *redact.record(body, id_)) for kind, body, id_ in drafts]
+    return [_fitting(log, *draft) for draft in drafts]
+
+
+def _draft(kind: str, surface: str, mode: str, id_: str | None, fields: Fields) -> tuple[str, bytes, str]:
+    """Return the kind, the members, and the id or nothing, as they may stand in a line apart from secrets."""
     plain_kind, start = _start(kind, surface, mode)
     plain = encode_fields(fields)
     if not RESERVED.isdisjoint(plain):
@@ -127,11 +148,14 @@ def prepare(log: str, kind: str, surface: str, mode: str, id_: str | None, field
     body = start + to_ascii_json(plain)[1:-1] if plain else start[:-1]
     if id_ == "":
         raise Refuse("an id, or None for one made here", "an empty id", "fill it in; nothing was written")
-    body, plain_id = redact.record(body, clean_text(id_ or ""))
-    size = len(body) + len(log) + ENVELOPE_ROOM + 6 * len(plain_id)
+    return plain_kind, body, clean_text(id_) if id_ else ""
+
+
+def _fitting(log: str, kind: str, body: bytes, id_: str) -> Prepared:
+    size = len(body) + len(log) + ENVELOPE_ROOM + 6 * len(id_)
     if size > MAX_LINE:
         raise Refuse(f"a line of at most {MAX_LINE} bytes", f"about {size}", "store the large part elsewhere")
-    return Prepared(plain_id, plain_kind, body)
+    return Prepared(id_, to_ascii_json(id_) if id_ else b"", kind, body)
 
 
 @lru_cache(maxsize=256)

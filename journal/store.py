@@ -142,8 +142,7 @@ class Store:
         self._tip = tip
         self._publish(mark)
         hashes = self._checkpointer.hashes
-        for receipt in receipts:
-            hashes.append(receipt.h)
+        hashes += [receipt.h for receipt in receipts]
         if len(hashes) >= self._checkpointer.records:
             self.note_checkpoint()
         return receipts

@@ -21,7 +21,7 @@ from journal.layout import log_name
 from journal.lock import WriterLock
 from journal.model import Fields, NewRecord, Position, Receipt
 from journal.opening import as_ours
-from journal.record import Prepared, prepare
+from journal.record import Prepared, prepare, prepare_many
 from journal.reserve import RESERVE_BYTES, Reserve
 from journal.stamp import Stamper
 from journal.store import Store
@@ -167,7 +167,7 @@ class Journal:
 
     def append_many(self, records: Iterable[NewRecord]) -> list[Receipt]:
         """Write records together: after a crash either all of them are in the log or none. Raises as `append`."""
-        prepared = [prepare(self.log, new.kind, new.surface, new.mode, new.id, new.fields) for new in records]
+        prepared = prepare_many(self.log, records)
         return self._commit(_Request(prepared)) if prepared else []
 
     def submit(self, kind: str, *, surface: str, mode: str, id: str | None = None, fields: Fields) -> "Future[Receipt]":
@@ -263,6 +263,8 @@ class Journal:
     def _run(self) -> None:
         while True:
             self._queued.get()
+            for _ in range(self._queued.qsize()):  # whoever put one of these had queued a record before
+                self._queued.get()
             was_closed = self._is_closed  # read before draining, so that nothing queued before it is left behind
             self._commit_queued()
             if was_closed:
@@ -297,8 +299,8 @@ class Journal:
                 self._is_closed = self._is_closed or closing
         finally:
             # Outside the lock, because a future's callbacks may append again.
-            while self._finished:
-                with contextlib.suppress(IndexError):  # another thread may take the last one first
+            with contextlib.suppress(IndexError):  # another thread may take the last one first
+                while self._finished:
                     self._finished.popleft().settle()
 
     def _drain(self) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from domain.clock import FakeClock
+from domain.clock import FakeClock, RealClock, iso
 from domain.errors import Refuse
 from journal import Journal, NewRecord, Syscalls, Tail, head, read, verify
 
@@ -90,6 +90,16 @@ def test_append_many_is_one_write_and_one_sync(directory: Path, clock: FakeClock
         assert journal.append_many([]) == []
     assert [receipt.raw for receipt in receipts] == [entry.raw for entry in read(directory)][1:]
     assert {entry.record["batch"] for entry in read(directory) if entry.kind == "n"} == {"2-65"}
+
+
+def test_records_of_one_write_bear_one_time(directory: Path) -> None:
+    with Journal.open(directory, clock=RealClock()) as journal:
+        receipts = journal.append_many(record(number) for number in range(64))
+        later = journal.append("later", surface="fx", mode="paper", fields={})
+    lines = [entry.record for entry in read(directory) if entry.kind == "n"]
+
+    assert {(line["ts"], line["mono_ns"]) for line in lines} == {(iso(receipts[0].ts), lines[0]["mono_ns"])}
+    assert {receipt.ts for receipt in receipts} == {receipts[0].ts} != {later.ts}
 
 
 def test_one_bad_record_keeps_its_whole_batch_out(directory: Path, clock: FakeClock) -> None:
