@@ -9,6 +9,11 @@ import pytest
 from domain import known_secrets
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
+import warm_start
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    warm_start.is_warm = not config.getoption("--full-dose")
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tbot_client import loop
 from tbot_client.book import Book
 from tbot_client.brokers.oanda import OandaBroker
 from tbot_client.clock import Clock, parse_clock
@@ -74,10 +75,10 @@ class Client:
     def run_once(self):
         """Run like `run --once` on a fresh fold of the journal; return the exit code."""
         book = Book(self.home.journal, self.clock)
-        loop = Loop(self.config, self.home, self.clock, book, self.broker, is_dry=False)
-        loop._listen_to_signals = lambda: None
+        turning = Loop(self.config, self.home, self.clock, book, self.broker, is_dry=False)
+        turning._listen_to_signals = lambda: None
         try:
-            return loop.run(once=True, for_s=None)
+            return turning.run(once=True, for_s=None)
         finally:
             self.state = book.state
             book.close()
@@ -104,6 +105,7 @@ class Client:
             self.loop._is_stopping = True
             thread.join(20)
             book.close()
+            self.feed.answer_waiting()
             for each in [t for t in threading.enumerate() if t.name == "poller"]:
                 each.join(20)
         assert self.failed == []
@@ -118,6 +120,12 @@ class Client:
 
     def skipped(self):
         return {name: n for name, n in self.state.counts.items() if name.startswith("skipped:")}
+
+
+@pytest.fixture(autouse=True)
+def short_ticks(monkeypatch):
+    """Let loops look about them ten times as often as in earnest: most of a test would be waiting for a tick."""
+    monkeypatch.setattr(loop, "TICK_S", 0.025)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import warm_start
 
 from domain.clock import FakeClock
 from journal import Journal
@@ -25,8 +26,7 @@ Done = subprocess.CompletedProcess[str]
 
 def audit(home: Path, *words: str, **env: str) -> Done:
     kept = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "200", **env}
-    line = [str(AUDIT), *words, "--home", str(home)]
-    return subprocess.run(line, env=kept, capture_output=True, text=True, timeout=30)
+    return warm_start.command("audit", *words, "--home", str(home), env=kept)
 
 
 def verdict(gate: str, passed: bool | None, value: str, limit: str, code: str | None = None) -> dict[str, Any]:
@@ -406,3 +406,11 @@ def test_a_report_warns_of_times_that_are_not_their_own(written: Path) -> None:
 
     assert "fx: 1 records were written while the clock was up to 36" in done.stderr
     assert facts["records"] == 1
+
+
+def test_signatures_without_any_public_key_vouch_for_nothing(signed: Path) -> None:
+    (signed / "keys" / "public.json").unlink()
+    done, unasked = audit(signed, "verify"), audit(signed, "verify", "--signatures", "none")
+
+    assert (done.returncode, unasked.returncode) == (3, 0)
+    assert "names no key; restore it from a copy" in done.stderr

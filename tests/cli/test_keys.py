@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
+import warm_start
+
 from domain.clock import FakeClock
 from journal import Journal
 
@@ -15,10 +17,7 @@ BIN = Path(sys.executable).parent
 
 def tbot(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
     kept = {"PATH": os.environ["PATH"], "HOME": str(home), "COLUMNS": "100"}
-    command = [str(BIN / "tbot"), "keys", *words, "--home", str(home)]
-    return subprocess.run(
-        command, env=kept, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL, check=False
-    )
+    return warm_start.command("tbot", "keys", *words, "--home", str(home), env=kept)
 
 
 def test_a_key_is_made_listed_and_replaced_by_one_it_vouches_for(tbot_home: Path) -> None:
@@ -61,3 +60,11 @@ def test_a_key_is_not_replaced_while_its_surface_writes(tbot_home: Path) -> None
 
     assert (held.returncode, f"pid {os.getpid()}" in held.stderr) == (4, True)
     assert tbot(tbot_home, "rotate", "fx").returncode == 0
+
+
+def test_a_list_without_the_key_in_use_is_to_be_restored_and_not_begun_anew(tbot_home: Path) -> None:
+    tbot(tbot_home, "create", "fx")
+    (tbot_home / "keys" / "public.json").unlink()
+    done = tbot(tbot_home, "rotate", "fx")
+
+    assert (done.returncode, "restore the file from a copy" in done.stderr) == (2, True)

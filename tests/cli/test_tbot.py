@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer
+import warm_start
 
 from cli.audit import app as audit_app
 from cli.tbot import app as tbot_app
@@ -25,14 +26,7 @@ Done = subprocess.CompletedProcess[str]
 def run(*words: str, home: Path | None = None, columns: int = 100, **env: str) -> Done:
     kept = {"PATH": os.environ["PATH"], "HOME": str(home or "/"), "COLUMNS": str(columns), **env}
     given = [] if home is None else ["--home", str(home)]
-    return subprocess.run(
-        [str(BIN / words[0]), *words[1:], *given],
-        env=kept,
-        capture_output=True,
-        text=True,
-        timeout=30,
-        stdin=subprocess.DEVNULL,
-    )
+    return warm_start.command(*words, *given, env=kept)
 
 
 def commands() -> list[tuple[str, ...]]:

@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import warm_start
 
 from domain.clock import Clock, RealClock
 from domain.house import House
@@ -28,7 +28,6 @@ from journal import Journal
 from journal.key_files import create_key, rotate_key
 from journal.keys import Signer
 
-ROOT = Path(__file__).parents[2]
 SECRET = "0123456789abcdef" * 2
 Record = dict[str, Any]
 Done = subprocess.CompletedProcess[str]
@@ -131,7 +130,7 @@ class Feed:
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port = int(probe.getsockname()[1])
         self.url = f"http://127.0.0.1:{self.port}"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.process: Any = None
 
     def start(self, secret: str = SECRET) -> "Feed":
         values = {
@@ -139,9 +138,7 @@ class Feed:
             "FEED_RATE_PER_MIN": "6000", "FEED_BURST": "1000", "FEED_COHORT_MIN": "1",
         }  # fmt: skip
         environment = {"PATH": os.environ["PATH"], "HOME": str(self.house.home), **values}
-        with (self.house.logs / "feed.log").open("ab") as log:
-            command = [sys.executable, "-m", "feed"]
-            self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+        self.process = warm_start.start(["-m", "feed"], env=environment, log=self.house.logs / "feed.log")
         until("the feed to answer", self.is_up)
         return self
 
@@ -176,21 +173,13 @@ class Subscriber:
         assert done.returncode == 0, done.stderr
 
     def command(self, *words: str) -> list[str]:
-        return [sys.executable, "-m", "tbot_client", *words, "--home", str(self.home)]
+        return ["-m", "tbot_client", *words, "--home", str(self.home)]
 
     def run(self, *words: str) -> Done:
-        return subprocess.run(
-            self.command(*words),
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            stdin=subprocess.DEVNULL,
-        )
+        return warm_start.run(self.command(*words), env=self.environment)
 
-    def start(self) -> "subprocess.Popen[bytes]":
-        with (self.home / "said").open("ab") as log:
-            return subprocess.Popen(self.command("run"), env=self.environment, stdout=log, stderr=log)
+    def start(self) -> Any:
+        return warm_start.start(self.command("run"), env=self.environment, log=self.home / "said")
 
     def status(self) -> Record:
         found: Record = json.loads(self.run("status", "--json").stdout)

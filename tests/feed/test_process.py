@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
+import warm_start
 
 from domain import settings
 from feed.config import PLACEHOLDER, PREFIX, FeedConfig
@@ -29,17 +30,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def environment(home: Path, port: int, **env: str) -> dict[str, str]:
+    values = {"FEED_CURSOR_SECRET": SECRET, "FEED_PORT": str(port), "TBOT_HOME": str(home), **env}
+    kept = {"PATH": os.environ["PATH"], "HOME": str(home)}
+    return {**kept, **{key: value for key, value in values.items() if value}}
+
+
 class Process:
     """``python -m feed`` in a house of its own."""
 
     def __init__(self, home: Path, **env: str) -> None:
         self.port = free_port()
-        values = {"FEED_CURSOR_SECRET": SECRET, "FEED_PORT": str(self.port), "TBOT_HOME": str(home), **env}
-        kept = {"PATH": os.environ["PATH"], "HOME": str(home)}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "feed"],
             cwd=ROOT,
-            env={**kept, **{key: value for key, value in values.items() if value}},
+            env=environment(home, self.port, **env),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -128,13 +133,12 @@ def test_the_process_is_small_and_beats(stage: Any, process: Process, record_pro
     ],
 )
 def test_a_wrong_setting_ends_in_78_with_one_line(tmp_path: Path, env: dict[str, str], expected: str) -> None:
-    process = Process(tmp_path, **env)
-    _, stderr = process.process.communicate(timeout=20)
+    done = warm_start.run(["-m", "feed"], env=environment(tmp_path, free_port(), **env))
 
-    assert process.process.returncode == 78
-    assert expected in stderr
-    assert len(stderr.splitlines()) == 1
-    assert "short" not in stderr
+    assert done.returncode == 78
+    assert expected in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "short" not in done.stderr
 
 
 def test_a_port_that_is_taken_ends_in_78_with_the_setting_to_change(tmp_path: Path) -> None:

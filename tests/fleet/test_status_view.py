@@ -313,3 +313,17 @@ def test_a_process_that_can_not_do_its_work_says_why() -> None:
 
     for text in (plain(facts), words(shown(facts, 150))):
         assert why in text
+
+
+def test_a_damaged_journal_hides_nothing_else(tbot_home: Path) -> None:
+    house = House(home=tbot_home)
+    for log in ("signals", "orders"):
+        with Journal.open(house.log("fx", log), clock=parse_clock("real")) as journal:
+            journal.append("note", surface="fx", mode="paper", fields={})
+    segment = house.log("fx", "signals") / "000001.jsonl"
+    segment.write_bytes(segment.read_bytes()[:-1])
+    found = collect_once(tbot_home)
+
+    assert found.unreadable.keys() == {"fx/signals"}
+    assert "fx/signals       cannot be read: expected the log in" in plain(found)
+    assert as_dict(found)["surfaces"]["fx"]["decisions"] == 0

@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import httpx
+import warm_start
 
 from audit.logs import verify_all
 from domain.clock import parse_iso
@@ -110,9 +111,8 @@ class Desk:
             **changes,
         }
         for module in modules or ("surfaces", "resolver"):
-            with (self.home / f"{module}.log").open("a") as log:
-                command = [sys.executable, *(arguments(module, segment_bytes)), "fx"]
-                self.running[module] = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
+            words = [*arguments(module, segment_bytes), "fx"]
+            self.running[module] = warm_start.start(words, env=environment, log=self.home / f"{module}.log")
         return self
 
     def end(self, number=signal.SIGTERM):

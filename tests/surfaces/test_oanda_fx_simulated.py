@@ -2,11 +2,10 @@
 
 import os
 import signal
-import subprocess
-import sys
 
 import pytest
-from fx_venue import ROOT, TOKEN, Desk, Simulator, until
+import warm_start
+from fx_venue import TOKEN, Desk, Simulator, until
 
 from audit.logs import verify_all
 
@@ -106,8 +105,7 @@ def misconfigured(module, **environment):
     """Run a process that must not come up; return what it said in one line."""
     known = {"OANDA_ACCOUNT_ID": "101-001-1-001", "OANDA_TOKEN": TOKEN, "RISK_BANKROLL": "1000"} | environment
     known = {key: value for key, value in known.items() if value is not None}
-    command = [sys.executable, "-m", module, "fx"]
-    done = subprocess.run(command, cwd=ROOT, env=known, capture_output=True, text=True, timeout=20)
+    done = warm_start.run(["-m", module, "fx"], env=known)
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (78, "", 1), done
     assert TOKEN not in done.stderr
     return done.stderr

@@ -95,7 +95,8 @@ def test_a_page_older_than_one_taken_before_is_dropped_without_an_alarm(client, 
 
 
 @pytest.mark.proves("row 25", "F3")
-def test_a_page_for_another_subscriber_with_a_cursor_ahead_of_ours_hides_nothing(client, feed, broker):
+def test_a_page_for_another_subscriber_with_a_cursor_ahead_of_ours_hides_nothing(client, feed, broker, monkeypatch):
+    monkeypatch.setattr("tbot_client.holes.PATIENCE_S", 0.5)
     held, hid = feed.open(), []
     client.run_once()
     with client.running():
@@ -120,8 +121,9 @@ def misdirected(feed, hid):
 
 @pytest.mark.proves("row 18")
 @pytest.mark.parametrize("part", ["head", "body"])
-def test_an_answer_that_drips_is_given_up(client, part):
+def test_an_answer_that_drips_is_given_up(client, part, monkeypatch):
     """The pause between two bytes is short each time, so that only a bound on the whole ends it."""
+    monkeypatch.setattr("tbot_client.feed.CONNECT_S", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as server, dripping(server, part) as dripped:
         client.text = client.text.replace(client.feed.url, f"http://127.0.0.1:{server.getsockname()[1]}")
         feed = FeedClient(client.config)

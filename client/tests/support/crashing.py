@@ -12,6 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
+from tbot_client import loop
 from tbot_client.book import Book
 from tbot_client.brokers.paper import PaperBroker
 from tbot_client.clock import Clock
@@ -19,6 +20,8 @@ from tbot_client.feed import FeedClient
 from tbot_client.home import Home, load
 from tbot_client.journal import Journal
 from tbot_client.loop import Loop
+
+loop.TICK_S = 0.025  # as in conftest.py: most of a life would be waiting for a tick
 
 moments = 0
 

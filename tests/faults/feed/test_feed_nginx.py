@@ -200,7 +200,7 @@ def test_a_proxy_that_cuts_polls_costs_no_signal(stage: Any, proxies: Proxies, d
         for _ in range(wanted):
             time.sleep(0.18)
             published.append(publisher.open())
-            time.sleep(0.24 if len(published) % 2 else 0)  # now and then nothing happens for longer than the proxy waits
+            time.sleep(0.24 if len(published) % 2 else 0)  # now and then longer than the proxy waits
 
     cut, seen, params = 0, [], "start=oldest"
     thread = threading.Thread(target=publish)
