@@ -60,13 +60,16 @@ def demo(
 
 @app.command()
 def status(home: Home = HERE, as_json: Json = False) -> None:
-    """Show what runs and what each surface did. Exit code 3 when something that should run does not."""
+    """Show what runs and what each surface did.
+
+    Exit code 3 when something that should run does not, or a journal can't be read.
+    """
     from fleet.status import as_dict, collect_once
     from fleet.view import plain
 
     facts = collect_once(home.resolve())
     print(json.dumps(as_dict(facts)) if as_json else plain(facts))
-    raise typer.Exit(0 if facts.all_running else 3)
+    raise typer.Exit(0 if facts.all_running and not facts.unreadable else 3)
 
 
 @app.command()
@@ -121,7 +124,9 @@ def subscribers_add(
     surface: Annotated[
         list[str] | None, typer.Option(help="A surface the token sees; repeatable. Default: fx.")
     ] = None,
-    scope: Annotated[list[str] | None, typer.Option(help="feed:read or cb:write; repeatable. Default: both.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="feed:read, cb:write or admin:read; repeatable. Default: the first two.")
+    ] = None,
     expires: Annotated[str, typer.Option(help="Last moment of the token: an ISO date or date-time.")] = "",
     not_before: Annotated[str, typer.Option(help="First moment of the token: an ISO date or date-time.")] = "",
     home: Home = HERE,

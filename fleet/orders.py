@@ -1,7 +1,7 @@
 """An operator's orders to a surface, written where the surface reads them."""
 
 from domain.clock import parse_clock
-from domain.errors import Refuse, Retry
+from domain.errors import Halt, Refuse, Retry
 from domain.house import House
 from domain.operation import OperatorAction
 from domain.vocabulary import Kind, State, Surface
@@ -14,6 +14,7 @@ def order(house: House, surface: Surface, state: State, *, reason: str, flatten:
     Raises:
         Refuse: no fleet has ever run there, so nobody would read the order.
         Retry: another order is being written; a STOP file needs no journal.
+        Halt: the operator's journal is damaged, or its disk fails; neither does that keep a STOP file from working.
     """
     if not house.log(surface, "decisions").is_dir():
         found = f"no journals of {surface} in {house.logs}"
@@ -22,6 +23,7 @@ def order(house: House, surface: Surface, state: State, *, reason: str, flatten:
     try:
         with Journal.open(house.log("operator", "actions"), clock=parse_clock(house.clock)) as journal:
             journal.append(Kind.OPERATOR_ACTION, surface=surface, mode="operator", fields=action)
-    except Retry as error:
+    except (Retry, Halt) as error:
         stop = house.stop_files(surface)[1]
-        raise Retry(error.expected, error.found, f"{error.todo}; to stop entries at once: touch {stop}") from error
+        kind = Halt if isinstance(error, Halt) else Retry
+        raise kind(error.expected, error.found, f"{error.todo}; to stop entries at once: touch {stop}") from error

@@ -2,14 +2,16 @@
 
 import os
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from audit.tally import SubscriberTally, SurfaceTally
 from audit.why import sentence
-from domain.errors import Retry
+from domain.errors import Halt, Refuse, Retry
 from domain.house import House
 from domain.vocabulary import Action, Kind, Stage, Surface
 from fleet.standing import Follower, Standing, is_in_fleet, read_beat
@@ -42,13 +44,14 @@ class ProcessFacts:
 
 @dataclass(slots=True)
 class FleetFacts:
-    """Everything there is to show. ``events`` are (time, log, sentence), newest last."""
+    """Everything there is to show. ``events`` are (time, log, sentence), newest last; ``unreadable`` is log -> why."""
 
     processes: list[ProcessFacts] = field(default_factory=list)
     surfaces: dict[str, SurfaceTally] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     subscribers: SubscriberTally = field(default_factory=SubscriberTally)
     events: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=12))
+    unreadable: dict[str, str] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -64,25 +67,16 @@ class Watcher:
         self._supervisor = Supervisor(house.home)
         self.facts = FleetFacts()
         self._followers = {surface: Follower(house, surface) for surface in Surface}
-        self._tails: list[tuple[Surface, Tail]] = []
+        self._tails: list[tuple[str, Tail, Callable[[Entry], None]]] = []
         for surface in Surface:
-            self._tails += [(surface, Tail(house.log(surface, stream), None)) for stream in STREAMS]
-        self._callbacks = Tail(house.log("feed", "callbacks"), None)
-        self._orders = Tail(house.log("operator", "actions"), None)
+            self._tails += [self._follow(surface, stream, partial(self._of_surface, surface)) for stream in STREAMS]
+        self._tails.append(self._follow("feed", "callbacks", self._of_subscribers))
+        self._tails.append(self._follow("operator", "actions", self._of_operator))
 
     def look(self) -> FleetFacts:
         """Read what is new and return the facts."""
-        for surface, tail in self._tails:
-            for entry in _new(tail):
-                self.facts.surfaces.setdefault(surface, SurfaceTally()).apply(entry.record)
-                self._followers[surface].apply(entry)
-                self._remember(entry)
-        for entry in _new(self._callbacks):
-            self.facts.subscribers.apply(entry.record)
-            self._remember(entry)
-        for entry in _new(self._orders):
-            for follower in self._followers.values():
-                follower.ordered(entry)
+        for name, tail, apply in self._tails:
+            self._take(name, tail, apply)
         self.facts.standings = {
             surface: follower.standing()
             for surface, follower in self._followers.items()
@@ -90,6 +84,34 @@ class Watcher:
         }
         self._ask_supervisor()
         return self.facts
+
+    def _follow(
+        self, owner: str, stream: str, apply: Callable[[Entry], None]
+    ) -> tuple[str, Tail, Callable[[Entry], None]]:
+        return f"{owner}/{stream}", Tail(self._house.log(owner, stream), None), apply
+
+    def _take(self, name: str, tail: Tail, apply: Callable[[Entry], None]) -> None:
+        """Take in what is new in a log; a damaged one must not hide what can be known without it."""
+        if name in self.facts.unreadable:
+            return
+        try:
+            for entry in _new(tail):
+                apply(entry)
+        except (Halt, Refuse) as error:
+            self.facts.unreadable[name] = str(error)
+
+    def _of_surface(self, surface: Surface, entry: Entry) -> None:
+        self.facts.surfaces.setdefault(surface, SurfaceTally()).apply(entry.record)
+        self._followers[surface].apply(entry)
+        self._remember(entry)
+
+    def _of_subscribers(self, entry: Entry) -> None:
+        self.facts.subscribers.apply(entry.record)
+        self._remember(entry)
+
+    def _of_operator(self, entry: Entry) -> None:
+        for follower in self._followers.values():
+            follower.ordered(entry)
 
     def _remember(self, entry: Entry) -> None:
         """Keep what is news to a person: not each acknowledgement, and of an end the resolution, not its close."""
@@ -148,6 +170,7 @@ def as_dict(facts: FleetFacts) -> dict[str, Any]:
             "resolved": facts.subscribers.resolved,
             "realised": {unit: str(amount) for unit, amount in facts.subscribers.realised.items()},
         },
+        "unreadable": facts.unreadable,
         "problem": facts.problem,
     }
 

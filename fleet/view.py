@@ -31,6 +31,7 @@ def plain(facts: FleetFacts) -> str:
     lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
     lines += [f"{name:16} {_counts(tally)}" for name, tally in facts.surfaces.items()]
     lines.append(f"{'subscribers':16} {_reports(facts)}")
+    lines += [printable(f"{name:16} cannot be read: {why}") for name, why in facts.unreadable.items()]
     if facts.problem:
         lines.append(facts.problem)
     return "\n".join(lines)

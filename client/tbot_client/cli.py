@@ -13,7 +13,7 @@ from tbot_client import __version__, check, errors, newhome, questions, status
 from tbot_client.book import Book, say
 from tbot_client.clock import Clock, parse_clock
 from tbot_client.config import Config
-from tbot_client.errors import ClientError
+from tbot_client.errors import ClientError, Retry
 from tbot_client.factory import broker as build_broker
 from tbot_client.home import Home, default_home, load, locked
 from tbot_client.listen import Listener, remembered_keys
@@ -41,6 +41,9 @@ def main() -> None:
     """Run the command and end with the exit code of what went wrong."""
     try:
         code = app(standalone_mode=False)
+    except Retry as error:  # from a command that asks once
+        say(f"Unreachable: expected {error.expected}; found {error.found}; try again later")
+        code = errors.UNREACHABLE
     except ClientError as error:
         say(f"{type(error).__name__}: {error}")
         code = error.exit_code
@@ -49,7 +52,7 @@ def main() -> None:
     except KeyboardInterrupt:
         code = errors.INTERRUPTED
     except OSError as error:
-        say(f"OSError: expected to work in the home folder; found {error}; check space and permissions")
+        say(f"OSError: expected to read and write the client's files; found {error}; check space and permissions")
         code = errors.FAILURE
     except Exception as error:  # noqa: BLE001 - the class of a usage error differs between typer's versions
         code = _shown(error)

@@ -3,7 +3,6 @@
 import sys
 import time
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 import httpx
@@ -132,10 +131,10 @@ def name_of(item: Item) -> str:
 
 def arrow(item: Item, expired: bool) -> str:
     """Write one line for a person: time, what, where, levels."""
-    at = (item.published_at or datetime.now(UTC)).strftime("%Y-%m-%d %H:%M:%S")
+    at = f"{item.published_at:%Y-%m-%d %H:%M:%S}" if item.published_at else item.ts[:19].replace("T", " ")
     levels = f" at {item.reference_price} stop {item.stop_loss} target {item.take_profit}" if item.stop_loss else ""
     end = f" {item.reason}" if item.reason else ""
-    late = " (expired)" if expired else ""
+    late = " (expired)" if expired and item.action == "open" else ""  # an end never expires
     return f"{at} --> {name_of(item)} {item.side} {item.market}{levels}{end}{late} [{item.signal_id}]".replace(
         "  ", " "
     )
