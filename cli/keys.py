@@ -17,15 +17,23 @@ HERE = Path()
 
 
 @app.command()
-def create(surface: SurfaceName, home: Home = HERE, as_json: Json = False) -> None:
+def create(
+    surface: SurfaceName,
+    anew: Annotated[
+        bool, typer.Option("--anew", help="Begin although journals are signed by a key that is lost for good.")
+    ] = False,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
     """Make the key that a surface and its resolver sign with. Back it up: it can't be made again."""
     from cli.subscribers import known_surface
     from domain.clock import parse_clock
     from domain.house import House
-    from journal.key_files import create_key
+    from journal.key_files import create_key, signed_by
 
     now = parse_clock(os.environ.get("TBOT_CLOCK", "real")).now()
-    entry = create_key(House(home=home.resolve()).keys, known_surface(surface), now)
+    house, name = House(home=home.resolve()), known_surface(surface)
+    entry = create_key(house.keys, name, now, signed=None if anew else signed_by(house.logs / name))
     _show(entry, f"made; back up {home / 'keys'}", as_json)
 
 

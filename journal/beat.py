@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from domain.clock import Clock, RealClock, iso
-from domain.errors import Misconfigured, TBotError
+from domain.errors import Halt, Misconfigured, TBotError
 from domain.house import House
 
 STOPPED = "stopped"
 MISCONFIGURED = "misconfigured"
-NO_CRASH = frozenset({STOPPED, MISCONFIGURED})
+HALTED = "halted"
+NO_CRASH = frozenset({STOPPED, MISCONFIGURED, HALTED})
 
 
 class Heartbeat:
@@ -42,6 +43,10 @@ class Heartbeat:
         """Say that the process ends because of a setting, which is no crash either."""
         self._write(self._clock.monotonic_ns(), {"phase": MISCONFIGURED})
 
+    def halted(self) -> None:
+        """Say that the process ends because going on is unsafe: a person is called, not a back-off begun."""
+        self._write(self._clock.monotonic_ns(), {"phase": HALTED})
+
     def _write(self, now_ns: int, facts: Mapping[str, Any]) -> None:
         self._next_ns = now_ns + self._every_ns
         self._seq += 1
@@ -56,7 +61,15 @@ class Heartbeat:
 
 
 def note_end(environ: Mapping[str, str], program: str, error: TBotError) -> None:
-    """Leave a note for the launcher when ``error`` is a wrong setting; without a ``run/`` nobody launched us."""
+    """Leave a note for the launcher when ``error`` is a wrong setting or a halt; without a ``run/`` nobody launched us.
+
+    After either the next start must say the same thing again, and not that there were too many crashes.
+    """
     path = House(home=Path(environ.get("TBOT_HOME", "."))).heartbeat(program)
-    if isinstance(error, Misconfigured) and path.parent.is_dir():
-        Heartbeat(path, RealClock()).misconfigured()  # the process's own clock may be the setting that is wrong
+    if not path.parent.is_dir():
+        return
+    heartbeat = Heartbeat(path, RealClock())  # the process's own clock may be the setting that is wrong
+    if isinstance(error, Misconfigured):
+        heartbeat.misconfigured()
+    elif isinstance(error, Halt):
+        heartbeat.halted()

@@ -19,24 +19,40 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 
 from domain.clock import Clock, iso, parse_iso
 from domain.errors import Misconfigured, Refuse
+from journal.checkpoints import last_checkpoint
 from journal.keys import Signer, key_id, key_path, read_private_key
-from journal.layout import MARK
+from journal.layout import CHECKPOINTS, MARK
 from journal.lock import WriterLock
 from journal.mark import read_mark
 from journal.public_keys import FILE, PublicKey, current_key, encode_public_keys, read_public_keys
 from journal.syscalls import sync_directory
 
 
-def create_key(folder: Path, surface: str, now: datetime) -> PublicKey:
+def signed_by(logs: Path) -> str | None:
+    """Return the id of the key that signed the newest checkpoint below ``logs``, or None if nothing is signed there."""
+    found = [last_checkpoint(path.parent) for path in logs.glob(f"*/{CHECKPOINTS}")]
+    signed = [one for _, one in filter(None, found) if one.sig]
+    return str(max(signed, key=lambda one: one.ts).sig)[:16] if signed else None
+
+
+def create_key(folder: Path, surface: str, now: datetime, *, signed: str | None = None) -> PublicKey:
     """Make the first key of ``surface`` and return its public entry.
 
+    Args:
+        signed: the key that the surface's journals are signed with, if any: it was lost, and with a first key beside
+            it nobody could check them any more.
+
     Raises:
-        Refuse: there is one already.
+        Refuse: there is one already, or there was.
         Misconfigured: the folder is open to others.
     """
     with _alone(folder):
         keys = read_public_keys(folder)
-        return _finish(folder, surface, keys) or _create(folder, surface, keys, iso(now))
+        done = _finish(folder, surface, keys)
+        if done is None and signed is not None and not any(key.surface == surface for key in keys):
+            todo = "restore keys/ from your copy; if there is none, run this again with --anew (see the runbook, Keys)"
+            raise Refuse(f"the key {signed} that the journals of {surface} are signed with", "no such key", todo)
+        return done or _create(folder, surface, keys, iso(now))
 
 
 def _create(folder: Path, surface: str, keys: list[PublicKey], from_: str) -> PublicKey:

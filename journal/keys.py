@@ -58,6 +58,7 @@ class Signer:
 
     Attributes:
         key: the key id.
+        from_: the earliest time of what it may have signed; empty when that is not known.
     """
 
     def __init__(self, surface: str, private: Ed25519PrivateKey) -> None:
@@ -65,6 +66,7 @@ class Signer:
         self._private = private
         self.public = private.public_key().public_bytes_raw()
         self.key = key_id(self.public)
+        self.from_ = ""
         self._before = f"{self.key}:".encode()
 
     @classmethod
@@ -84,6 +86,7 @@ class Signer:
         if iso(now) < entry.from_:
             expected = f"a time after {entry.from_}, since when key {signer.key} of {surface} is valid"
             raise Misconfigured(expected, iso(now), "correct the clock: nobody would accept what it signs")
+        signer.from_ = entry.from_
         return signer
 
     def sign_line(self, h: str) -> bytes:
@@ -96,11 +99,18 @@ class Signer:
 
     def made(self, unsigned: bytes, sig: str) -> bool:
         """Tell whether ``sig`` on a checkpoint holds; of a signature by another key nothing is known, which counts."""
+        return self._holds(checkpoint_text(unsigned), sig)
+
+    def made_line(self, h: str, sig: str, ts: str) -> bool:
+        """Tell the same of a line's, which must not be older than the key."""
+        return self._holds(line_text(h), sig) and (not sig.startswith(self.key) or ts >= self.from_)
+
+    def _holds(self, text: bytes, sig: str) -> bool:
         found = SIGNATURE.fullmatch(sig)
         if found is None or found[1] != self.key:
             return found is not None
         try:
-            self._private.public_key().verify(b64decode(found[2]), checkpoint_text(unsigned))
+            self._private.public_key().verify(b64decode(found[2]), text)
         except InvalidSignature:
             return False
         return True

@@ -116,6 +116,7 @@ class _Recovery:
             stop = self._scan(numbers[-1], self._full(range(stop.tip.position.segment, numbers[-1]), stop.tip))
             self._require_committed(numbers[-1], stop)
             size = os.stat(segment_path(self._directory, numbers[-1])).st_size
+            self._require_signed(stop.tip)
         last = numbers[-1] if numbers else 1
         return Plan(stop.tip, last, stop.offset, size, stop.reason, self._checkpoints)
 
@@ -126,6 +127,15 @@ class _Recovery:
         if not signer.made(signed_part(self._checkpoints.line), found.sig):
             what = f"a checkpoint of seq {found.seq} that was changed since"
             raise Halt(f"{self._directory} to end its checkpoints with one that key {signer.key} signed", what, _TODO)
+
+    def _require_signed(self, tip: Tip) -> None:
+        """Look at the newest line's signature: whoever wrote the past anew without the key cannot have made it."""
+        at = tip.position
+        if self._signer is None or at.seq == 0 or at.offset == 0:
+            return
+        begin, record = self._record_before(at.segment, at.offset, at.seq)
+        if record.sig is not None and not self._signer.made_line(record.h, record.sig, record.ts):
+            raise self._damage(at.segment, begin, at.seq, f"a line that key {self._signer.key} cannot have signed")
 
     def _require_all(self, numbers: list[int]) -> None:
         known = [number for number in (self._mark, self._checkpoint) if number is not None]

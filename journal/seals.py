@@ -176,6 +176,9 @@ class CheckpointSeals:
         if self.last is None and self._keyed > SLACK:
             what = f"no checkpoint, though {self._signatures.surface} has a key since {self._signatures.first}"
             self._problems.append(Problem(0, 0, head_seq, what))
+        elif self.last is not None and not self._due and head_seq - self.last.seq > SLACK:
+            what = f"no checkpoint since seq {self.last.seq}: the newer ones are missing"
+            self._problems.append(Problem(0, 0, head_seq, what))
 
     def _load(self, offset: int, line: bytes, log: str) -> None:
         before = self.last.seq if self.last else 0

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import warm_start
 
-from domain.clock import FakeClock
+from domain.clock import FakeClock, RealClock
 from journal import Journal
+from journal.keys import Signer
 
 BIN = Path(sys.executable).parent
 
@@ -51,6 +53,21 @@ def test_a_second_key_an_unknown_surface_and_no_key_are_refused(tbot_home: Path)
     again, unknown = tbot(tbot_home, "create", "fx"), tbot(tbot_home, "create", "fax")
     assert (again.returncode, "tbot keys rotate fx" in again.stderr) == (2, True)
     assert (unknown.returncode, "did you mean 'fx'" in unknown.stderr) == (2, True)
+
+
+def test_a_lost_key_is_not_replaced_by_a_stranger_without_being_asked(tbot_home: Path) -> None:
+    tbot(tbot_home, "create", "fx")
+    signer = Signer.load(tbot_home / "keys", "fx", datetime.now(UTC))
+    with Journal.open(tbot_home / "logs" / "fx" / "orders", clock=RealClock(), signer=signer) as journal:
+        journal.append("order_event", surface="fx", mode="paper", fields={})
+    shutil.rmtree(tbot_home / "keys")
+
+    refused, insisted = tbot(tbot_home, "create", "fx"), tbot(tbot_home, "create", "fx", "--anew")
+
+    assert refused.returncode == 2
+    assert signer.key in refused.stderr
+    assert "restore keys/" in refused.stderr
+    assert insisted.returncode == 0
 
 
 def test_a_key_is_not_replaced_while_its_surface_writes(tbot_home: Path) -> None:
