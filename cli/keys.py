@@ -26,13 +26,14 @@ def create(
     as_json: Json = False,
 ) -> None:
     """Make the key that a surface and its resolver sign with. Back it up: it can't be made again."""
+    from cli.homes import existing_home
     from cli.subscribers import known_surface
     from domain.clock import parse_clock
     from domain.house import House
     from journal.key_files import create_key, signed_by
 
     now = parse_clock(os.environ.get("TBOT_CLOCK", "real")).now()
-    house, name = House(home=home.resolve()), known_surface(surface)
+    house, name = House(home=existing_home(home)), known_surface(surface)
     entry = create_key(house.keys, name, now, signed=None if anew else signed_by(house.logs / name))
     _show(entry, f"made; back up {home / 'keys'}", as_json)
 
@@ -48,12 +49,13 @@ def rotate(
     as_json: Json = False,
 ) -> None:
     """Replace a surface's key; the old one vouches for the new one. Stop the surface and its resolver first."""
+    from cli.homes import existing_home
     from cli.subscribers import known_surface
     from domain.clock import parse_clock
     from domain.house import House
     from journal.key_files import logs_at_rest, rotate_key
 
-    house, name = House(home=home.resolve()), known_surface(surface)
+    house, name = House(home=existing_home(home)), known_surface(surface)
     with logs_at_rest(house.logs / name, parse_clock(os.environ.get("TBOT_CLOCK", "real"))) as moment:
         entry = rotate_key(house.keys, name, moment, leaked=leaked)
     vouched = f"vouched for by {entry.by}" if entry.by else "nothing vouches for it: tell every subscriber to pin it"
@@ -63,10 +65,11 @@ def rotate(
 @app.command("list")
 def list_(home: Home = HERE, as_json: Json = False) -> None:
     """List the public keys, oldest first."""
+    from cli.homes import existing_home
     from domain.house import House
     from journal.public_keys import read_public_keys
 
-    entries = read_public_keys(House(home=home.resolve()).keys)
+    entries = read_public_keys(House(home=existing_home(home)).keys)
     if as_json:
         print(json.dumps([_fields(entry) for entry in entries]))
         return

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from audit.period import parse_moment
+from cli.homes import existing_home
 from cli.spans import parse_span
 from domain.clock import parse_clock
 from domain.errors import Refuse, did_you_mean
@@ -20,7 +21,13 @@ from journal.public_keys import current_key, read_public_keys
 def add(
     home: Path, label: str, surfaces: list[str], scopes: list[str], expires: str = "", not_before: str = ""
 ) -> tuple[str, Subscriber]:
-    """Make a token; see ``TokenStore.add``."""
+    """Make a token; see ``TokenStore.add``.
+
+    Raises:
+        Refuse: the label says nothing, or the home or what the token is for does not exist.
+    """
+    if not label.strip():
+        raise Refuse("a label to know the subscriber by", repr(label), "give one, such as 'Ann'")
     now = _now()
     return _store(home).add(
         label=label,
@@ -85,7 +92,7 @@ def revoke(home: Path, token_id: str) -> None:
 
 
 def _store(home: Path) -> TokenStore:
-    return TokenStore(House(home=home).subscribers)
+    return TokenStore(House(home=existing_home(home)).subscribers)
 
 
 def _now() -> datetime:

@@ -15,8 +15,8 @@ class SurfaceSettings:
     """How one surface runs; ``FX_`` is the prefix of the FX surface.
 
     Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
-    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man`` is
-    what subscribers are advised to do when the feed falls silent. ``live`` and ``live_account`` are two of the three
+    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man``
+    is what subscribers are advised to do when the feed falls silent. ``live`` and ``live_account`` are two of the three
     keys that real money needs; the third is the file ``state/<surface>.armed``.
     """
 

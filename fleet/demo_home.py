@@ -125,6 +125,8 @@ def clear(home: Path) -> None:
     require_free(home)
     if not (home / "logs" / MARKER).exists():
         return
+    for beat in (home / "run").glob("*.beat"):  # they would tell of the demo's processes in a home that has none
+        beat.unlink(missing_ok=True)
     runs = home / "demo-runs"
     target = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     is_worth_keeping = any((home / "logs").glob("*/*/[0-9]*.jsonl"))

@@ -12,7 +12,7 @@ from domain.house import House
 from domain.operation import OperatorAction, StateChange, effective
 from domain.vocabulary import Cause, Kind, State, Surface
 from fleet.programs import FLEET
-from journal import Entry, decode
+from journal import Entry, beat, decode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,8 @@ class Standing:
     """How one surface stands.
 
     ``state`` is None before the surface ever ran. ``ordered`` is what a person ordered and the surface did not take
-    over yet. ``stop_files`` are relative to the home. ``beat_age_s`` is in real seconds, None without a heartbeat.
+    over yet. ``stop_files`` are relative to the home. ``beat_age_s`` is in real seconds, None without a heartbeat;
+    ``ended`` is what the process noted when it ended since, such as ``stopped`` or ``misconfigured``.
     """
 
     state: State | None
@@ -30,6 +31,7 @@ class Standing:
     open: int
     stop_files: tuple[str, ...]
     beat_age_s: float | None
+    ended: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,7 +63,9 @@ class Follower:
     def standing(self) -> Standing:
         """Return how the surface stands now."""
         path = self._house.heartbeat(program_of(self._surface))
-        said = read_beat(path)
+        found = read_beat(path)
+        ended = ending(found)
+        said = {} if ended else found
         # The heartbeat and the journals are read at different moments: of the two, the tighter state is shown.
         wish = effective([self._fold.state, *_said(said)])
         return Standing(
@@ -71,7 +75,8 @@ class Follower:
             ordered=self._pending(),
             open=self._open() if self._has_run else said.get("open", 0),
             stop_files=stop_files(self._house, self._surface),
-            beat_age_s=beat_age_s(path),
+            beat_age_s=None if ended else beat_age_s(path),
+            ended=ended,
         )
 
     def _open(self) -> int:
@@ -102,6 +107,15 @@ def read_beat(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return beat if isinstance(beat, dict) else {}
+
+
+def ending(found: dict[str, Any]) -> str:
+    """Return how the process of a heartbeat file ended, nothing while it may run.
+
+    It notes its end in the same file, which is fresh then although nothing turns any more.
+    """
+    phase = found.get("phase")
+    return phase if isinstance(phase, str) and phase in beat.NO_CRASH else ""
 
 
 def beat_age_s(path: Path) -> float | None:

@@ -20,6 +20,7 @@ def page(facts: FleetFacts, *, title: str, addresses: dict[str, str], width: int
         *(_standing(name, standing) for name, standing in facts.standings.items()),
         _surfaces(facts),
         _subscribers(facts),
+        *(Text(said, style="red") for said in _unreadable(facts)),
         _events(facts, width),
         _addresses(addresses),
     )
@@ -31,7 +32,7 @@ def plain(facts: FleetFacts) -> str:
     lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
     lines += [f"{name:16} {_counts(tally)}" for name, tally in facts.surfaces.items()]
     lines.append(f"{'subscribers':16} {_reports(facts)}")
-    lines += [printable(f"{name:16} cannot be read: {why}") for name, why in facts.unreadable.items()]
+    lines += _unreadable(facts)
     if facts.problem:
         lines.append(facts.problem)
     return "\n".join(lines)
@@ -42,18 +43,24 @@ def line(facts: FleetFacts) -> str:
     surfaces = "; ".join(f"{name}: {_held(facts, name)}{_counts(tally)}" for name, tally in facts.surfaces.items())
     up = sum(p.state == "RUNNING" for p in facts.processes)
     running = f"running unknown: {facts.problem}" if facts.problem else f"{up}/{len(facts.processes)} running"
-    return f"{running}; {surfaces or 'no surface yet'}; subscriber: {_reports(facts)}"
+    damaged = f"; cannot be read: {', '.join(facts.unreadable)}" if facts.unreadable else ""
+    return f"{running}; {surfaces or 'no surface yet'}; subscriber: {_reports(facts)}{damaged}"
 
 
 def standing_text(standing: Standing) -> str:
     """Return in one line what a surface may do, what it holds, and how fresh that is."""
-    age = standing.beat_age_s
     parts = [
         _held_text(standing),
         f"{standing.open} open",
-        "no heartbeat" if age is None else f"heartbeat {age} s ago",
+        _heartbeat(standing),
     ]
     return printable(", ".join(parts))
+
+
+def _heartbeat(standing: Standing) -> str:
+    if standing.beat_age_s is not None:
+        return f"heartbeat {standing.beat_age_s} s ago"
+    return f"no heartbeat since it ended ({standing.ended})" if standing.ended else "no heartbeat"
 
 
 def _held(facts: FleetFacts, name: str) -> str:
@@ -185,6 +192,10 @@ def _money(tally: SurfaceTally) -> str:
     real = {unit: tally.real(unit) for source, unit in tally.realised if not is_synthetic(source)}
     synthetic = {unit: tally.synthetic(unit) for source, unit in tally.realised if is_synthetic(source)}
     return f"{realised_text(real)} (sim: {realised_text(synthetic)})" if synthetic else realised_text(real)
+
+
+def _unreadable(facts: FleetFacts) -> list[str]:
+    return [printable(f"{name:16} cannot be read: {why}") for name, why in facts.unreadable.items()]
 
 
 def _reports(facts: FleetFacts) -> str:

@@ -163,6 +163,43 @@ def test_a_subscriber_who_could_not_be_served_is_refused(tbot_home: Path, option
     assert not (tbot_home / "state" / "subscribers.json").exists()
 
 
+@pytest.mark.parametrize("label", ["", "  "])
+def test_a_subscriber_without_a_label_is_refused(tbot_home: Path, label: str) -> None:
+    done = run("tbot", "subscribers", "add", label, home=tbot_home)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"expected a label to know the subscriber by; found {label!r}; give one" in done.stderr
+    assert not (tbot_home / "state" / "subscribers.json").exists()
+
+
+@pytest.mark.parametrize("words", [("add", "x"), ("list",), ("rotate", "nobody00"), ("revoke", "nobody00")])
+def test_a_home_that_does_not_exist_is_refused_and_not_made(tbot_home: Path, words: tuple[str, ...]) -> None:
+    typo = tbot_home / "typo" / "home"
+
+    done = run("tbot", "subscribers", *words, home=typo)
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"expected a home that exists; found no folder {typo}; correct --home" in done.stderr
+    assert not typo.parent.exists()
+
+
+def test_only_orders_and_the_revoking_of_a_token_have_no_json() -> None:
+    leaves = [
+        line for line in commands() if not any(other[: len(line)] == line for other in commands() if other != line)
+    ]
+    without = {line for line in leaves if not {"--json"} & options_of(line)}
+
+    orders = {("tbot", verb) for verb in ("halt", "reduce", "flatten", "resume")}
+    assert without == {*orders, ("tbot", "subscribers", "revoke")}
+
+
+def options_of(line: tuple[str, ...]) -> set[str]:
+    command = typer.main.get_command(tbot_app if line[0] == "tbot" else audit_app)
+    for word in line[1:]:
+        command = getattr(command, "commands", {})[word]
+    return {name for parameter in command.params for name in parameter.opts}
+
+
 def test_nobody_is_listed_before_anybody_was_added(tbot_home: Path) -> None:
     done = run("tbot", "subscribers", "list", "--json", home=tbot_home)
 

@@ -187,6 +187,15 @@ def test_wrong_tokens_are_turned_away_longer_and_longer_and_a_right_one_comes_in
     assert bearer(running, wrong).status_code == 401
 
 
+def test_a_request_without_a_token_counts_as_one_with_a_wrong_token(stage: Any) -> None:
+    running = stage.feed(wrong_tokens=2)
+
+    first, second = (httpx.get(running.url + HEAD) for _ in range(2))
+
+    assert (first.status_code, first.json()["code"]) == (401, "token")
+    assert (second.status_code, second.json()["code"]) == (429, "failures")
+
+
 def test_failures_are_forgotten_and_the_list_of_addresses_stays_short() -> None:
     now = [0.0]
     failures = Failures(most=2, seconds=lambda: now[0])

@@ -137,6 +137,21 @@ def test_after_every_event_the_rest_comes_without_gap_or_repetition(stage: Any, 
         assert [one["id"] for one in polled] == expected[index + 1 :]
 
 
+def test_a_limit_is_what_comes_between_two_heads_and_not_an_end(stage: Any, listen: Any) -> None:
+    publisher = stage.publisher()
+    for _ in range(5):
+        publisher.open()
+    running = stage.feed()
+    token = stage.token()
+
+    listener = listen(running, token, "start=oldest&limit=2")
+
+    names = [listener.next().name for _ in range(9)]
+    assert names == ["heads", "item", "item", "heads", "item", "item", "heads", "item", "heads"]
+    publisher.open()
+    assert listener.next().name == "item"
+
+
 def test_news_come_as_they_are_written_and_a_poll_takes_over_from_the_heads(stage: Any, listen: Any) -> None:
     publisher = stage.publisher()
     running = stage.feed()

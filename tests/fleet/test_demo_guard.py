@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from domain.errors import Misconfigured, Refuse
+from domain.vocabulary import State
 from fleet.demo_fleet import Interrupted, interruptible, only_demo
 from fleet.demo_home import clear, prepare
 from fleet.demo_mark import DEMO_KEY, MARKER, mark, require_free, require_no_demo
+from fleet.status import collect_once
 
 
 @pytest.fixture
@@ -48,6 +50,29 @@ def test_a_cleared_home_is_as_good_as_one_no_demo_has_seen(home: Path) -> None:
     assert not (home / "state" / "subscribers.json").exists()
     require_no_demo(home, {})
     require_free(home)
+
+
+def test_a_cleared_home_shows_no_heartbeat_of_the_demo(home: Path) -> None:
+    prepare(home)
+    for name in ("oanda-fx", "feed"):
+        (home / "run" / f"{name}.beat").write_text('{"phase": "ready", "state": "REDUCE", "open": 2}')
+    before = collect_once(home).standings["fx"]
+
+    clear(home)
+
+    after = collect_once(home).standings["fx"]
+    assert (before.state, before.open, before.beat_age_s is None) == (State.REDUCE, 2, False)
+    assert (after.state, after.open, after.beat_age_s) == (None, 0, None)
+    assert not list((home / "run").glob("*.beat"))
+
+
+def test_the_heartbeats_of_a_home_no_demo_used_stay(home: Path) -> None:
+    theirs = home / "run" / "oanda-fx.beat"
+    theirs.write_text("{}")
+
+    clear(home)
+
+    assert theirs.exists()
 
 
 def test_a_run_without_journals_is_not_kept(home: Path) -> None:

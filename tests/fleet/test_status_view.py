@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, Watcher, as_dict, collect_once
 from fleet.view import line, page, plain
 from journal import Journal
+from journal.beat import Heartbeat
 
 TBOT = Path(sys.executable).parent / "tbot"
 ADDRESSES = {"feed": "http://127.0.0.1:45678/healthz", "stop entries": "touch " + "x" * 60 + "/logs/STOP"}
@@ -276,6 +278,35 @@ def test_the_state_and_age_of_a_heartbeat_are_shown_in_real_seconds(tbot_home: P
     assert 60 <= found["beat_age_s"] < 120
 
 
+@pytest.mark.parametrize(
+    ("note", "phase"),
+    [(Heartbeat.stopped, "stopped"), (Heartbeat.misconfigured, "misconfigured"), (Heartbeat.halted, "halted")],
+)
+def test_the_note_of_an_end_is_no_heartbeat(tbot_home: Path, note: Callable[[Heartbeat], None], phase: str) -> None:
+    heartbeat = Heartbeat(House(home=tbot_home).heartbeat("oanda-fx"), parse_clock("real"), every_s=0)
+    heartbeat.beat(phase="ready", state="RUN", open=0)
+    before = plain(collect_once(tbot_home))
+    note(heartbeat)
+    after = collect_once(tbot_home)
+
+    assert "RUN, 0 open, heartbeat 0." in before
+    assert f"fx               never ran, 0 open, no heartbeat since it ended ({phase})" in plain(after)
+    found = as_dict(after)["surfaces"]["fx"]
+    assert (found["state"], found["beat_age_s"], found["ended"]) == (None, None, phase)
+
+
+def test_a_surface_that_ran_keeps_its_state_after_its_end_but_no_heartbeat(tbot_home: Path) -> None:
+    house = House(home=tbot_home)
+    with Journal.open(house.log("fx", "decisions"), clock=parse_clock("real")) as journal:
+        change = StateChange(state=State.HALT, reason="storm", flatten=False)
+        journal.append(Kind.STATE, surface="fx", mode="paper", fields=change)
+    Heartbeat(house.heartbeat("oanda-fx"), parse_clock("real")).stopped()
+
+    text = plain(collect_once(tbot_home))
+
+    assert "HALT (storm), 0 open, no heartbeat since it ended (stopped)" in text
+
+
 def test_all_running_needs_at_least_one_process() -> None:
     assert not FleetFacts().all_running
     assert not partial().all_running
@@ -327,3 +358,9 @@ def test_a_damaged_journal_hides_nothing_else(tbot_home: Path) -> None:
     assert found.unreadable.keys() == {"fx/signals"}
     assert "fx/signals       cannot be read: expected the log in" in plain(found)
     assert as_dict(found)["surfaces"]["fx"]["decisions"] == 0
+    assert line(found).endswith("; cannot be read: fx/signals")
+    for width in WIDTHS:
+        text = shown(found, width)
+        assert "fx/signals cannot be read: expected the log in" in words(text)
+        assert words(found.unreadable["fx/signals"])[-20:] in words(text)
+        assert max(len(row) for row in text.splitlines()) <= width
