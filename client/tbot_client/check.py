@@ -11,6 +11,8 @@ from tbot_client import errors
 from tbot_client.brokers.port import Broker, Instrument
 from tbot_client.clock import Clock
 from tbot_client.config import Config
+from tbot_client.contact import JUDGED, WRONG_S
+from tbot_client.distrust import ASK_KEYS
 from tbot_client.errors import ClientError, Unreachable
 from tbot_client.feed import FeedClient
 from tbot_client.keys import Key, Keyring, parse_keys
@@ -21,15 +23,23 @@ from tbot_client.reports import plain
 CORRECTED_S = 86_400.0
 # A simulated clock is not corrected. Two that were given the same text differ by the time an answer takes.
 SIMULATED_S, ANSWER_S = 60.0, 2.0
+_GOES_ON = f"a run goes by the feed's time: {JUDGED}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing looked at; ``code`` is 0 when it is well."""
+    """One thing looked at; ``code`` is 0 when it keeps no run from its work, though a person may be warned."""
 
     name: str
     code: int
     text: str
+    is_warning: bool = False
+
+    @property
+    def mark(self) -> str:
+        if self.code != errors.OK:
+            return "FAIL"
+        return "warn" if self.is_warning else "ok  "
 
 
 class _Head(msgspec.Struct):
@@ -50,7 +60,9 @@ def _guarded(name: str, look: Callable[[], list[Finding]]) -> list[Finding]:
     except Unreachable as error:
         return [Finding(name, error.exit_code, str(error))]
     except errors.Retry as error:
-        return [Finding(name, errors.UNREACHABLE, str(error))]
+        # It is asked once here: the error's own words are those of a run, which does try again.
+        text = f"expected {error.expected}; found {error.found}; check the network and config.toml"
+        return [Finding(name, errors.UNREACHABLE, text)]
     except ClientError as error:
         return [Finding(name, error.exit_code, str(error))]
 
@@ -79,8 +91,7 @@ def _keys(config: Config, served: list[Key]) -> Finding:
     if not config.feed.require_signatures:
         return Finding("keys", errors.OK, "none that counts; your settings do not require signatures")
     names = ", ".join(f"{key.surface}:{key.key}" for key in served) or "none"
-    todo = "ask the publisher for its keys, and correct publisher_keys in [feed]"
-    return Finding("keys", errors.CONFIG, f"expected a key that counts; found {names}; {todo}")
+    return Finding("keys", errors.CONFIG, f"expected a key that counts; found {names}; {ASK_KEYS}")
 
 
 def _clock(server_time: datetime, clock: Clock) -> Finding:
@@ -89,8 +100,9 @@ def _clock(server_time: datetime, clock: Clock) -> Finding:
     limit = CORRECTED_S if clock.is_real else max(SIMULATED_S, ANSWER_S * clock.speed)
     if abs(offset) > limit:
         return Finding("clock", errors.CONFIG, _other_time(server_time, offset, clock))
-    note = "; a run goes by the feed's" if clock.is_real and abs(offset) > ANSWER_S else ""
-    return Finding("clock", errors.OK, f"the feed's clock is {offset:+.2f} s from ours{note}")
+    is_warning = clock.is_real and abs(offset) > WRONG_S
+    note = f"; {_GOES_ON}" if is_warning else ""
+    return Finding("clock", errors.OK, f"the feed's clock is {offset:+.2f} s from ours{note}", is_warning)
 
 
 def _other_time(server_time: datetime, offset: float, clock: Clock) -> str:
@@ -99,6 +111,7 @@ def _other_time(server_time: datetime, offset: float, clock: Clock) -> str:
     source = "the text its operator shows (TBOT_CLOCK in the demo's run/supervisord.conf, printed on the demo page)"
     if clock.is_real:
         todo = f'if this is a demo set [clock] spec = "sim:…" to {source}, else set this machine\'s clock'
+        todo += f"; {_GOES_ON}"
         return f"expected the feed's clock within a day of ours; {found}; {todo}"
     todo = f'set [clock] spec to {source}, its anchor included, or to "real" if the feed is no demo'
     return f"expected the feed's clock to be our simulated one; {found}; {todo}"

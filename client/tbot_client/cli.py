@@ -16,7 +16,7 @@ from tbot_client.config import Config
 from tbot_client.errors import ClientError, Retry
 from tbot_client.factory import broker as build_broker
 from tbot_client.home import Home, default_home, load, locked
-from tbot_client.listen import Listener, remembered_keys
+from tbot_client.listen import Listener, beginning, remembered_keys
 from tbot_client.loop import Loop
 from tbot_client.newhome import begin_anew
 
@@ -126,12 +126,13 @@ def listen(
         config = replace(config, feed=replace(config.feed, surfaces=tuple(surface)))
     if for_s is not None:
         config = replace(config, poll=replace(config.poll, wait_s=min(config.poll.wait_s, int(for_s))))
+    begin_at = beginning(start)
     wanted = frozenset(name for name in events.split(",") if name)
     listener = Listener(config, wanted, as_json=print_json, forward_to=forward_to, keys=remembered_keys(place))
     deadline = None if for_s is None else time.monotonic() + for_s
     say(f"> Ready! Listening to {config.feed.url} (^C to quit)")
     try:
-        listener.run(start, lambda: deadline is not None and time.monotonic() >= deadline)
+        listener.run(begin_at, lambda: deadline is not None and time.monotonic() >= deadline)
     finally:
         listener.close()
     return errors.OK
@@ -211,7 +212,7 @@ def look(home: HomeOption = None, as_json: JsonOption = False) -> int:
         print(json.dumps({f.name: {"code": f.code, "text": f.text} for f in found}, indent=2))
     else:
         for finding in found:
-            print(f"{'ok  ' if finding.code == errors.OK else 'FAIL'}  {finding.name:<10} {finding.text}")
+            print(f"{finding.mark}  {finding.name:<10} {finding.text}")
     return check.worst(found)
 
 

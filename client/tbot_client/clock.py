@@ -21,6 +21,7 @@ _TICKS = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 STEP_S = 1.0
 # An answer that took longer says less about the feed's clock than the one before it.
 TIGHT_S = 1.0
+MOMENT = "a moment with offset, like 2026-03-02T09:00:00Z"
 GRAMMAR = "'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'"
 
 

@@ -14,6 +14,7 @@ from tbot_client.wire import Page
 ABSENT_S = 120.0
 # From here a person should mend the clock of the machine, though a run does not depend on it.
 WRONG_S = 2.0
+JUDGED = "signals are judged by the feed's"
 
 
 class Contact:
@@ -42,7 +43,7 @@ class Contact:
         is_wrong = self._clock.is_real and abs(self._clock.offset_s) > WRONG_S
         if is_wrong and not self._is_warned:
             ahead = f"{-self._clock.offset_s:+.1f} s"
-            say(f"this machine's clock is {ahead} from the feed's; signals are judged by the feed's")
+            say(f"this machine's clock is {ahead} from the feed's; {JUDGED}")
         self._is_warned = is_wrong
 
     def note_absence(self, why: str = "") -> None:

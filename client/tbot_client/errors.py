@@ -10,6 +10,7 @@
     ├── Busy             1   another process works in this home or on this account
     ├── Unreachable      4   feed or broker can't be reached, or does not accept our token
     │   └── NotThere     4   it answers, but has nothing at this address
+    ├── Usage            2   an option on the command line is wrong
     └── Misconfigured   78   a person must change a setting
 
 Every message says what was expected, what was found and what to do next, and never holds a secret.
@@ -62,7 +63,14 @@ class Resync(ClientError):
 
 
 class HistoryChanged(ClientError):
-    """A line's bytes, a link, a head or a signature contradicts what was seen before or should be there."""
+    """A line's bytes, a link, a head or a signature contradicts what was seen before or should be there.
+
+    ``signer`` is ``<surface>:<key id>`` when all that is wrong is a key that the settings do not lead to.
+    """
+
+    def __init__(self, expected: str, found: str, todo: str, *, signer: str = "") -> None:
+        super().__init__(expected, found, todo)
+        self.signer = signer
 
 
 class Busy(ClientError):
@@ -77,6 +85,12 @@ class Unreachable(ClientError):
 
 class NotThere(Unreachable):
     """The feed answers, but has nothing at this address."""
+
+
+class Usage(ClientError):
+    """An option on the command line is wrong."""
+
+    exit_code = USAGE
 
 
 class Misconfigured(ClientError):

@@ -11,10 +11,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from tbot_client.clock import Clock, parse_iso
+from tbot_client.clock import MOMENT, Clock, parse_iso
 from tbot_client.config import Config
 from tbot_client.contact import spoken
-from tbot_client.errors import Misconfigured
+from tbot_client.errors import Usage
 from tbot_client.feed import FeedClient
 from tbot_client.home import Home
 from tbot_client.journal import read
@@ -63,8 +63,8 @@ def ask(home: Home, config: Config, clock: Clock, since: str) -> dict[str, Any] 
 def _given(text: str) -> datetime:
     try:
         return parse_iso(text)
-    except ValueError as error:
-        raise Misconfigured("--since as a moment with offset, like 2026-03-02T09:00:00Z", text, "correct it") from error
+    except (ValueError, OverflowError) as error:
+        raise Usage(f"--since as {MOMENT}", repr(text), "correct it") from error
 
 
 def feed_time(feed: FeedClient, clock: Clock) -> datetime:

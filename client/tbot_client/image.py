@@ -33,6 +33,7 @@ class _Image(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     days: dict[str, dict[str, Decimal]]
     days_over: list[str]
     distrust: str
+    distrust_signers: list[str] = []  # absent from what an older client wrote
     keys: dict[str, Key]
     outcomes: dict[str, dict[str, Any]]
     absences: list[dict[str, Any]]

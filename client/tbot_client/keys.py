@@ -43,6 +43,14 @@ class BadSignature(Exception):
     """A signature that does not hold; the message says why."""
 
 
+class NotPinned(BadSignature):
+    """Signed by a key that the feed serves and the settings' pins do not lead to; ``signer`` names it as a pin does."""
+
+    def __init__(self, message: str, signer: str) -> None:
+        super().__init__(message)
+        self.signer = signer
+
+
 class OlderKey(Exception):
     """Signed by a key that ended before any key that counts began: nothing proves or disproves it."""
 
@@ -174,8 +182,11 @@ class Keyring:
         served, counting = self._served.get(key_id), self.of(surface)
         if served is not None and served.until is not None and counting and served.until <= counting[0].from_:
             return OlderKey(f"key {key_id} ended before the first one that counts")
-        why = "which nothing we trust vouches for" if served else "which the feed does not serve"
-        return BadSignature(f"signed by key {key_id}, {why}")
+        if served is None:
+            return BadSignature(f"signed by key {key_id}, which the feed does not serve")
+        why = f"signed by key {key_id}, which nothing we trust vouches for"
+        is_unpinned = served.surface == surface and self._is_pinned(surface)
+        return NotPinned(why, f"{surface}:{key_id}") if is_unpinned else BadSignature(why)
 
 
 def line_text(h: str) -> bytes:

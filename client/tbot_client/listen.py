@@ -10,8 +10,10 @@ import msgspec
 
 from tbot_client.backoff import Backoff
 from tbot_client.book import say
+from tbot_client.clock import MOMENT, iso, parse_iso
 from tbot_client.config import LOOPBACK, Config
-from tbot_client.errors import ClientError, HistoryChanged, Resync, Retry, did_you_mean
+from tbot_client.distrust import unsigned
+from tbot_client.errors import HistoryChanged, Resync, Retry, Usage, did_you_mean
 from tbot_client.feed import FeedClient
 from tbot_client.history import TODO, History
 from tbot_client.home import Home
@@ -21,10 +23,7 @@ from tbot_client.state import State
 from tbot_client.wire import BadLine, Item, Page, hash_matches, parse_item
 
 EVENTS = ("open", "amend", "close", "resolution")
-
-
-class Usage(ClientError):
-    exit_code = 2
+STARTS = ("head", "oldest")
 
 
 class Listener:
@@ -102,7 +101,7 @@ class Listener:
             say(f"{where} was left out: {error}")
             return False
         except BadSignature as error:
-            raise HistoryChanged(f"{where} signed by the publisher", str(error), TODO) from error
+            raise unsigned(where, error) from error
         return True
 
     def _hand_on(self, raw: bytes, item: Item, expired: bool) -> None:
@@ -118,6 +117,21 @@ class Listener:
             say(f"  {answer.status_code} from {self._forward_to}")
         except httpx.HTTPError as error:
             say(f"  {type(error).__name__} from {self._forward_to}: not repeated")
+
+
+def beginning(start: str) -> str:
+    """Return a start as the feed takes it.
+
+    Raises:
+        Usage: it is none.
+    """
+    if start in STARTS:
+        return start
+    try:
+        return iso(parse_iso(start))
+    except (ValueError, OverflowError) as error:
+        hint = did_you_mean(start, STARTS) or "correct it"
+        raise Usage(f"--start as head, oldest, or {MOMENT}", repr(start), hint) from error
 
 
 def remembered_keys(home: Home) -> Mapping[str, Key]:

@@ -13,6 +13,7 @@ from tbot_client.clock import Clock
 from tbot_client.config import Config
 from tbot_client.contact import Contact, last_heard
 from tbot_client.deadman import DeadMan
+from tbot_client.distrust import told
 from tbot_client.errors import Ask, ClientError, Refused, Resync, Retry, Stale, Unreachable
 from tbot_client.feed import FeedClient
 from tbot_client.heads import Evidence
@@ -318,7 +319,7 @@ class Loop:
         if self._was_interrupted:
             return errors.INTERRUPTED
         if state.distrust:
-            say(f"HistoryChanged: {state.distrust}")
+            say(f"HistoryChanged: {told(state, self._config.feed)}")
             return errors.FAILURE
         if once and self._home.is_stopped():
             return errors.STOPPED

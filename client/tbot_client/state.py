@@ -40,6 +40,7 @@ class State:
         self.days: dict[str, dict[str, Decimal]] = {}
         self.days_over: set[str] = set()
         self.distrust = ""
+        self.distrust_signers: list[str] = []
         self.keys: dict[str, Key] = {}
         self.outcomes: dict[str, dict[str, Any]] = {}
         self.absences: list[dict[str, Any]] = []
@@ -220,10 +221,12 @@ def _day_over(state: State, record: Record) -> None:
 
 def _distrust(state: State, record: Record) -> None:
     state.distrust = record["what"]
+    state.distrust_signers = record.get("signers", [])
 
 
 def _trusted(state: State, record: Record) -> None:
     state.distrust, state.cursor, state.hashes, state.keys = "", "", {}, {}
+    state.distrust_signers = []
 
 
 def _malformed(state: State, record: Record) -> None:

@@ -1,16 +1,17 @@
-"""How a home stands, read from its journal alone: nothing is asked of feed or broker, and nothing is locked."""
+"""How a home stands, read from its journal alone: nothing is asked of feed or broker, and nothing is written."""
 
+import fcntl
 import json
+import os
 from datetime import UTC, datetime
 from typing import Any
-
-from filelock import FileLock, Timeout
 
 from tbot_client import errors
 from tbot_client.brokers.port import Levels
 from tbot_client.clock import Clock, parse_iso
 from tbot_client.config import Config
 from tbot_client.contact import WRONG_S
+from tbot_client.distrust import told
 from tbot_client.home import Home
 from tbot_client.journal import read
 from tbot_client.keys import Keyring
@@ -44,7 +45,7 @@ def summary(home: Home, clock: Clock, config: Config) -> dict[str, Any]:
         "malformed": counts["malformed"],
         "adopted": counts["adopted"],
         "protect_refused": counts["protect_refused"],
-        "distrust": state.distrust,
+        "distrust": told(state, config.feed),
         "signatures": _signatures(state, config, contact),
         "dead_man": _dead_man(state, config, contact),
         "absence": state.absences[-1] if state.absences else None,
@@ -187,10 +188,15 @@ def _contact(home: Home) -> dict[str, Any] | None:
 
 
 def _is_running(home: Home) -> bool:
-    if not home.lock.exists():
+    """Tell whether a client holds the lock; the file is only opened for reading, so that any home can be looked at."""
+    try:
+        fd = os.open(home.lock, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
         return False
     try:
-        with FileLock(home.lock, timeout=0, mode=0o600):
-            return False
-    except Timeout:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
+    finally:
+        os.close(fd)
+    return False

@@ -14,6 +14,7 @@ import msgspec
 from tbot_client.book import Book, say
 from tbot_client.clock import Clock, iso, parse_iso
 from tbot_client.config import Feed
+from tbot_client.distrust import unsigned
 from tbot_client.errors import ClientError, HistoryChanged
 from tbot_client.heads import Evidence, Seen
 from tbot_client.history import TODO, History
@@ -146,7 +147,7 @@ class Witness:
             if what == "line":
                 raise
         except BadSignature as error:
-            raise HistoryChanged(f"{log} {what} {seq} ({h[:12]}…) signed by the publisher", str(error), TODO) from error
+            raise unsigned(f"{log} {what} {seq} ({h[:12]}…)", error) from error
 
     def keep(self, items: Iterable[Item]) -> None:
         """Keep the lines of a page as evidence."""
@@ -158,6 +159,10 @@ class Witness:
 
     def distrust(self, error: ClientError) -> None:
         """Stop entries for good, aloud and on disk."""
-        if not self._book.state.distrust:
-            say(f"HistoryChanged: {error}. No more entries; exits go on.")
-            self._book.insist({"kind": "distrust", "what": str(error)})
+        state, signer = self._book.state, getattr(error, "signer", "")
+        if state.distrust and (not state.distrust_signers or signer in state.distrust_signers):
+            return
+        say(f"HistoryChanged: {error}. No more entries; exits go on.")
+        # A key that a corrected setting would make count is the lightest cause: a graver one must not hide behind it.
+        signers = [*state.distrust_signers, signer] if signer else []
+        self._book.insist({"kind": "distrust", "what": str(error), "signers": signers})

@@ -7,7 +7,7 @@ import stat
 import subprocess
 import sys
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -120,12 +120,126 @@ def test_signals_are_printed_as_arrows_and_as_the_feeds_own_lines(tmp_path, feed
 
 @pytest.mark.parametrize(
     ("args", "hint"),
-    [(("--events", "opne"), "did you mean 'open'?"), (("--forward-to", "https://example.com/x"), "127.0.0.1")],
+    [
+        (("--events", "opne"), "did you mean 'open'?"),
+        (("--forward-to", "https://example.com/x"), "127.0.0.1"),
+        (("--start", "bla"), "head, oldest, or a moment with offset"),
+        (("--start", "oldset"), "did you mean 'oldest'?"),
+        (("--start", "2026-03-02T09:00:00"), "a moment with offset"),
+        (("--start", "0001-01-01T00:00:00+14:00"), "a moment with offset"),
+    ],
 )
 def test_a_wrong_listen_option_is_a_usage_error(tmp_path, feed, args, hint):
     init(tmp_path / "home", feed.url)
     ran = tbot("listen", "--home", tmp_path / "home", *args)
     assert (ran.returncode, hint in ran.stderr) == (2, True)
+    assert feed.wire == b""
+
+
+def test_signals_are_printed_from_a_moment_of_any_offset(tmp_path, feed):
+    home, now = tmp_path / "home", datetime.now(UTC)
+    init(home, feed.url)
+    feed.now = lambda: now - timedelta(hours=2)
+    feed.open()
+    feed.now = lambda: now
+    later = feed.open()
+    moment = (now - timedelta(hours=1)).astimezone(timezone(timedelta(hours=5))).isoformat()
+
+    ran = tbot("listen", "--home", home, "--start", moment, "--for", "0.5")
+
+    assert ran.returncode == 0, ran.stderr
+    assert [line.rpartition("[")[2] for line in ran.stdout.splitlines()] == [f"{later}]"]
+
+
+def test_a_wrong_moment_for_gap_is_a_usage_error(tmp_path, feed):
+    init(tmp_path / "home", feed.url)
+    ran = tbot("gap", "--home", tmp_path / "home", "--since", "foo")
+    assert ran.returncode == 2
+    assert "expected --since as a moment with offset, like 2026-03-02T09:00:00Z; found 'foo'" in ran.stderr
+
+
+def test_a_check_that_finds_no_feed_does_not_claim_to_try_again(tmp_path, feed):
+    init(tmp_path / "home", feed.url)
+    feed.close()
+
+    ran = tbot("check", "--home", tmp_path / "home")
+
+    assert ran.returncode == 4
+    assert "found ConnectError; check the network and config.toml" in ran.stdout
+    assert "again" not in ran.stdout + ran.stderr
+
+
+WRITES_NOTHING = """
+import os, sys
+
+def note(event, args):
+    writes = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
+    changes = event in ("os.mkdir", "os.rename", "os.remove", "os.chmod", "os.truncate", "os.utime")
+    if changes or (event == "open" and isinstance(args[0], str | bytes) and (args[2] or 0) & writes):
+        print("changes", event, args[0], file=sys.stderr)
+
+sys.dont_write_bytecode = True
+sys.addaudithook(note)
+from tbot_client.cli import main
+main()
+"""
+
+
+def test_a_status_only_reads(tmp_path, feed):
+    home = tmp_path / "home"
+    init(home, feed.url)
+    feed.open()
+    tbot("run", "--home", home, "--once")
+    command = [sys.executable, "-c", WRITES_NOTHING, "status", "--home", str(home)]
+    locked = subprocess.run([*command[:3], "run", *command[4:], "--once"], capture_output=True, text=True, check=False)
+    assert f"changes open {home / '.lock'}" in locked.stderr, "the trap must see what a run writes"
+
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+
+    assert (shown.returncode, shown.stderr) == (3, "")
+    assert "running   no" in shown.stdout
+
+
+def test_a_status_of_a_home_that_cannot_be_written_is_shown(tmp_path, feed):
+    home = tmp_path / "home"
+    init(home, feed.url)
+    tbot("run", "--home", home, "--once")
+    (home / ".lock").chmod(0o400)
+    home.chmod(0o500)
+    try:
+        if os.access(home, os.W_OK):
+            pytest.skip("who runs this, as root does, may write to any folder")
+        shown = tbot("status", "--home", home)
+    finally:
+        home.chmod(0o700)
+
+    assert (shown.returncode, "running   no" in shown.stdout) == (3, True)
+
+
+def test_a_wrong_pin_is_told_as_such_and_a_corrected_one_says_how_to_go_on(tmp_path, feed):
+    home, wrong = tmp_path / "home", "fx:0123456789abcdef"
+    init(home, feed.url, "--publisher-key", wrong, "--broker-s", "0.1")
+    feed.open()
+    ran = tbot("run", "--home", home, "--once")
+    shown, looked = tbot("status", "--home", home), tbot("check", "--home", home)
+    assert (ran.returncode, shown.returncode, looked.returncode) == (1, 3, 78)
+    for text in (ran.stderr, shown.stdout, looked.stdout):
+        assert "correct publisher_keys in [feed]" in text
+        assert "ask the publisher what happened" not in text
+    tbot("run", "--home", home, "--once", "--trust-new-history")
+    assert "correct publisher_keys in [feed]" in tbot("status", "--home", home).stdout
+
+    settings = home / "config.toml"
+    settings.write_text(settings.read_text().replace(wrong, f"fx:{feed.key.id}"))
+    shown, ran = tbot("status", "--home", home), tbot("run", "--home", home, "--once")
+
+    assert ran.returncode == 1
+    for text in (shown.stdout, ran.stderr):
+        assert "that key counts by now: `tbot-client run --trust-new-history` resumes entries" in text
+        assert "correct publisher_keys" not in text
+    signal_id = feed.open()
+    assert tbot("run", "--home", home, "--once", "--trust-new-history").returncode == 0
+    assert feed.stages(signal_id) == ["ack", "executed"]
 
 
 def test_an_unknown_option_is_a_usage_error():
@@ -200,6 +314,8 @@ def test_a_demos_clock_is_named_with_what_to_set(tmp_path, feed):
     assert (real.returncode, same.returncode, other.returncode) == (78, 0, 78), same.stdout
     assert "expected the feed's clock within a day of ours; found 2014-05-06 07:" in real.stdout
     assert 'set [clock] spec = "sim:…"' in real.stdout
+    assert "a run goes by" not in same.stdout + other.stdout
+    assert "a run goes by the feed's time: signals are judged by the feed's" in real.stdout
     assert "anchor" in other.stdout
 
 
@@ -208,4 +324,5 @@ def test_a_clock_some_hours_off_is_ok_with_a_note(tmp_path, feed):
     init(tmp_path / "home", feed.url)
     ran = tbot("check", "--home", tmp_path / "home")
     assert ran.returncode == 0
-    assert "s from ours; a run goes by the feed's" in ran.stdout
+    assert "warn  clock" in ran.stdout
+    assert "s from ours; a run goes by the feed's time: signals are judged by the feed's" in ran.stdout

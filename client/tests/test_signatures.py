@@ -5,8 +5,11 @@ from hashlib import sha256
 import pytest
 from fake_feed import SigningKey
 
+from tbot_client import image
 from tbot_client.book import Book
+from tbot_client.distrust import told
 from tbot_client.newhome import begin_anew
+from tbot_client.state import State
 
 
 def resign(feed, at, key):
@@ -214,6 +217,52 @@ def test_a_pinned_key_is_the_only_one_that_counts(client, feed, broker):
     assert client.run_once() == 1
 
     assert len(broker.orders) == 1
+
+
+def test_a_graver_cause_does_not_hide_behind_a_wrong_pin(client, feed, broker):
+    client.with_(feed={"publisher_keys": (f"fx:{SigningKey().id}",)})
+    feed.open()
+    feed.open()
+    client.run_once()
+    pinned = {"publisher_keys": (f"fx:{feed.key.id}",)}
+    client.with_(feed=pinned)
+    assert client.state.distrust_signers == [f"fx:{feed.key.id}"]
+    assert "resumes entries" in told(client.state, client.config.feed)
+    resign(feed, 1, None)
+
+    assert client.run_once() == 1
+
+    assert "carries none" in told(client.state, client.config.feed)
+    assert "resumes entries" not in told(client.state, client.config.feed)
+    assert broker.orders == []
+
+
+def test_without_a_pin_for_its_surface_a_strange_key_is_no_wrong_pin(client, feed, broker):
+    client.with_(feed={"publisher_keys": ("stk:0123456789abcdef",)})
+    feed.open()
+    client.run_once()
+    feed.open()
+    resign(feed, 1, served(feed, SigningKey(from_="2001-01-01T00:00:00.000000Z")))
+
+    assert client.run_once() == 1
+
+    assert client.state.distrust_signers == []
+    assert "begins anew" in client.state.distrust
+    assert "publisher_keys" not in client.state.distrust
+
+
+def test_a_journal_begun_anew_still_knows_which_key_it_was(client, feed, broker):
+    client.with_(feed={"publisher_keys": (f"fx:{SigningKey().id}",)})
+    feed.open()
+    client.run_once()
+    plain = image.of(client.state)
+    restored, older = State(), State()
+
+    image.restore(restored, plain)
+    image.restore(older, {name: value for name, value in plain.items() if name != "distrust_signers"})
+
+    assert restored.distrust_signers == [f"fx:{feed.key.id}"]
+    assert (older.distrust, older.distrust_signers) == (restored.distrust, [])
 
 
 def test_a_line_from_before_a_pinned_key_is_left_out_without_an_alarm(client, feed, broker):
