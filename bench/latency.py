@@ -43,6 +43,8 @@ from feed import tokens
 from feed.tokens import Scope, Subscriber
 from journal import since
 from journal.beat import Heartbeat
+from journal.key_files import create_key
+from journal.keys import Signer
 from risk.limits import Limits
 from surfaces.books import Books
 from surfaces.loop import Loop
@@ -98,7 +100,9 @@ class Surfaced:
         self.broker = FakeBroker(clock, [INSTRUMENT])
         self.desk = OneAtATime(self.broker)
         self.house = house
-        self.books = Books(house, Surface.FX, Mode.PAPER, clock, SurfaceFold(WIDE.bankroll, WIDE.currency))
+        create_key(house.keys, Surface.FX, clock.now())
+        signer = Signer.load(house.keys, Surface.FX, clock.now())
+        self.books = Books(house, Surface.FX, Mode.PAPER, clock, SurfaceFold(WIDE.bankroll, WIDE.currency), signer)
         self.reasons: list[str] = []
         self.loop = Loop(
             books=self.books, executor=self.broker, desk=self.desk, limits=WIDE,

@@ -161,6 +161,7 @@ class Trader:
             for ask in (self._booking.catch_up, lambda: self._booking.from_position(trade), lambda: self._find(trade)):
                 ask()
                 if not self._is_intended(trade):
+                    self._absent_since.pop(trade.signal_id, None)  # a later question begins with a time of its own
                     return
             if not self._is_absent(trade):
                 return
@@ -198,8 +199,12 @@ class Trader:
         if trade.signal_id not in self._book.state.trades:
             return
         self._back_off(trade)
+        if self._is_held(trade):
+            self._absent_since.pop(trade.signal_id, None)
+            return self._booking.catch_up()
+        # Read after the positions: whatever closed it came before it was gone.
         self._booking.catch_up()
-        if trade.signal_id in self._book.state.trades and not self._is_held(trade) and self._is_absent(trade):
+        if trade.signal_id in self._book.state.trades and self._is_absent(trade):
             self._booking.lose(trade)
 
     def _is_held(self, trade: Trade) -> bool:
