@@ -202,9 +202,13 @@ class Trader:
         if self._is_held(trade):
             self._absent_since.pop(trade.signal_id, None)
             return self._booking.catch_up()
-        # Read after the positions: whatever closed it came before it was gone.
+        # Read after the positions: whatever closed it came before it was gone, though its list may lag behind.
         self._booking.catch_up()
-        if trade.signal_id in self._book.state.trades and self._is_absent(trade):
+        if trade.signal_id not in self._book.state.trades:
+            return
+        if self._broker.is_behind():
+            self._absent_since.pop(trade.signal_id, None)
+        elif self._is_absent(trade):
             self._booking.lose(trade)
 
     def _is_held(self, trade: Trade) -> bool:

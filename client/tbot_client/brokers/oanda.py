@@ -37,6 +37,7 @@ class OandaBroker:
         self._account = settings.account_id
         self._currency = ""
         self._instruments: dict[str, Instrument | None] = {}
+        self._is_behind = False
 
     def shut(self) -> None:
         self._api.close()
@@ -102,12 +103,17 @@ class OandaBroker:
             request = transactions.TransactionsSinceID(self._account, params={"id": last_id})
             answer = self._read(request)
             page = [entry for entry in answer["transactions"] if int(entry["id"]) > int(last_id)]
+            listed = max([int(last_id), *(int(entry["id"]) for entry in page)])
+            self._is_behind = listed < int(answer["lastTransactionID"])
             if not page:
                 return found, last_id
             found += parse.events(page, self._home())
-            last_id = str(max(int(entry["id"]) for entry in page))
+            last_id = str(listed)
             if int(last_id) >= int(answer["lastTransactionID"]):
                 return found, last_id
+
+    def is_behind(self) -> bool:
+        return self._is_behind
 
     def positions(self) -> list[Position]:
         answer = self._read(trades.OpenTrades(self._account))

@@ -102,6 +102,9 @@ class PaperBroker:
         news = [_event(record) for record in self._records[int(last_id) :] if record["kind"] != "protected"]
         return news, str(len(self._records))
 
+    def is_behind(self) -> bool:
+        return False
+
     def positions(self) -> list[Position]:
         closed = {record["trade_id"] for record in self._records if record["kind"] == "closed"}
         return [_position(r) for r in self._records if r["kind"] == "opened" and r["id"] not in closed]

@@ -149,6 +149,9 @@ class Broker(Protocol):
     def since(self, last_id: str) -> tuple[list[Event], str]:
         """Return what happened after transaction ``last_id``, and the newest id."""
 
+    def is_behind(self) -> bool:
+        """Tell whether the last answer of `since` lacked transactions that the broker has made already."""
+
     def positions(self) -> list[Position]:
         """Return the open positions that carry one of our ids."""
 

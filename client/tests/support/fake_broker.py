@@ -107,6 +107,9 @@ class FakeBroker:
             raise error
         return self.events[int(last_id) :], str(len(self.events))
 
+    def is_behind(self):
+        return False
+
     def positions(self):
         return [
             Position(
