@@ -200,3 +200,17 @@ def test_a_close_that_comes_after_the_brokers_own_is_not_told_as_a_failure(clien
     assert broker.open == {}
     assert "closed at" in (said := capsys.readouterr().err)
     assert "TRADE_DOESNT_EXIST" not in said
+
+
+def test_a_position_that_is_gone_is_not_given_up_while_the_list_of_transactions_lags(client, feed, broker):
+    signal = feed.open()
+    client.run_once()
+    (number,) = broker.open
+    broker.close(number, None)
+    broker.late = 10  # longer than settle_s: a list that was complete would be believed by then
+
+    client.run_once()
+
+    (outcome,) = feed.bodies(signal, "resolved")
+    assert D(outcome["price"]) == broker.bid
+    assert broker.late == 0

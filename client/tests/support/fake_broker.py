@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from decimal import Decimal as D
 
 from tbot_client.brokers.port import Account, Instrument, NotFilled, Opened, Position, Quote, Reduced
+from tbot_client.errors import Refused
 
 
 class FakeBroker:
@@ -15,6 +16,8 @@ class FakeBroker:
         self.home_rate = D(1)
         self.equity = D(100_000)
         self.events = []
+        self.late = 0  # how many lists of events will still lack the newest one
+        self.lacks = False
         self.open = {}
         self.orders = []
         self.protections = []
@@ -82,6 +85,8 @@ class FakeBroker:
         if when == "before":
             raise error
         self.closes.append(trade_id)
+        if trade_id not in self.open:
+            raise Refused("TRADE_DOESNT_EXIST", "an open trade", trade_id, "not done")
         event = self.end(trade_id, self.bid, "broker")
         if when == "after":
             raise error
@@ -105,10 +110,12 @@ class FakeBroker:
         _when, error = self._fault("since")
         if error:
             raise error
-        return self.events[int(last_id) :], str(len(self.events))
+        self.lacks, self.late = self.late > 0, max(0, self.late - 1)
+        listed = self.events[:-1] if self.lacks else self.events
+        return listed[int(last_id) :], str(len(listed))
 
     def is_behind(self):
-        return False
+        return self.lacks
 
     def positions(self):
         return [
