@@ -59,6 +59,7 @@ class SurfaceFold:
         self.published: dict[str, SignalOpen] = {}
         self.closed: dict[str, SignalClose] = {}
         self.resolutions: dict[str, Resolution] = {}
+        self.provisional: dict[str, Resolution] = {}
         self._handlers: dict[str, Callable[[Record], None]] = {
             Kind.DECISION: self._decision,
             Kind.STATE: self._state,
@@ -225,7 +226,10 @@ class SurfaceFold:
 
     def _resolution(self, record: Record) -> None:
         resolution = decode(record, Resolution)
-        if resolution.signal_id not in self.resolutions:
+        if resolution.provisional:
+            # Seen before the venue named its result: the position is still open, and nobody was paid.
+            self.provisional[resolution.signal_id] = resolution
+        elif resolution.signal_id not in self.resolutions:
             self.resolutions[resolution.signal_id] = resolution
             self.bankroll.book(resolution.resolved_at, resolution.realised)
             self.decisions.pop(resolution.signal_id, None)

@@ -5,6 +5,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from domain.clock import require_utc
+from domain.contract import SettlementRule
 from domain.quotes import Quote
 from domain.vocabulary import Side, Surface
 
@@ -14,7 +15,9 @@ class Candidate:
     """A market and a side worth looking at.
 
     ``group`` is the event or underlying whose exposure is capped together; ``thesis`` names the reason, so that the
-    same bet is not made twice; ``decision_price`` is what the rule saw, against which slippage is measured.
+    same bet is not made twice; ``decision_price`` is what the rule saw, against which slippage is measured. An event
+    contract carries the reading of its own text, or in ``unread`` why that text was not understood; ``closes_at`` is
+    when its trading ends.
     """
 
     id: str
@@ -33,6 +36,9 @@ class Candidate:
     trailing_distance: Decimal | None
     atr: Decimal
     found_at: datetime
+    closes_at: datetime | None = None
+    rule: SettlementRule | None = None
+    unread: str = ""
 
     def __post_init__(self) -> None:
         require_utc(self.found_at, "Candidate.found_at")
@@ -54,20 +60,44 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Vote:
-    """One model's opinion: a probability in [0, 1], its weight, and what asking it cost."""
+    """One model's opinion: a probability in [0, 1], its weight, and what asking it cost.
+
+    ``version`` is the model as its provider named it in the answer, ``prompt`` the version of the question's wording.
+    ``attempts`` counts the calls it took; an answer from the cache cost nothing and took none.
+    """
 
     model: str
     probability: Decimal
     weight: Decimal
     cost_usd: Decimal
+    provider: str = ""
+    version: str = ""
+    prompt: str = ""
+    tokens_in: int = 0
+    tokens_out: int = 0
+    attempts: int = 1
+    is_cached: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """A model that was asked and gave no opinion, why, and what that cost all the same."""
+
+    model: str
+    reason: str
+    cost_usd: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What is believed about a candidate.
 
-    Edges are in basis points of the decision price: ``edge_bp`` is net of ``cost_bp`` (spread and fees).
-    ``probability`` and ``confidence`` lie in [0, 1]; ``disagreement`` is the spread between models in the same unit.
+    Edges are in basis points of the decision price, of an event contract in those of its payout (one cent is 100):
+    ``edge_bp`` is net of ``cost_bp`` (spread and fees). ``probability`` and ``confidence`` lie in [0, 1];
+    ``probability`` is that of YES for an event contract. ``disagreement`` is the spread between models, the standard
+    deviation of their log-odds. ``method`` names how the probability came about,
+    ``model_probability`` is what was believed before ``market_probability`` was blended in, and ``facts`` are the
+    numbers it was worked out from, name and value.
     """
 
     probability: Decimal
@@ -79,6 +109,11 @@ class Estimate:
     disagreement: Decimal = Decimal(0)
     votes: tuple[Vote, ...] = ()
     cost_usd: Decimal = Decimal(0)
+    missing: tuple[Missing, ...] = ()
+    method: str = ""
+    model_probability: Decimal | None = None
+    market_probability: Decimal | None = None
+    facts: tuple[tuple[str, str], ...] = ()
 
     def __post_init__(self) -> None:
         numbers = (self.probability, self.gross_edge_bp, self.cost_bp, self.edge_bp, self.confidence, self.eta_hours)

@@ -17,7 +17,8 @@ class Instrument:
     """A tradeable thing and its precision.
 
     ``tick`` is the smallest price step, ``pip`` the unit people quote moves in, ``quantity_step`` the smallest
-    change of size, ``margin_rate`` the share of notional that must be covered by equity.
+    change of size, ``margin_rate`` the share of notional that must be covered by equity. ``payout`` is what one
+    event contract pays at most: such a contract is paid for in full, so that what it costs is all it can lose.
     """
 
     name: str
@@ -29,6 +30,11 @@ class Instrument:
     quantity_min: Decimal
     quantity_max: Decimal
     margin_rate: Decimal
+    payout: Decimal | None = None
+
+    def basis(self, price: Decimal) -> Decimal:
+        """Return what basis points are taken of: ``price``, or the payout of an event contract."""
+        return price if self.payout is None else self.payout
 
     def round_price(self, price: Decimal, side: Side | None = None) -> Decimal:
         """Return ``price`` on the tick: to the nearest, or, given a side, away from the market for that side's stop.
@@ -63,8 +69,9 @@ class Quote:
     def __post_init__(self) -> None:
         require_utc(self.at, "Quote.at")
         require_utc(self.received_at, "Quote.received_at")
-        if self.bid > self.ask or self.bid <= 0:
-            raise ValueError(f"quote of {self.market} must have 0 < bid <= ask, found bid {self.bid} ask {self.ask}")
+        # An event contract nobody bids for has a bid of nothing; the gates let nobody sell at it.
+        if self.bid > self.ask or self.bid < 0 or self.ask <= 0:
+            raise ValueError(f"quote of {self.market} must have 0 <= bid <= ask, found bid {self.bid} ask {self.ask}")
 
     @property
     def mid(self) -> Decimal:

@@ -13,6 +13,8 @@ class Resolution:
 
     ``realised`` is profit after ``fees``, in ``currency``. ``mae`` and ``mfe`` are the worst and best excursion of the
     exit price from the entry, in price, both >= 0. ``late`` says that ``actual_hours`` exceeded ``eta_hours``.
+    ``provisional`` is an outcome seen before the venue named its own; ``disputed`` says that the two differ, or that
+    the venue's result was contested. ``outcome`` is what was read, such as ``yes`` or ``61 degF``.
     """
 
     id: str
@@ -39,3 +41,5 @@ class Resolution:
     actual_hours: Decimal
     late: bool
     provisional: bool = False
+    disputed: bool = False
+    outcome: str = ""

@@ -15,7 +15,8 @@ class SurfaceSettings:
     """How one surface runs; ``FX_`` is the prefix of the FX surface.
 
     Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
-    quote it was decided on; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man``
+    quote it was decided on, in basis points of that price, or of the payout of an event contract;
+    ``max_holding_hours`` ends a position that is still open, empty never; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man``
     is what subscribers are advised to do when the feed falls silent. ``live`` and ``live_account`` are two of the three
     keys that real money needs; the third is the file ``state/<surface>.armed``.
     """
@@ -25,7 +26,7 @@ class SurfaceSettings:
     loop_s: float = 1.0
     signal_ttl_s: int = 600
     max_slip_bp: Decimal = Decimal("3")
-    max_holding_hours: Decimal = Decimal("24")
+    max_holding_hours: Decimal | None = Decimal("24")
     reconcile_s: float = 300.0
     unknown_query_s: float = 5.0
     flatten_on_breaker: bool = False
@@ -38,7 +39,8 @@ class SurfaceSettings:
     def __post_init__(self) -> None:
         if not self.markets:
             raise ValueError("markets must name at least one market")
-        if self.loop_s <= 0 or self.signal_ttl_s <= 0 or self.max_holding_hours <= 0 or self.reconcile_s <= 0:
+        held = 1 if self.max_holding_hours is None else self.max_holding_hours
+        if self.loop_s <= 0 or self.signal_ttl_s <= 0 or held <= 0 or self.reconcile_s <= 0:
             raise ValueError("loop_s, signal_ttl_s, max_holding_hours and reconcile_s must be above zero")
 
 

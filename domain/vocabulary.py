@@ -84,6 +84,7 @@ class Code(StrEnum):
     MARKET_CAP = "MARKET_CAP"
     DIRECTION = "DIRECTION"
     MARKET_CLOSED = "MARKET_CLOSED"
+    RULE_UNPARSED = "RULE_UNPARSED"
     SUSPENDED = "SUSPENDED"
     RISK_SIZE = "RISK_SIZE"
     RISK_BANKROLL = "RISK_BANKROLL"
@@ -135,6 +136,7 @@ class ExitReason(StrEnum):
     TRAILING_STOP = "trailing_stop"
     TIME = "time"
     FLATTEN = "flatten"
+    SETTLED = "settled"
     BROKER = "broker"
 
 
@@ -175,6 +177,8 @@ class Kind(StrEnum):
     ORDER_EVENT = "order_event"
     SIGNAL = "signal"
     RESOLUTION = "resolution"
+    COST_RESERVED = "cost_reserved"
+    COST_SETTLED = "cost_settled"
     CALLBACK = "callback"
     CALLBACK_CONFLICT = "callback_conflict"
     CALLBACK_PARKED_OVERDUE = "callback_parked_overdue"

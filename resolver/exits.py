@@ -47,7 +47,8 @@ class ExitDesk:
         is_tripped = fold.day is not None and fold.day.tripped
         if fold.state.flatten or (is_tripped and self._settings.flatten_on_breaker):
             return ExitReason.FLATTEN
-        if now - position.opened_at >= timedelta(hours=float(self._settings.max_holding_hours)):
+        longest = self._settings.max_holding_hours
+        if longest is not None and now - position.opened_at >= timedelta(hours=float(longest)):
             return ExitReason.TIME
         return self._overdue(position, now)
 

@@ -28,11 +28,15 @@ Ask = Callable[[Candidate, Estimate, Size, RiskState, Limits], Verdict]
 
 
 class Step(NamedTuple):
-    """One place in the chain; a gate that is not free is not asked once an earlier one has refused."""
+    """One place in the chain; a gate that is not free is not asked once an earlier one has refused.
+
+    A gate that judges the estimate cannot be asked before there is one.
+    """
 
     gate: Gate
     ask: Ask
     is_free: bool = True
+    judges_estimate: bool = False
 
 
 CHAIN: tuple[Step, ...] = (
@@ -43,8 +47,8 @@ CHAIN: tuple[Step, ...] = (
     Step(Gate.CATEGORY, category),
     Step(Gate.RISK, risk),
     Step(Gate.SLIPPAGE, slippage),
-    Step(Gate.EDGE, edge),
-    Step(Gate.CONFIDENCE, confidence),
+    Step(Gate.EDGE, edge, judges_estimate=True),
+    Step(Gate.CONFIDENCE, confidence, judges_estimate=True),
     Step(Gate.COST, cost, is_free=False),
 )
 
@@ -84,6 +88,21 @@ def decide(candidate: Candidate, estimate: Estimate, state: RiskState, limits: L
             verdict = _unasked(step.gate)
         verdicts.append(verdict)
     return _outcome(refusal, size, tuple(verdicts))
+
+
+def look(candidate: Candidate, blank: Estimate, state: RiskState, limits: Limits) -> Outcome:
+    """Ask every gate that needs no estimate: whoever would be refused anyway need not pay for one.
+
+    Args:
+        blank: stands for the estimate that was not made; no gate reads it.
+        state: with ``next_usd``, so that the last gate asks whether the estimate can be paid.
+    """
+    size = sizing.size(candidate, state, limits)
+    verdicts: list[Verdict] = []
+    for step in CHAIN:
+        asked = not step.judges_estimate
+        verdicts.append(step.ask(candidate, blank, size, state, limits) if asked else _unasked(step.gate))
+    return _outcome(first_refusal(verdicts), size, tuple(verdicts))
 
 
 def first_refusal(verdicts: Sequence[Verdict]) -> Verdict | None:

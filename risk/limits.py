@@ -11,7 +11,7 @@ from decimal import Decimal
 from domain.vocabulary import Side
 
 _POSITIVE = ("bankroll", "risk_fraction", "daily_loss", "max_leverage", "max_concentration", "max_quote_age_s")
-_PER_UNIT = ("max_concentration", "cash_reserve", "min_confidence", "max_disagreement")
+_PER_UNIT = ("max_concentration", "cash_reserve", "min_confidence")
 # Half a percent is 0.005; a fraction above a tenth is far likelier to be a percentage typed by mistake.
 _MOST_RISK = Decimal("0.1")
 
@@ -38,6 +38,7 @@ class Limits(_Derived):
         currency: home currency, three capitals.
         risk_fraction: fraction of equity lost when one position is stopped out.
         max_positions: positions at once, counting pending and unknown ones.
+        one_per_market: a market holds one position at a time, whatever its side; the venue would net two.
         max_market_notional: gross notional in one market.
         max_group_notional: gross notional in one group (event or underlying).
         max_concentration: fraction of equity at risk, to the stops, in one group.
@@ -50,15 +51,17 @@ class Limits(_Derived):
         storm_stop_outs: stop-outs of one sub-strategy within ``storm_window_s`` seconds that suspend it.
         storm_window_s: seconds over which those stop-outs are counted.
         max_quote_age_s: seconds since the venue made the quote, and since it reached us.
-        max_spread_bp: spread in basis points of the mid price.
-        max_slippage_bp: adverse move since the decision price, in basis points of that price.
-        min_edge_bp: edge net of spread and fees, in basis points of the decision price.
+        max_spread_bp: spread in basis points of the mid price; of an event contract, of its payout (1 cent is 100).
+        max_slippage_bp: adverse move since the decision price, in basis points of that price, or of the payout.
+        min_edge_bp: edge net of spread and fees, in basis points of the decision price, or of the payout.
         disagreement_premium: basis points of edge asked on top per unit of disagreement.
         min_confidence: confidence, 0 to 1.
         min_quorum: models that must have voted with a weight above zero.
-        max_disagreement: spread between models' probabilities, 0 to 1.
-        cost_day_usd: paid estimates of one day.
-        cost_month_usd: paid estimates of one month.
+        max_disagreement: spread between models: standard deviation of their log-odds.
+        cost_day_usd: paid estimates of one day (UTC).
+        cost_month_usd: paid estimates of one month (UTC).
+        fleet_cost_day_usd: paid estimates of one day by all surfaces of the house together.
+        fleet_cost_month_usd: paid estimates of one month by all surfaces together.
         sides: sides that may be opened.
         blocked: markets, or ``market:side``, that may not be opened.
         suspended: categories, strategies and sub-strategies suspended by hand.
@@ -68,6 +71,7 @@ class Limits(_Derived):
     currency: str = "USD"
     risk_fraction: Decimal = Decimal("0.005")
     max_positions: int = 4
+    one_per_market: bool = False
     max_market_notional: Decimal = Decimal(25000)
     max_group_notional: Decimal = Decimal(40000)
     max_concentration: Decimal = Decimal("0.01")
@@ -89,6 +93,8 @@ class Limits(_Derived):
     max_disagreement: Decimal = Decimal("0.25")
     cost_day_usd: Decimal = Decimal(1)
     cost_month_usd: Decimal = Decimal(20)
+    fleet_cost_day_usd: Decimal = Decimal(2)
+    fleet_cost_month_usd: Decimal = Decimal(40)
     sides: tuple[Side, ...] = (Side.BUY, Side.SELL)
     blocked: tuple[str, ...] = ()
     suspended: tuple[str, ...] = ()

@@ -62,6 +62,10 @@ def per_unit(candidate: Candidate, state: RiskState) -> PerUnit | None:
     rate, distance = quote.home_rate, _stop_distance(candidate, quote)
     if rate is None or rate <= 0 or distance <= 0:
         return None
+    if instrument.payout is not None:
+        # Paid for in full: the cost is all there is to lose, and sold at 0.95 means bought the other side for 0.05.
+        cost = distance * rate
+        return {"notional": cost, "risk": cost, "margin": cost}
     notional = (quote.ask if candidate.side is _BUY else quote.bid) * rate
     return {"notional": notional, "risk": distance * rate, "margin": notional * instrument.margin_rate}
 

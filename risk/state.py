@@ -71,6 +71,9 @@ class RiskState(_Totals):
         instrument: the candidate's market and its precision.
         spent_day_usd: spent on paid estimates this day.
         spent_month_usd: spent on paid estimates this month.
+        fleet_day_usd: spent this day by all surfaces of the house together.
+        fleet_month_usd: spent this month by all surfaces together.
+        next_usd: what the estimate asked for next may cost at most; zero once it was made, or is free.
         day_trades: day trades already made or reserved in the rule's window.
     """
 
@@ -90,6 +93,9 @@ class RiskState(_Totals):
     spent_day_usd: Decimal
     spent_month_usd: Decimal
     day_trades: int = 0
+    fleet_day_usd: Decimal = _ZERO
+    fleet_month_usd: Decimal = _ZERO
+    next_usd: Decimal = _ZERO
 
     def __post_init__(self) -> None:
         require_utc(self.now, "RiskState.now")

@@ -1,6 +1,6 @@
 """The trading day and the daily-loss breaker of a surface."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import structlog
@@ -8,7 +8,6 @@ import structlog
 from domain.operation import Cooldown, Suspension
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason
-from market import sessions
 from risk.breaker import StopOut, cooldown_until, roll, storms, trip
 from risk.limits import Limits
 from surfaces.books import Books
@@ -17,7 +16,7 @@ log = structlog.get_logger()
 STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
 
 
-def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, was_watching: bool) -> None:
+def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, began: datetime | None) -> None:
     """Begin a new trading day when there is one, and trip its breaker when the loss reaches the limit.
 
     A process that was not there when the day began can't tell what was lost since then, so it starts the day with
@@ -25,10 +24,11 @@ def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, 
 
     Args:
         equity: realised and marked, in home currency.
+        began: when the day began, for a process that may not have been there; None for one that was.
     """
     known, start = books.fold.day, equity
-    if not was_watching:
-        start = max(start, books.fold.bankroll.balance_before(sessions.day_bounds(today)[0]))
+    if began is not None:
+        start = max(start, books.fold.bankroll.balance_before(began))
     day = trip(roll(known, today, start), equity, limits)
     if day == known:
         return

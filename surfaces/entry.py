@@ -129,7 +129,8 @@ class EntryDesk:
         """Return the worst acceptable entry, rounded towards the market so that it is never looser than asked."""
         candidate = decision.candidate
         price = candidate.quote.entry_price(candidate.side)
-        bound = price * (1 + candidate.side.sign * self._settings.max_slip_bp / BP)
+        slip = instrument.basis(price) * self._settings.max_slip_bp / BP
+        bound = price + candidate.side.sign * slip
         return instrument.round_price(bound, candidate.side)
 
     def _publish(self, position: Position, instrument: Instrument) -> None:

@@ -1,17 +1,20 @@
 """The trading loop: scan, research, predict, decide, execute, publish.
 
-Research and prediction happen inside the desk's ``scan``; deciding is pure; everything that is decided is written down
-before it is done.
+A desk's ``scan`` proposes; a proposal's own ``predict`` researches and estimates, beside the loop when that takes time
+and not at all when the gates would refuse anyway; deciding is pure; everything that is decided is written down before it
+is done.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from decimal import Decimal
 from typing import Protocol
 
 import structlog
 
+from audit.costs import NOTHING_SPENT, Spent
 from brokers.port import Executor
 from domain.candidate import Candidate, Estimate
 from domain.decision import Decision
@@ -20,16 +23,20 @@ from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import Leg
 from journal.beat import Heartbeat
-from risk.chain import decide
+from risk.chain import Outcome, decide, look
 from risk.limits import Limits
+from risk.state import RiskState
+from surfaces.asking import Asking
 from surfaces.books import Books
 from surfaces.day import cool_down, mind_the_day
 from surfaces.entry import EntryDesk
+from surfaces.proposal import Proposal, blank
 from surfaces.reconcile import reconcile
 from surfaces.snapshot import Valuation, risk_state
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
+NOTHING = Decimal(0)
 STARTUP_PAUSE_S = 5.0
 
 
@@ -45,18 +52,26 @@ class Desk(Protocol):
     def quotes(self) -> Mapping[str, Quote]:
         """Return market -> quote for every market that has a live one."""
 
-    def scan(self, now: datetime) -> Iterable[tuple[Candidate, Estimate]]:
+    def scan(self, now: datetime) -> Iterable[Proposal]:
         """Return what is worth judging now; nothing twice."""
 
     def is_open(self, market: str, now: datetime) -> bool: ...
 
     def trading_day(self, now: datetime) -> date: ...
 
+    def day_start(self, day: date) -> datetime:
+        """Return when a trading day begins."""
+
     def close(self) -> None: ...
 
 
 class Loop:
-    """One surface's life: ``run`` until ``stop`` is set; tests call ``on_tick``."""
+    """One surface's life: ``run`` until ``stop`` is set; tests call ``on_tick``.
+
+    Args:
+        workers: how many slow predictions run at once.
+        spent: tells what paid estimates have cost so far.
+    """
 
     def __init__(
         self,
@@ -69,10 +84,15 @@ class Loop:
         heartbeat: Heartbeat,
         stop_reasons: Callable[[], Sequence[str]],
         stop: threading.Event,
+        workers: int = 1,
+        spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
     ) -> None:
         self._books = books
         self._executor = executor
         self._desk = desk
+        self._asking = Asking(workers)
+        self._room = 2 * workers
+        self._spent = spent
         self._limits = limits
         self._settings = settings
         self._heartbeat = heartbeat
@@ -128,8 +148,11 @@ class Loop:
             cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
             self._chase_unknown()
-            for candidate, estimate in self._desk.scan(self._books.now()):
-                self._consider(candidate, estimate)
+            proposals = iter(self._desk.scan(self._books.now()))
+            while len(self._asking) < self._room and (proposal := next(proposals, None)) is not None:
+                self._propose(proposal)
+            for finish in self._asking.ready():
+                self._consider(finish())
         except (Retry, Ask, Refuse) as error:
             # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
@@ -139,6 +162,7 @@ class Loop:
         return True
 
     def shutdown(self) -> None:
+        self._asking.close()
         self._desk.close()
         self._executor.close()
         log.info("stopped")
@@ -147,7 +171,8 @@ class Loop:
         books = self._books
         equity = self._valuation.equity(books, quotes, unpriced_at_stop=False)
         today = self._desk.trading_day(books.now())
-        mind_the_day(books, self._limits, today, equity, was_watching=self._has_turned)
+        began = self._desk.day_start(today)
+        mind_the_day(books, self._limits, today, equity, began=None if self._has_turned else began)
         self._has_turned = True
 
     def _chase_unknown(self) -> None:
@@ -176,16 +201,40 @@ class Loop:
             if instrument is not None:
                 self._entries.publish_fills(instrument)
 
-    def _consider(self, candidate: Candidate, estimate: Estimate) -> None:
-        decision = self._decide(candidate, estimate)
+    def _propose(self, proposal: Proposal) -> None:
+        """Begin what takes its time, unless the gates would refuse it anyway; judge the rest at once."""
+        if proposal.costs_usd and self._is_refused_already(proposal):
+            return
+        if proposal.is_slow:
+            self._asking.ask(proposal)
+        else:
+            self._consider(proposal.predict()())
+
+    def _is_refused_already(self, proposal: Proposal) -> bool:
+        """Tell, and write down, that no side of a proposal has a chance: then no estimate is paid for."""
+        refusals = []
+        for candidate in proposal.candidates:
+            nothing = blank(candidate)
+            outcome = look(candidate, nothing, self._state(candidate, next_usd=proposal.costs_usd), self._limits)
+            if outcome.admitted:
+                return False
+            refusals.append((candidate, nothing, outcome))
+        self._books.decided(self._decision(*refusals[0]))
+        return True
+
+    def _consider(self, judged: tuple[Candidate, Estimate] | None) -> None:
+        if judged is None:
+            return
+        candidate, estimate = judged
+        decision = self._decision(candidate, estimate, decide(candidate, estimate, self._state(candidate), self._limits))
         self._books.decided(decision)
         instrument = self._desk.instrument(candidate.market)
         if decision.admitted and instrument is not None:
             self._entries.execute(decision, instrument)
 
-    def _decide(self, candidate: Candidate, estimate: Estimate) -> Decision:
+    def _state(self, candidate: Candidate, *, next_usd: Decimal = NOTHING) -> RiskState:
         books, quotes = self._books, self._desk.quotes()
-        state = risk_state(
+        return risk_state(
             books,
             market=candidate.market,
             equity=self._valuation.equity(books, quotes, unpriced_at_stop=True),
@@ -193,8 +242,12 @@ class Loop:
             instrument=self._desk.instrument(candidate.market),
             market_open=self._desk.is_open(candidate.market, books.now()),
             stop_reasons=self._stop_reasons(),
+            spent=self._spent(),
+            next_usd=next_usd,
         )
-        outcome = decide(candidate, estimate, state, self._limits)
+
+    def _decision(self, candidate: Candidate, estimate: Estimate, outcome: Outcome) -> Decision:
+        books = self._books
         return Decision(
             id=books.new_id("dec"),
             surface=books.surface,

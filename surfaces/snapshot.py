@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
+from audit.costs import NOTHING_SPENT, Spent
 from domain.decision import Decision
 from domain.ledger.position import Position
 from domain.order import OrderIntent
@@ -48,6 +49,8 @@ def risk_state(
     instrument: Instrument | None,
     market_open: bool,
     stop_reasons: Sequence[str],
+    spent: Spent = NOTHING_SPENT,
+    next_usd: Decimal = Decimal(0),
 ) -> RiskState:
     """Put together what the gates need to know at this moment about ``market``."""
     fold, now = books.fold, books.now()
@@ -65,8 +68,11 @@ def risk_state(
         market_open=market_open,
         quote=quotes.get(market),
         instrument=instrument,
-        spent_day_usd=Decimal(0),
-        spent_month_usd=Decimal(0),
+        spent_day_usd=spent.day,
+        spent_month_usd=spent.month,
+        fleet_day_usd=spent.fleet_day,
+        fleet_month_usd=spent.fleet_month,
+        next_usd=next_usd,
     )
 
 

@@ -17,7 +17,7 @@ _RESTED: Check = (True, _COOLDOWN, _NONE, _NONE, "s", "cooldown left")
 
 def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
     """Refuse a bet that is on or was just made, and any bet in a market that rests or holds an unknown order."""
-    checks = [_already_on(candidate, state)]
+    checks = [_already_on(candidate, state, limits)]
     resting = state.cooldowns.get(candidate.market)
     if resting is not None:
         checks.append(_rested(resting, state))
@@ -28,10 +28,10 @@ def dedup(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState
     return verdict(_GATE, checks)
 
 
-def _already_on(candidate: Candidate, state: RiskState) -> Check:
+def _already_on(candidate: Candidate, state: RiskState, limits: Limits) -> Check:
     market, found = candidate.market, []
     for exposure in state.exposures:
-        if exposure.market == market and _is_in_the_way(exposure, candidate):
+        if exposure.market == market and (limits.one_per_market or _is_in_the_way(exposure, candidate)):
             found.append(exposure.status)  # noqa: PERF401  # a comprehension's own frame costs more than three exposures
     return (False, _DUPLICATE, number(len(found)), _NONE, "positions", ", ".join(found)) if found else _NOT_ON
 

@@ -1,4 +1,4 @@
-"""Gate 4: this side of this market may be opened, and the market is open."""
+"""Gate 4: this side of this market may be opened, its rules were understood, and the market is open."""
 
 from domain.candidate import Candidate, Estimate
 from domain.decision import Size, Verdict
@@ -11,11 +11,13 @@ _CLEAR = clear(Gate.DIRECTION, "blocks")
 
 
 def direction(candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits) -> Verdict:
-    """Refuse a side that the surface or the market's entry blocks, and a market that calendar or venue calls closed."""
+    """Refuse a blocked side, a contract whose text was not understood, and a market that calendar or venue closed."""
     if limits.blocked or candidate.side not in limits.sides:
         blocks = _blocks(candidate, limits)
         if blocks:
             return found(Gate.DIRECTION, Code.DIRECTION, blocks, "blocks")
+    if candidate.unread:
+        return found(Gate.DIRECTION, Code.RULE_UNPARSED, [candidate.unread], "rules unread")
     closures = _closures(candidate, state)
     return found(Gate.DIRECTION, Code.MARKET_CLOSED, closures, "closures") if closures else _CLEAR
 

@@ -22,22 +22,24 @@ def slippage(candidate: Candidate, estimate: Estimate, size: Size, state: RiskSt
         return verdict(_GATE, ((False, _STALE, _NONE, _ONE, "quotes", f"no quote of {candidate.market}"),))
     # A quote from the future is as unusable as an old one: one of the two clocks is wrong.
     received, venue = seconds(abs(state.now - quote.received_at)), seconds(abs(state.now - quote.at))
-    oldest, widest, spread = limits.max_quote_age_s, limits.max_spread_bp, quote.spread / quote.mid * _BP
+    payout = state.instrument.payout if state.instrument is not None else None
+    oldest, widest = limits.max_quote_age_s, limits.max_spread_bp
+    spread = quote.spread / (quote.mid if payout is None else payout) * _BP
     return verdict(
         _GATE,
         (
             (received <= oldest, _STALE, received, oldest, "s", "since received"),
             (venue <= oldest, _STALE, venue, oldest, "s", "since the venue's time"),
             (spread <= widest, _SLIPPAGE, spread, widest, "bp", "spread"),
-            _moved(candidate, quote, limits),
+            _moved(candidate, quote, limits, payout),
         ),
     )
 
 
-def _moved(candidate: Candidate, quote: Quote, limits: Limits) -> Check:
+def _moved(candidate: Candidate, quote: Quote, limits: Limits, payout: Decimal | None) -> Check:
     decided = candidate.decision_price
     if decided <= 0:
         return False, _SLIPPAGE, decided, _NONE, "price", "decision price"
     worse = quote.ask - decided if candidate.side is _BUY else decided - quote.bid
-    moved, most = worse / decided * _BP, limits.max_slippage_bp
+    moved, most = worse / (decided if payout is None else payout) * _BP, limits.max_slippage_bp
     return moved <= most, _SLIPPAGE, moved, most, "bp", "adverse move"

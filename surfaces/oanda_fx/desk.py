@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 import structlog
 
 from brokers.port import MarketData
-from domain.candidate import Candidate, Estimate
 from domain.clock import Clock
 from domain.errors import Retry
 from domain.quotes import Bar, Instrument, Quote
@@ -15,6 +14,7 @@ from market import sessions
 from market.recorder import Recorder
 from strategies.fx.params import FxParams
 from strategies.fx.strategy import FxStrategy
+from surfaces.proposal import Proposal, judged
 
 log = structlog.get_logger()
 # A weekend and a holiday may lie inside the history needed to warm up.
@@ -60,7 +60,7 @@ class FxDesk:
             self._recorder.quotes(quotes.values())
         return {name: quote for name, quote in quotes.items() if quote.tradeable}
 
-    def scan(self, now: datetime) -> Iterator[tuple[Candidate, Estimate]]:
+    def scan(self, now: datetime) -> Iterator[Proposal]:
         """Yield the proposals of every bar that closed since the last scan, judged on the newest quote.
 
         A market without a quote has no new bars worth a request: it is closed, or its feed is dead.
@@ -84,6 +84,9 @@ class FxDesk:
 
     def trading_day(self, now: datetime) -> date:
         return sessions.trading_day(now)
+
+    def day_start(self, day: date) -> datetime:
+        return sessions.day_bounds(day)[0]
 
     def close(self) -> None:
         self._data.close()
@@ -132,9 +135,9 @@ class FxDesk:
         """Tell whether a bar is news: after a gap the older ones only update the indicators."""
         return now - bar.end < timedelta(seconds=self._params.period_s)
 
-    def _propose(self, name: str, strategy: FxStrategy) -> Iterator[tuple[Candidate, Estimate]]:
+    def _propose(self, name: str, strategy: FxStrategy) -> Iterator[Proposal]:
         quote = self.quotes().get(name)
         if quote is None:
             return
         for proposal in strategy.propose(quote, self._clock.now()):
-            yield proposal.candidate, proposal.estimate
+            yield judged(proposal.candidate, proposal.estimate)
