@@ -1,4 +1,4 @@
-"""What estimates cost: a fold over the ``costs`` logs, where each call is reserved before it is made and settled after."""
+"""What estimates cost: a fold over the ``costs`` logs, in which a call is reserved before it is made, settled after."""
 
 from collections import defaultdict
 from collections.abc import Mapping

@@ -59,7 +59,7 @@ class SurfaceFold:
         self.published: dict[str, SignalOpen] = {}
         self.closed: dict[str, SignalClose] = {}
         self.resolutions: dict[str, Resolution] = {}
-        self.provisional: dict[str, Resolution] = {}
+        self.provisional: dict[str, tuple[Resolution, ...]] = {}
         self._handlers: dict[str, Callable[[Record], None]] = {
             Kind.DECISION: self._decision,
             Kind.STATE: self._state,
@@ -228,7 +228,8 @@ class SurfaceFold:
         resolution = decode(record, Resolution)
         if resolution.provisional:
             # Seen before the venue named its result: the position is still open, and nobody was paid.
-            self.provisional[resolution.signal_id] = resolution
+            earlier = self.provisional.get(resolution.signal_id, ())
+            self.provisional[resolution.signal_id] = (*earlier, resolution)
         elif resolution.signal_id not in self.resolutions:
             self.resolutions[resolution.signal_id] = resolution
             self.bankroll.book(resolution.resolved_at, resolution.realised)

@@ -61,7 +61,7 @@ def _profile(
     candidate: Candidate, estimate: Estimate, size: Size, state: RiskState, limits: Limits, rounds: int
 ) -> None:
     print(f"  {'sizing':<16} {_us(lambda: sizing.size(candidate, state, limits), rounds):7.2f} us")
-    for gate, ask, _ in CHAIN:
+    for gate, ask, *_ in CHAIN:
         taken = _us(lambda ask=ask: ask(candidate, estimate, size, state, limits), rounds)  # type: ignore[misc]
         print(f"  {gate:<16} {taken:7.2f} us")
     print(f"  {'(one Verdict)':<16} {_us(_verdict, rounds):7.2f} us, ten of which are built")

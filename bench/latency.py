@@ -20,7 +20,7 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -48,6 +48,7 @@ from journal.keys import Signer
 from risk.limits import Limits
 from surfaces.books import Books
 from surfaces.loop import Loop
+from surfaces.proposal import Proposal, judged
 
 ROUNDS = 150
 TARGET_MS = 5.0
@@ -79,15 +80,18 @@ class OneAtATime:
     def quotes(self) -> Mapping[str, Quote]:
         return self._broker.quotes([MARKET])
 
-    def scan(self, now: datetime) -> list[tuple[Candidate, Estimate]]:
+    def scan(self, now: datetime) -> list[Proposal]:
         found, self.next = self.next, []
-        return found
+        return [judged(candidate, estimate) for candidate, estimate in found]
 
     def is_open(self, market: str, now: datetime) -> bool:
         return True
 
     def trading_day(self, now: datetime) -> date:
         return now.date()
+
+    def day_start(self, day: date) -> datetime:
+        return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
     def close(self) -> None: ...
 

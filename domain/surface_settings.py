@@ -16,9 +16,10 @@ class SurfaceSettings:
 
     Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
     quote it was decided on, in basis points of that price, or of the payout of an event contract;
-    ``max_holding_hours`` ends a position that is still open, empty never; ``storm_pause_s`` is how long a sub-strategy rests after too many stop-outs; ``dead_man``
-    is what subscribers are advised to do when the feed falls silent. ``live`` and ``live_account`` are two of the three
-    keys that real money needs; the third is the file ``state/<surface>.armed``.
+    ``max_holding_hours`` ends a position that is still open, empty never; ``storm_pause_s`` is how long a sub-strategy
+    rests after too many stop-outs; ``dead_man`` is what subscribers are advised to do when the feed falls silent.
+    ``live`` and ``live_account`` are two of the three keys that real money needs; the third is the file
+    ``state/<surface>.armed``.
     """
 
     mode: Mode = Mode.DRY_RUN

@@ -177,6 +177,7 @@ class Kind(StrEnum):
     ORDER_EVENT = "order_event"
     SIGNAL = "signal"
     RESOLUTION = "resolution"
+    OUTCOME = "outcome"
     COST_RESERVED = "cost_reserved"
     COST_SETTLED = "cost_settled"
     CALLBACK = "callback"

@@ -137,7 +137,7 @@ def _show_page(demo: Demo, watcher: Watcher, fleet: Fleet, console: Console, dea
 
 def _show_lines(demo: Demo, watcher: Watcher, fleet: Fleet, deadline: float | None) -> None:
     for name, where in _addresses(demo).items():
-        print(f"{name:12} {where}", flush=True)
+        print(f"{name:14} {where}", flush=True)
     while _left(deadline) > 0:
         fleet.require_alive()
         print(f"{_venue_time(demo)}  {line(watcher.look())}", flush=True)
@@ -162,7 +162,7 @@ def _addresses(demo: Demo) -> dict[str, str]:
     home = demo.house.home
     return {
         "feed": f"{demo.feed_url}/healthz",
-        "venue": f"{demo.venue_url}/_sim/state",
+        **{f"venue {name}": f"{url}/_sim/state" for name, url in demo.urls.items()},
         "journals": f"{demo.house.logs}",
         "clock": f"TBOT_CLOCK={demo.house.clock}",
         "stop entries": f"touch {demo.house.logs / 'STOP'}",
@@ -171,8 +171,12 @@ def _addresses(demo: Demo) -> dict[str, str]:
 
 
 def _received(demo: Demo) -> int:
-    """Ask the subscriber's own client how many signals reached it."""
-    command = [sys.executable, "-m", "tbot_client", "status", "--json", "--home", str(demo.subscriber_home)]
+    """Ask the subscribers' own clients how many signals reached them."""
+    return sum(_received_by(home) for home in demo.subscriber_homes)
+
+
+def _received_by(home: Path) -> int:
+    command = [sys.executable, "-m", "tbot_client", "status", "--json", "--home", str(home)]
     answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     try:
         return int(json.loads(answer.stdout)["counts"]["received"])

@@ -2,7 +2,11 @@
 
 from journal import process
 
-SURFACES = {"fx": ("resolver.oanda_fx.wire", "resolver-fx")}
+SURFACES = {
+    "st": ("resolver.kalshi_st.wire", "resolver-st"),
+    "lt": ("resolver.kalshi_lt.wire", "resolver-lt"),
+    "fx": ("resolver.oanda_fx.wire", "resolver-fx"),
+}
 
 if __name__ == "__main__":
     raise SystemExit(process.main("resolver", __doc__, SURFACES))

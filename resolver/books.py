@@ -8,7 +8,7 @@ from audit.fold import SurfaceFold
 from domain.clock import Clock
 from domain.house import House
 from domain.ids import new_id
-from domain.vocabulary import Kind, Mode, Surface
+from domain.vocabulary import Kind, Mode, ResolutionSource, Surface
 from journal import Journal, NewRecord, Tail, decode, encode_fields, read
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ Row = tuple[Kind, str | None, Any]
 class ResolverBooks:
     """Follows ``decisions``, ``orders`` and ``signals`` of one surface and writes its ``resolutions``.
 
-    With a ``signer`` it signs every line and the checkpoints.
+    With a ``signer`` it signs every line and the checkpoints. ``source`` names where this surface's outcomes are read.
     """
 
     def __init__(
@@ -31,11 +31,13 @@ class ResolverBooks:
         clock: Clock,
         fold: SurfaceFold,
         signer: "Signer | None" = None,
+        source: ResolutionSource = ResolutionSource.OANDA_CANDLES,
     ) -> None:
         self.surface = surface
         self.mode = mode
         self.clock = clock
         self.fold = fold
+        self.source = ResolutionSource.SIM if mode is Mode.DRY_RUN else source
         directory = house.log(surface, "resolutions")
         self._journal = Journal.open(directory, clock=clock, signer=signer, sign_lines=True)
         for entry in read(directory):

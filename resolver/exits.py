@@ -54,9 +54,10 @@ class ExitDesk:
 
     def _overdue(self, position: Position, now: datetime) -> ExitReason | None:
         """Return the level that the market crossed so long ago that the broker should have acted."""
-        if now - position.opened_at < GRACE:
-            return None
         candidate = position.decision.candidate
+        # The levels of an event contract are the bounds of its price: no order rests there, and none is needed.
+        if now - position.opened_at < GRACE or candidate.closes_at is not None:
+            return None
         bars = self._data.bars(position.market, CHECK_PERIOD_S, start=position.opened_at, end=now - GRACE)
         for bar in bars:
             exit_ = first_exit(

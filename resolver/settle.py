@@ -13,7 +13,7 @@ from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Bar
 from domain.resolution import Resolution
 from domain.signal import SignalClose
-from domain.vocabulary import ExitReason, Kind, Leg, Mode, OrderState, ResolutionSource
+from domain.vocabulary import ExitReason, Kind, Leg, OrderState
 from resolver.books import ResolverBooks, Row
 from strategies.exits import excursions
 
@@ -137,7 +137,7 @@ def _resolution(
         entry_price=position.entry_price,
         exit_price=vwap(position.exits),
         reason=reason,
-        resolution_source=ResolutionSource.SIM if books.mode is Mode.DRY_RUN else ResolutionSource.OANDA_CANDLES,
+        resolution_source=books.source,
         realised=position.realised,
         fees=sum((lot.fee for lot in position.entries + position.exits), Decimal(0)),
         currency=currency,
@@ -148,7 +148,23 @@ def _resolution(
         eta_hours=estimate.eta_hours,
         actual_hours=actual,
         late=actual > estimate.eta_hours,
+        disputed=_is_disputed(books, position, reason),
+        outcome=outcome_of(vwap(position.exits)) if reason is ExitReason.SETTLED else "",
     )
+
+
+def outcome_of(value: Decimal) -> str:
+    """Return in a word what a contract paid per YES."""
+    return {Decimal(1): "yes", Decimal(0): "no"}.get(value, str(value))
+
+
+def _is_disputed(books: ResolverBooks, position: Position, reason: ExitReason) -> bool:
+    """Tell whether what was seen before the venue's final word differs from it, or the venue's own was contested."""
+    if reason is not ExitReason.SETTLED:
+        return False
+    final = vwap(position.exits)
+    earlier = books.fold.provisional.get(position.signal_id, ())
+    return any(seen.disputed or seen.exit_price != final for seen in earlier)
 
 
 def _excursions(data: MarketData, position: Position) -> tuple[Decimal, Decimal]:

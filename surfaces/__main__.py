@@ -2,7 +2,11 @@
 
 from journal import process
 
-SURFACES = {"fx": ("surfaces.oanda_fx.wire", "oanda-fx")}
+SURFACES = {
+    "st": ("surfaces.kalshi_st.wire", "kalshi-st"),
+    "lt": ("surfaces.kalshi_lt.wire", "kalshi-lt"),
+    "fx": ("surfaces.oanda_fx.wire", "oanda-fx"),
+}
 
 if __name__ == "__main__":
     raise SystemExit(process.main("surfaces", __doc__, SURFACES))

@@ -5,7 +5,7 @@ what it will believe after a restart.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from domain.house import House
 from domain.ids import new_id
 from domain.operation import Cooldown, OperatorAction, StateChange, Suspension
 from domain.order import OrderEvent, OrderIntent
+from domain.outcome import Outcome
 from domain.signal import SignalAmend, SignalOpen
 from domain.vocabulary import Cause, Kind, Mode, Surface
 from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 class Books:
     """Writes ``decisions``, ``orders`` and ``signals`` of one surface and follows its ``resolutions``.
 
-    With a ``signer`` it signs what it writes: every line of ``signals``, the checkpoints of all three.
+    With a ``signer`` it signs what it writes: every line of ``signals``, the checkpoints of all three. ``also`` is
+    handed every record the fold takes in, the old ones first.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class Books:
         clock: Clock,
         fold: SurfaceFold,
         signer: "Signer | None" = None,
+        also: Callable[[Mapping[str, Any]], None] = lambda record: None,
     ) -> None:
         self.surface = surface
         self.mode = mode
         self.clock = clock
         self.fold = fold
+        self._also = also
         self._journals: dict[str, Journal] = {}
         for stream in ("decisions", "orders", "signals"):
             directory = house.log(surface, stream)
@@ -97,6 +101,10 @@ class Books:
     def reconciled(self, findings: dict[str, Any]) -> None:
         self._append("decisions", Kind.RECONCILIATION, findings)
 
+    def ended(self, outcome: Outcome) -> None:
+        """Write how a contract ended that was estimated, so that the estimate can be judged."""
+        self._append("decisions", Kind.OUTCOME, outcome)
+
     def intended(self, intent: OrderIntent) -> None:
         """Make an order intent durable; only after this may the socket be written."""
         self._append("orders", Kind.ORDER_INTENT, intent, intent.client_order_id)
@@ -147,8 +155,12 @@ class Books:
         return {key: field for key, field in fields.items() if key not in ("id", "surface", "mode")}
 
     def _fold(self, raw: bytes) -> None:
-        self.fold.apply(decode(raw, dict))
+        self._take(decode(raw, dict))
 
     def _replay(self, entries: Iterable[Entry]) -> None:
         for entry in entries:
-            self.fold.apply(entry.record)
+            self._take(entry.record)
+
+    def _take(self, record: Mapping[str, Any]) -> None:
+        self.fold.apply(record)
+        self._also(record)

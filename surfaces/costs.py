@@ -1,4 +1,4 @@
-"""The ledger of paid estimates: money is reserved before a call is made, within the surface's budget and the fleet's."""
+"""The ledger of paid estimates: money is reserved before a call, within the surface's budget and the fleet's."""
 
 import fcntl
 import threading

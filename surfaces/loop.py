@@ -1,8 +1,8 @@
 """The trading loop: scan, research, predict, decide, execute, publish.
 
 A desk's ``scan`` proposes; a proposal's own ``predict`` researches and estimates, beside the loop when that takes time
-and not at all when the gates would refuse anyway; deciding is pure; everything that is decided is written down before it
-is done.
+and not at all when the gates would refuse anyway; deciding is pure; everything that is decided is written down before
+it is done.
 """
 
 import threading
@@ -226,7 +226,8 @@ class Loop:
         if judged is None:
             return
         candidate, estimate = judged
-        decision = self._decision(candidate, estimate, decide(candidate, estimate, self._state(candidate), self._limits))
+        outcome = decide(candidate, estimate, self._state(candidate), self._limits)
+        decision = self._decision(candidate, estimate, outcome)
         self._books.decided(decision)
         instrument = self._desk.instrument(candidate.market)
         if decision.admitted and instrument is not None:

@@ -65,10 +65,16 @@ def test_a_rounded_quantity_is_never_more_than_asked_for(make, quantity):
     assert make.instrument.round_quantity(rounded) == rounded
 
 
-@pytest.mark.parametrize(("bid", "ask"), [("1.1001", "1.1000"), ("0", "1.1"), ("-1", "1.1"), ("0", "0")])
+@pytest.mark.parametrize(("bid", "ask"), [("1.1001", "1.1000"), ("-1", "1.1"), ("0", "0")])
 def test_a_crossed_quote_or_one_without_a_price_is_refused(make, bid, ask):
-    with pytest.raises(ValueError, match="0 < bid <= ask"):
+    with pytest.raises(ValueError, match="0 <= bid <= ask"):
         replace(make.quote, bid=D(bid), ask=D(ask))
+
+
+def test_an_event_contract_that_nobody_bids_for_has_a_quote(make):
+    quote = replace(make.quote, bid=D(0), ask=D("0.02"))
+
+    assert quote.mid == D("0.01")
 
 
 def test_a_quote_without_spread_is_a_quote(make):

@@ -24,7 +24,7 @@ from launch_rig import Rig
 from domain.clock import Clock, parse_clock
 from domain.errors import Retry
 from domain.house import House
-from fleet.demo_home import OPERATOR_ACCOUNT
+from fleet.demo_oanda import OPERATOR_ACCOUNT
 from fleet.status import Watcher, rss_mib
 from fleet.supervision import Supervisor
 

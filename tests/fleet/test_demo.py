@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from fleet.demo_home import OPERATOR_ACCOUNT, SUBSCRIBER_ACCOUNT
+from fleet.demo_oanda import OPERATOR_ACCOUNT, SUBSCRIBER_ACCOUNT
 
 # The whole story counts as the set-up of whichever test comes first.
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(420)]

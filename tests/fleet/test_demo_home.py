@@ -28,10 +28,10 @@ def test_a_prepared_home_holds_settings_that_every_process_accepts(home: Path) -
 
     fx = load_fx(read_env_file(home / "env" / "fx.env"))
     feed, _, _ = load_feed(read_env_file(home / "env" / "feed.env"))
-    assert fx.oanda.rest_url == demo.venue_url
+    assert fx.oanda.rest_url == demo.urls["oanda"]
     assert demo.feed_url.endswith(f":{feed.port}")
     assert demo.config.is_file()
-    assert (demo.subscriber_home / "config.toml").stat().st_mode & 0o077 == 0
+    assert (demo.subscriber_homes[0] / "config.toml").stat().st_mode & 0o077 == 0
 
 
 def test_a_second_demo_keeps_the_first_in_demo_runs(home: Path) -> None:

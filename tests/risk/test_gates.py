@@ -85,6 +85,9 @@ ROWS = [
     ),
     spoil(Gate.DIRECTION, Code.MARKET_CLOSED, quote(), quote(tradeable=False), 1, 0, "closures"),
     spoil(
+        Gate.DIRECTION, Code.RULE_UNPARSED, given(), given(candidate={"unread": "no station"}), 1, 0, "rules unread"
+    ),
+    spoil(
         Gate.CATEGORY, Code.SUSPENDED, given(limits={"suspended": ("minors", "breakout.h4")}),
         given(limits={"suspended": ("majors", "breakout")}, state={"suspended": {"breakout.h1": "storm"}}),
         3, 0, "suspensions",

@@ -15,7 +15,7 @@ from audit.logs import verify_all
 from domain.clock import parse_iso
 from domain.house import House
 from domain.vocabulary import Surface
-from fleet.demo_home import DEMO_FX
+from fleet.demo_oanda import DEMO_FX
 from journal import read
 from journal.key_files import create_key
 

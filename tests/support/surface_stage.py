@@ -28,6 +28,7 @@ from resolver.loop import Loop as ResolverLoop
 from risk.limits import Limits
 from surfaces.books import Books
 from surfaces.loop import Loop
+from surfaces.proposal import Proposal, judged
 from surfaces.stop import stop_reasons
 
 D = Decimal
@@ -86,17 +87,20 @@ class ScriptedDesk:
     def quotes(self) -> dict[str, Quote]:
         return dict(self.broker.quotes(MARKETS))
 
-    def scan(self, now: datetime) -> Iterator[tuple[Candidate, Estimate]]:
+    def scan(self, now: datetime) -> Iterator[Proposal]:
         for candidate, estimate in self.script:
             if candidate.id not in self.done and now - candidate.found_at < timedelta(seconds=60):
                 self.done.add(candidate.id)
-                yield candidate, estimate
+                yield judged(candidate, estimate)
 
     def is_open(self, market: str, now: datetime) -> bool:
         return sessions.is_open(now)
 
     def trading_day(self, now: datetime):
         return sessions.trading_day(now)
+
+    def day_start(self, day):
+        return sessions.day_bounds(day)[0]
 
     def close(self) -> None: ...
 

@@ -65,7 +65,7 @@ def desk(market):
 
 def scan(desk, market, seconds=60):
     market.clock.advance(seconds)
-    return [candidate for candidate, _ in desk.scan(market.clock.now())]
+    return [proposal.candidates[0] for proposal in desk.scan(market.clock.now())]
 
 
 def test_a_new_bar_brings_proposals_once(desk, market):

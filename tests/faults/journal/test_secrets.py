@@ -19,7 +19,7 @@ from journal_rig import ROOT, until
 from domain.clock import parse_iso
 from feed.token_store import TokenStore
 from feed.tokens import Scope
-from fleet.demo_home import DEMO_FX
+from fleet.demo_oanda import DEMO_FX
 from journal import read
 from journal.key_files import create_key
 

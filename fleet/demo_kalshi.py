@@ -1,0 +1,124 @@
+"""The demo's event part: a simulated Kalshi with three accounts, the sources of its facts, and its two surfaces."""
+
+import json
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from fleet.envfile import write_env_file
+
+ST, LT, SUBSCRIBER = "demo-st", "demo-lt", "demo-subscriber"
+BALANCE = "10000.00"
+PROVIDERS = ("anthropic", "openai", "gemini", "deepseek")
+# Limits that let small edges through, and markets that end soon: chosen so that positions come and go while somebody
+# watches, not because they earn anything. The books are synthetic.
+COMMON = {
+    "RISK_BANKROLL": "5000",
+    "RISK_MAX_QUOTE_AGE_S": "120",
+    "RISK_MIN_EDGE_BP": "50",
+    "RISK_MAX_POSITIONS": "40",
+    "RISK_MAX_MARKET_NOTIONAL": "50",
+    "RISK_MAX_GROUP_NOTIONAL": "100",
+    "RISK_DAILY_LOSS": "1000",
+}
+DEMO_ST = COMMON | {
+    "ST_MODE": "paper",
+    "ST_LOOP_S": "12",
+    "ST_LIST_S": "300",
+    "ST_ASK_S": "600",
+    "ST_UNKNOWN_QUERY_S": "60",
+    "ST_HORIZON_HOURS": "30",
+    "ST_MARKET_WEIGHT": "0.3",
+    "RISK_MIN_CONFIDENCE": "0.1",
+}
+DEMO_LT = COMMON | {
+    "LT_MODE": "paper",
+    "LT_LOOP_S": "12",
+    "LT_LIST_S": "600",
+    "LT_ASK_S": "7200",
+    "LT_UNKNOWN_QUERY_S": "60",
+    "LT_HORIZON_HOURS": "6",
+    "LT_MARKET_WEIGHT": "0.5",
+    "RISK_MIN_QUORUM": "2",
+    "RISK_MIN_CONFIDENCE": "0.1",
+    "RISK_COST_DAY_USD": "20",
+    "RISK_COST_MONTH_USD": "200",
+    "RISK_FLEET_COST_DAY_USD": "20",
+    "RISK_FLEET_COST_MONTH_USD": "200",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountKey:
+    """One account's key: its id, and the file that holds the private half."""
+
+    key_id: str
+    file: Path
+
+
+def write_venue(home: Path) -> dict[str, AccountKey]:
+    """Make the venue's accounts, each with a key pair of its own, and return their keys."""
+    accounts, keys = [], {}
+    for name in (ST, LT, SUBSCRIBER):
+        private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        file = home / "env" / f"kalshi-{name}.pem"
+        file.touch(mode=0o600)
+        file.write_bytes(
+            private.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        )
+        public = private.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        accounts.append({"key_id": name, "public_key_pem": public.decode(), "balance": BALANCE})
+        keys[name] = AccountKey(name, file)
+    _write_private(home / "env" / "simulator-kalshi.json", json.dumps(accounts))
+    return keys
+
+
+def write_services(home: Path, urls: Mapping[str, str]) -> None:
+    """Write what the simulators of Kalshi, the weather service, Coinbase and the language models need."""
+    for name in ("kalshi", "nws", "coinbase", "models"):
+        write_env_file(home / "env" / f"simulator-{name}.env", {})
+    keys = {provider: secrets.token_hex(16) for provider in PROVIDERS}
+    _write_private(home / "env" / "simulator-models.json", json.dumps(keys))
+
+
+def write_surfaces(home: Path, urls: Mapping[str, str], keys: Mapping[str, AccountKey]) -> None:
+    """Write the env files of the two event surfaces."""
+    write_env_file(home / "env" / "st.env", DEMO_ST | _kalshi(urls, keys[ST]) | _facts(urls))
+    write_env_file(home / "env" / "lt.env", DEMO_LT | _kalshi(urls, keys[LT]) | _models(home, urls))
+
+
+def _kalshi(urls: Mapping[str, str], key: AccountKey) -> dict[str, str]:
+    url = urls["kalshi"]
+    return {
+        "KALSHI_KEY_ID": key.key_id,
+        "KALSHI_PRIVATE_KEY_FILE": str(key.file),
+        "KALSHI_API_URL": f"{url}/trade-api/v2",
+        "KALSHI_WS_URL": f"{url.replace('http', 'ws', 1)}/trade-api/ws/v2",
+    }
+
+
+def _facts(urls: Mapping[str, str]) -> dict[str, str]:
+    return {
+        "NWS_URL": urls["nws"],
+        "NWS_USER_AGENT": "tbot-demo",
+        "COINBASE_URL": urls["coinbase"],
+    }
+
+
+def _models(home: Path, urls: Mapping[str, str]) -> dict[str, str]:
+    keys = json.loads((home / "env" / "simulator-models.json").read_text())
+    values = {f"MODELS_{provider.upper()}_KEY": keys[provider] for provider in PROVIDERS}
+    return values | {f"MODELS_{provider.upper()}_URL": f"{urls['models']}/{provider}" for provider in PROVIDERS}
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.touch(mode=0o600)
+    path.write_text(text)

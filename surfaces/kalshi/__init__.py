@@ -1,0 +1,1 @@
+"""What both event surfaces share: contracts in, beliefs about them, proposals out."""

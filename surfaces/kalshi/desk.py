@@ -1,0 +1,206 @@
+"""The desk of an event surface: open contracts in, a proposal for each whose estimate is due."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+import structlog
+
+from domain.clock import Clock
+from domain.contract import Contract, SettlementRule, Unread
+from domain.errors import Retry
+from domain.event_settings import EVERY, EventSettings
+from domain.outcome import Outcome
+from domain.quotes import Instrument, Quote
+from domain.vocabulary import Side, Surface
+from market.recorder import Recorder
+from strategies.event.rules import read_rule
+from surfaces.kalshi.belief import Belief, Estimator
+from surfaces.kalshi.learning import Learner
+from surfaces.kalshi.pricing import Pricing, candidate_of, instrument_of, outcome_of
+from surfaces.proposal import Finish, Judged, Proposal, blank
+
+log = structlog.get_logger()
+# Kalshi's day, in which its fees, limits and statements are counted.
+NEW_YORK = ZoneInfo("America/New_York")
+# Quotes are asked for several times a turn; within this many seconds of the wall clock the first answer holds.
+QUOTES_HOLD_S = 0.25
+
+
+class EventData(Protocol):
+    """What the desk asks the venue. Every call raises Retry when the venue cannot answer now."""
+
+    def contracts(
+        self, series: Sequence[str] | None, *, closing_before: datetime | None = None
+    ) -> Sequence[Contract]: ...
+
+    def contract(self, ticker: str) -> Contract | None: ...
+
+    def quotes(self, markets: Sequence[str]) -> Mapping[str, Quote]: ...
+
+    def close(self) -> None: ...
+
+
+class EventDesk:
+    """Follows what the venue lists and proposes each contract when its estimate is due, the soonest to close first.
+
+    Args:
+        estimators: asked in this order; the first that takes a contract's kind works out the belief.
+        recorder: keeps every quote the decisions were made on; None keeps none.
+        note: writes down how a contract ended that was estimated before.
+    """
+
+    def __init__(
+        self,
+        data: EventData,
+        surface: Surface,
+        settings: EventSettings,
+        estimators: Sequence[Estimator],
+        learner: Learner,
+        clock: Clock,
+        recorder: Recorder | None,
+        note: Callable[[Outcome], None],
+    ) -> None:
+        self._data = data
+        self._surface = surface
+        self._settings = settings
+        self._estimators = tuple(estimators)
+        self._learner = learner
+        self._pricing = Pricing(surface, settings, learner)
+        self._clock = clock
+        self._recorder = recorder
+        self._note = note
+        self._contracts: dict[str, Contract] = {}
+        self._rules: dict[str, SettlementRule | Unread] = {}
+        self._due: dict[str, datetime] = {}
+        self._next_list: datetime | None = None
+        self._quotes: Mapping[str, Quote] = {}
+        self._quoted_at: datetime | None = None
+
+    def startup(self) -> None:
+        """Read what is listed; may be called again after a failure."""
+        self._list(self._clock.now())
+
+    def instrument(self, market: str) -> Instrument | None:
+        contract = self._contract(market)
+        return None if contract is None else instrument_of(contract)
+
+    def quotes(self) -> Mapping[str, Quote]:
+        now = self._clock.now()
+        hold = timedelta(seconds=QUOTES_HOLD_S / self._clock.real_seconds(1))
+        if self._quoted_at is None or not timedelta(0) <= now - self._quoted_at < hold:
+            self._quotes, self._quoted_at = self._data.quotes(tuple(self._contracts)), now
+            if self._recorder is not None:
+                self._recorder.quotes(self._quotes.values())
+        return self._quotes
+
+    def scan(self, now: datetime) -> Iterator[Proposal]:
+        """Yield a proposal for every open contract whose estimate is due."""
+        self._list_when_due(now)
+        quotes = self.quotes()
+        waiting = [c for c in self._contracts.values() if c.is_open(now) and self._due.get(c.ticker, now) <= now]
+        for contract in sorted(waiting, key=lambda contract: (contract.close_at, contract.ticker)):
+            quote = quotes.get(contract.ticker)
+            if quote is None or not self._is_worth_a_look(quote):
+                continue
+            self._due[contract.ticker] = now + timedelta(seconds=self._settings.ask_s)
+            yield self._proposal(contract, quote, now)
+
+    def is_open(self, market: str, now: datetime) -> bool:
+        contract = self._contracts.get(market)
+        return contract is not None and contract.is_open(now)
+
+    def trading_day(self, now: datetime) -> date:
+        return now.astimezone(NEW_YORK).date()
+
+    def day_start(self, day: date) -> datetime:
+        return datetime.combine(day, time(), NEW_YORK).astimezone(self._clock.now().tzinfo)
+
+    def close(self) -> None:
+        self._data.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    def _contract(self, market: str) -> Contract | None:
+        """Return a contract, asking the venue about one that is listed no more: a position in it may be held."""
+        if market not in self._contracts:
+            try:
+                found = self._data.contract(market)
+            except Retry as error:
+                log.warning("contract_waits", market=market, error=str(error))
+                return None
+            if found is None:
+                return None
+            self._contracts[market] = found
+        return self._contracts[market]
+
+    def _list_when_due(self, now: datetime) -> None:
+        if self._next_list is not None and now < self._next_list:
+            return
+        try:
+            self._list(now)
+        except Retry as error:
+            log.warning("listing_waits", error=str(error))
+
+    def _list(self, now: datetime) -> None:
+        """Read the open contracts anew, and let go of those that are over."""
+        settings = self._settings
+        series = None if EVERY in settings.markets else settings.markets
+        horizon = now + timedelta(hours=float(settings.horizon_hours))
+        found = self._data.contracts(series, closing_before=horizon)
+        wanted = [c for c in found if not settings.categories or c.category in settings.categories]
+        listed = {contract.ticker: contract for contract in wanted}
+        self._learn([contract for ticker, contract in self._contracts.items() if ticker not in listed])
+        self._contracts = listed | {t: c for t, c in self._contracts.items() if t not in listed and not c.is_over}
+        for forgotten in self._rules.keys() - self._contracts.keys():
+            del self._rules[forgotten]
+            self._due.pop(forgotten, None)
+        self._next_list = now + timedelta(seconds=settings.list_s)
+
+    def _learn(self, ended: Sequence[Contract]) -> None:
+        """Read how contracts ended that are not open any more; what was estimated of them can be judged then."""
+        for contract in ended:
+            fresh = self._data.contract(contract.ticker)
+            if fresh is None:
+                continue
+            self._contracts[contract.ticker] = fresh
+            if fresh.is_over and fresh.value is not None and self._learner.awaits(fresh.ticker):
+                self._note(outcome_of(fresh))
+
+    def _is_worth_a_look(self, quote: Quote) -> bool:
+        return quote.ask >= self._settings.min_price and quote.bid <= self._settings.max_price
+
+    def _rule(self, contract: Contract) -> SettlementRule | Unread:
+        if contract.ticker not in self._rules:
+            self._rules[contract.ticker] = read_rule(contract)
+        return self._rules[contract.ticker]
+
+    def _proposal(self, contract: Contract, quote: Quote, now: datetime) -> Proposal:
+        rule = self._rule(contract)
+        if isinstance(rule, Unread):
+            return self._unread(contract, quote, rule.reason)
+        estimator = next((one for one in self._estimators if one.takes(rule)), None)
+        if estimator is None:
+            return self._unread(contract, quote, f"understood, but nothing here estimates a {rule.kind}")
+        candidates = tuple(candidate_of(contract, side, quote, self._surface, now, rule=rule) for side in Side)
+        chosen = estimator
+
+        def predict() -> Finish:
+            belief = chosen.believe(contract, rule, now)
+            return lambda: self._finish(contract.ticker, rule, belief)
+
+        costs = estimator.costs_usd(contract, rule)
+        return Proposal(candidates=candidates, predict=predict, is_slow=True, costs_usd=costs)
+
+    def _finish(self, market: str, rule: SettlementRule, belief: Belief) -> Judged | None:
+        """Price a belief at the newest quote; None when the contract can't be traded any more."""
+        contract, quote, now = self._contracts.get(market), self.quotes().get(market), self._clock.now()
+        if contract is None or quote is None or not contract.is_open(now):
+            return None
+        side, estimate = self._pricing.judge(contract, quote, belief, now)
+        return candidate_of(contract, side, quote, self._surface, now, rule=rule, method=belief.method), estimate
+
+    def _unread(self, contract: Contract, quote: Quote, reason: str) -> Proposal:
+        candidate = candidate_of(contract, Side.BUY, quote, self._surface, self._clock.now(), unread=reason)
+        return Proposal(candidates=(candidate,), predict=lambda: lambda: (candidate, blank(candidate)))

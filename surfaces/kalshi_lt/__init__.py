@@ -1,0 +1,1 @@
+"""The long-term surface: politics, economics and other announced outcomes at Kalshi."""

@@ -1,0 +1,1 @@
+"""The short-term surface: weather, crypto prices and games at Kalshi."""
