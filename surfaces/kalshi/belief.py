@@ -11,16 +11,15 @@ from domain.contract import Contract, SettlementRule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Belief:
-    """A probability of YES that has not seen the price; None when nobody who was asked gave one.
+    """What is believed of YES without having seen the price: one probability, or the votes of a panel, not pooled yet.
 
-    ``method`` names what it comes from and becomes the sub-strategy. ``certainty`` in [0, 1] is how far its makers
-    trust it; ``disagreement`` is the standard deviation of the votes' log-odds. ``facts`` are the numbers behind it.
+    With neither, nobody who was asked had an opinion. ``method`` names what it comes from and becomes the sub-strategy.
+    ``certainty`` in [0, 1] is how far its makers trust it. ``facts`` are the numbers behind it.
     """
 
-    probability: Decimal | None
     method: str
-    certainty: Decimal
-    disagreement: Decimal = Decimal(0)
+    certainty: Decimal = Decimal(1)
+    probability: Decimal | None = None
     votes: tuple[Vote, ...] = ()
     missing: tuple[Missing, ...] = ()
     cost_usd: Decimal = Decimal(0)

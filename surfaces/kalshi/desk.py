@@ -26,6 +26,8 @@ log = structlog.get_logger()
 NEW_YORK = ZoneInfo("America/New_York")
 # Quotes are asked for several times a turn; within this many seconds of the wall clock the first answer holds.
 QUOTES_HOLD_S = 0.25
+# Each takes a request of its own; the rest waits for the next listing.
+ENDS_A_TIME = 50
 
 
 class EventData(Protocol):
@@ -151,20 +153,23 @@ class EventDesk:
         found = self._data.contracts(series, closing_before=horizon)
         wanted = [c for c in found if not settings.categories or c.category in settings.categories]
         listed = {contract.ticker: contract for contract in wanted}
-        self._learn([contract for ticker, contract in self._contracts.items() if ticker not in listed])
+        gone = [
+            ticker for ticker in {**self._contracts, **dict.fromkeys(self._learner.awaited)} if ticker not in listed
+        ]
+        self._learn(gone[:ENDS_A_TIME])
         self._contracts = listed | {t: c for t, c in self._contracts.items() if t not in listed and not c.is_over}
         for forgotten in self._rules.keys() - self._contracts.keys():
             del self._rules[forgotten]
             self._due.pop(forgotten, None)
         self._next_list = now + timedelta(seconds=settings.list_s)
 
-    def _learn(self, ended: Sequence[Contract]) -> None:
+    def _learn(self, gone: Sequence[str]) -> None:
         """Read how contracts ended that are not open any more; what was estimated of them can be judged then."""
-        for contract in ended:
-            fresh = self._data.contract(contract.ticker)
+        for ticker in gone:
+            fresh = self._data.contract(ticker)
             if fresh is None:
                 continue
-            self._contracts[contract.ticker] = fresh
+            self._contracts[ticker] = fresh
             if fresh.is_over and fresh.value is not None and self._learner.awaits(fresh.ticker):
                 self._note(outcome_of(fresh))
 

@@ -38,7 +38,7 @@ class Pricing:
 
     def judge(self, contract: Contract, quote: Quote, belief: Belief, now: datetime) -> tuple[Side, Estimate]:
         """Return the side with the better edge, and the estimate for it."""
-        blended = self._learner.blend(belief, quote, self._settings.market_weight)
+        blended = self._learner.blend(belief, quote, self._settings.market_weight, now)
         edges = {side: _edge(contract, quote, side, blended.probability) for side in Side}
         side = max(edges, key=lambda side: edges[side])
         gross = (blended.probability - quote.mid) * side.sign
@@ -49,12 +49,12 @@ class Pricing:
             edge_bp=_bp(edges[side]),
             confidence=blended.confidence,
             eta_hours=_hours(contract, now),
-            disagreement=belief.disagreement,
-            votes=belief.votes,
+            disagreement=blended.disagreement,
+            votes=blended.votes,
             cost_usd=belief.cost_usd,
             missing=belief.missing,
             method=belief.method,
-            model_probability=belief.probability,
+            model_probability=blended.model,
             market_probability=quote.mid,
             facts=(*belief.facts, *blended.facts),
         )

@@ -12,6 +12,7 @@ from domain.errors import Misconfigured
 from domain.settings import keys, load
 from domain.vocabulary import Code, Gate, Side
 from risk.chain import CHAIN
+from risk.event_limits import EventLimits
 from risk.limits import Limits
 from risk.state import Exposure
 
@@ -128,6 +129,13 @@ def test_page_lists_every_key_with_its_default():
     shown = {key: default or "empty" for key, default in keys(Limits, prefix="RISK_").items()}
 
     assert {**shown, "RISK_BANKROLL": "required"} == defaults
+
+
+def test_page_lists_every_default_of_the_event_surfaces_that_differs():
+    shown = {row[0].strip("`"): row[1].strip("`") for row in rows("Event contracts")}
+    usual, own = keys(Limits, prefix="RISK_"), keys(EventLimits, prefix="RISK_")
+
+    assert {key: value for key, value in own.items() if value != usual[key]} == shown
 
 
 def test_page_mentions_only_keys_that_exist():

@@ -33,6 +33,7 @@ LIMITS = {
     "bankroll": ("less", numbers(400, 1000, 5000, 10000)),
     "risk_fraction": ("less", numbers("0.0000001", "0.001", "0.005", "0.02", "0.1")),
     "max_positions": ("less", st.integers(0, 5)),
+    "one_per_market": ("more", st.booleans()),
     "max_market_notional": ("less", numbers(0, 1, 5000, 25000)),
     "max_group_notional": ("less", numbers(0, 1, 5000, 40000)),
     "max_concentration": ("less", numbers("0.001", "0.01", "0.2")),
@@ -54,6 +55,8 @@ LIMITS = {
     "max_disagreement": ("less", numbers(0, "0.1", "0.3", 1)),
     "cost_day_usd": ("less", numbers(0, "0.5", 1, 2)),
     "cost_month_usd": ("less", numbers(0, 5, 20)),
+    "fleet_cost_day_usd": ("less", numbers(0, "0.5", 1, 2)),
+    "fleet_cost_month_usd": ("less", numbers(0, 5, 20)),
     "sides": ("fewer", subsets(Side)),
     "blocked": ("more of", subsets(ENTRIES)),
     "suspended": ("more of", subsets(NAMES)),
@@ -120,6 +123,9 @@ SCENES = st.builds(
             "market_open": rarely(True, False),
             "spent_day_usd": numbers(0, "0.7"),
             "spent_month_usd": numbers(0, 6),
+            "fleet_day_usd": numbers(0, "0.7"),
+            "fleet_month_usd": numbers(0, 6),
+            "next_usd": rarely(D(0), D("0.6")),
             "day_trades": st.integers(0, 3),
         }
     ),
@@ -208,16 +214,19 @@ TIGHTEST = {
     "sides": ((), {}),
     "blocked": (("EUR_USD",), {}),
     "suspended": (("majors",), {}),
+    "one_per_market": (True, {}),
 }
+OTHER_BET = {"market": "EUR_USD", "thesis": "other", "notional": D(1), "risk": D("0.01"), "margin": D("0.01")}
 
 
 @pytest.mark.parametrize("name", sorted(LIMITS))
 def test_every_limit_can_refuse_on_its_own(case, make, name):
     scene = SimpleNamespace(
-        realised=D(-10), marked=D(-10), positions=[], stop_outs=[("EUR_USD", 2000), ("EUR_USD", 3000)], recent_s=1000,
+        realised=D(-10), marked=D(-10), positions=[OTHER_BET], recent_s=1000,
+        stop_outs=[("EUR_USD", 2000), ("EUR_USD", 3000)],
         moved="0.00001", half_spread="0.00005", age_s=1, home_rate="1",
         estimate={"edge_bp": D(4), "disagreement": D("0.05")},
-        state={"spent_day_usd": D("0.1"), "spent_month_usd": D("0.1")},
+        state={name: D("0.1") for name in ("spent_day_usd", "spent_month_usd", "fleet_day_usd", "fleet_month_usd")},
     )  # fmt: skip
     tightest, others = TIGHTEST.get(name, (0, {}))
     loose = {"bankroll": D(10000), "storm_window_s": 500}.get(name, getattr(case.limits, name))

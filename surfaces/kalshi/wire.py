@@ -1,0 +1,78 @@
+"""An event surface put together from its parts; what differs between the two is where their beliefs come from."""
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from audit.costs import NOTHING_SPENT, Spent
+from audit.fold import SurfaceFold
+from brokers.connect import connect_kalshi
+from brokers.kalshi.config import Environment
+from domain.clock import Clock
+from domain.surface_settings import require_armed
+from domain.vocabulary import Mode
+from journal.beat import Heartbeat
+from journal.keys import Signer
+from market.recorder import Recorder
+from surfaces.books import Books
+from surfaces.kalshi.belief import Estimator
+from surfaces.kalshi.config import EventConfig
+from surfaces.kalshi.desk import EventDesk
+from surfaces.kalshi.learning import Learner
+from surfaces.loop import Loop
+from surfaces.mirror import MirrorExecutor
+from surfaces.stop import stop_reasons
+
+
+def require_keys(config: EventConfig) -> None:
+    """Raise Misconfigured unless mode and venue fit together and, for real money, all three keys agree."""
+    arm_file = config.house.state / f"{config.surface}.armed"
+    require_armed(
+        config.settings,
+        config.surface,
+        is_real=config.kalshi.environment is Environment.PROD,
+        account_id=config.kalshi.account,
+        arm_text=arm_file.read_text() if arm_file.is_file() else None,
+        prefix=f"{config.surface.upper()}_",
+        host_key="KALSHI_ENVIRONMENT",
+    )
+
+
+def trade(
+    config: EventConfig,
+    clock: Clock,
+    signer: Signer,
+    learner: Learner,
+    estimators: Sequence[Estimator],
+    stop: threading.Event,
+    spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
+) -> None:
+    """Trade until ``stop`` is set.
+
+    Raises:
+        Halt: a journal can't be trusted or written any more.
+    """
+    house, surface, settings, limits = config.house, config.surface, config.settings, config.limits
+    fold = SurfaceFold(limits.bankroll, limits.currency, settings.mode)
+    files = house.stop_files(surface)
+
+    def learn(record: Mapping[str, Any]) -> None:
+        learner.apply(record)
+
+    with Books(house, surface, settings.mode, clock, fold, signer, also=learn) as books:
+        data, executor = connect_kalshi(
+            settings.mode, config.kalshi, clock, balance=limits.bankroll, currency=limits.currency
+        )
+        recorder = Recorder(house.log(surface, "market")) if settings.record_quotes else None
+        Loop(
+            books=books,
+            executor=executor if settings.mode is not Mode.DRY_RUN else MirrorExecutor(executor, fold),
+            desk=EventDesk(data, surface, settings, estimators, learner, clock, recorder, books.ended),
+            limits=limits,
+            settings=settings,
+            heartbeat=Heartbeat(house.heartbeat(config.program), clock),
+            stop_reasons=lambda: stop_reasons(files),
+            stop=stop,
+            workers=settings.asks_at_once,
+            spent=spent,
+        ).run()
