@@ -19,6 +19,8 @@ class EventSettings(SurfaceSettings):
         asks_at_once: estimates worked out side by side.
         horizon_hours: how far away a contract's close may lie.
         min_price, max_price: a YES price outside is left alone: there the fee and the last cent are all there is.
+        void_in_terms: trade a contract whose own text is silent about what happens when there is nothing to settle by;
+            the venue's contract terms decide then, which a person should have read.
         market_weight: weight of the market's price in the blend, 0 to 1, until enough outcomes were seen to fit it.
     """
 
@@ -32,6 +34,7 @@ class EventSettings(SurfaceSettings):
     horizon_hours: Decimal = Decimal(48)
     min_price: Decimal = Decimal("0.03")
     max_price: Decimal = Decimal("0.97")
+    void_in_terms: bool = False
     market_weight: Decimal | None = None
 
     def __post_init__(self) -> None:

@@ -24,8 +24,8 @@ from surfaces.proposal import Finish, Judged, Proposal, blank
 log = structlog.get_logger()
 # Kalshi's day, in which its fees, limits and statements are counted.
 NEW_YORK = ZoneInfo("America/New_York")
-# Quotes are asked for several times a turn; within this many seconds of the wall clock the first answer holds.
-QUOTES_HOLD_S = 0.25
+# Quotes are asked for several times a turn; for a quarter of a second of real time the first answer holds.
+QUOTES_HOLD_NS = 250_000_000
 # Each takes a request of its own; the rest waits for the next listing.
 ENDS_A_TIME = 50
 
@@ -78,7 +78,7 @@ class EventDesk:
         self._due: dict[str, datetime] = {}
         self._next_list: datetime | None = None
         self._quotes: Mapping[str, Quote] = {}
-        self._quoted_at: datetime | None = None
+        self._quoted_ns: int | None = None
 
     def startup(self) -> None:
         """Read what is listed; may be called again after a failure."""
@@ -89,10 +89,9 @@ class EventDesk:
         return None if contract is None else instrument_of(contract)
 
     def quotes(self) -> Mapping[str, Quote]:
-        now = self._clock.now()
-        hold = timedelta(seconds=QUOTES_HOLD_S / self._clock.real_seconds(1))
-        if self._quoted_at is None or not timedelta(0) <= now - self._quoted_at < hold:
-            self._quotes, self._quoted_at = self._data.quotes(tuple(self._contracts)), now
+        moment = self._clock.monotonic_ns()
+        if self._quoted_ns is None or moment - self._quoted_ns >= QUOTES_HOLD_NS:
+            self._quotes, self._quoted_ns = self._data.quotes(tuple(self._contracts)), moment
             if self._recorder is not None:
                 self._recorder.quotes(self._quotes.values())
         return self._quotes
@@ -178,7 +177,7 @@ class EventDesk:
 
     def _rule(self, contract: Contract) -> SettlementRule | Unread:
         if contract.ticker not in self._rules:
-            self._rules[contract.ticker] = read_rule(contract)
+            self._rules[contract.ticker] = read_rule(contract, void_in_terms=self._settings.void_in_terms)
         return self._rules[contract.ticker]
 
     def _proposal(self, contract: Contract, quote: Quote, now: datetime) -> Proposal:

@@ -24,7 +24,7 @@ class PanelEstimator:
         return self._panel.worst_usd(question_of(contract))
 
     def believe(self, contract: Contract, rule: SettlementRule, now: datetime) -> Belief:
-        answer = self._panel.ask(question_of(contract), now)
+        answer = self._panel.ask(question_of(contract))
         return Belief(
             method=METHOD,
             votes=answer.votes,

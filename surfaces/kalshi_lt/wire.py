@@ -27,9 +27,10 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     process_log.configure(config.program, clock)
     signer = Signer.load(config.house.keys, config.surface, clock.now())
     with CostBook(config.house, config.surface, config.settings.mode, clock, config.limits, signer) as costs:
-        panel = Panel(config.models, costs, clock)
+        kept = config.house.state / f"{config.surface}-answers.json"
+        panel = Panel(config.models, budget=costs, clock=clock, cache_file=kept)
         learner = Learner()
         try:
-            trade(config, clock, signer, learner, [PanelEstimator(panel, learner)], stop, costs.spent)
+            trade(config, clock, signer, learner, [PanelEstimator(panel)], stop, costs.spent)
         finally:
             panel.close()
