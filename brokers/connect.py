@@ -1,15 +1,19 @@
 """The choice of broker and executor that a mode stands for."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import stamina
 
+from brokers.fees import no_fee
 from brokers.port import Executor, MarketData
 from domain.clock import Clock
 from domain.vocabulary import Mode
 
 if TYPE_CHECKING:
+    from brokers.kalshi.client import KalshiData
+    from brokers.kalshi.config import KalshiConfig
     from brokers.oanda.config import OandaConfig
 
 
@@ -31,3 +35,31 @@ def connect_oanda(
     from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  not needed beside a real executor
 
     return data, DryRunExecutor(data, clock, balance=balance, currency=currency)
+
+
+def connect_kalshi(
+    mode: Mode,
+    config: "KalshiConfig",
+    clock: Clock,
+    *,
+    balance: Decimal,
+    currency: str,
+    fee: Callable[[str, Decimal, Decimal], Decimal] = no_fee,
+) -> tuple["KalshiData", Executor]:
+    """Return contracts and prices from Kalshi and an executor: none with a socket in a dry run, Kalshi's otherwise.
+
+    Args:
+        balance: what a dry run's account starts with, in ``currency``.
+        fee: market, quantity and price -> what a dry run's executions cost; nothing unless given.
+
+    Raises:
+        Misconfigured: the private key cannot be read.
+    """
+    from brokers.kalshi.client import connect  # noqa: PLC0415  an FX process needs neither httpx nor websockets
+
+    data, executor = connect(config, clock)
+    if mode is not Mode.DRY_RUN:
+        return data, executor
+    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  not needed beside a real executor
+
+    return data, DryRunExecutor(data, clock, balance=balance, currency=currency, fee=fee)

@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from domain.contract import Contract, ContractStatus, RuleKind, SettlementRule
+from domain.contract import Contract, ContractStatus, SettlementRule
 from domain.errors import Refuse, Retry
 from domain.ledger.position import Position
 from domain.resolution import Resolution
@@ -139,8 +139,3 @@ def provisional(books: ResolverBooks, position: Position, sighting: Sighting) ->
         disputed=sighting.disputed,
         outcome=sighting.outcome,
     )
-
-
-def is_weather(rule: SettlementRule) -> bool:
-    """Tell whether a thermometer decides the contract."""
-    return rule.kind is RuleKind.DAILY_HIGH

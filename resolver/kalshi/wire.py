@@ -3,8 +3,11 @@
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from audit.fold import SurfaceFold
+from audit.restore import trades_of
 from brokers.connect import connect_kalshi
 from brokers.kalshi.client import KalshiData
 from brokers.kalshi.config import Environment, KalshiConfig
@@ -22,9 +25,14 @@ from resolver.books import ResolverBooks
 from resolver.kalshi.sighting import Lookout, VenueWitness, Witness
 from resolver.loop import Loop
 from risk.event_limits import EventLimits
+from strategies.event.fees import fee_of
+
+if TYPE_CHECKING:
+    from brokers.dry_run.executor import DryRunExecutor
 
 # How often, on the process's clock, somebody looks whether an outcome can be seen.
 LOOK_EVERY_S = 300.0
+PAYOUT_EVERY_S = 60.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,9 +79,16 @@ def resolve(told: Told, stop: threading.Event, witnesses: Callable[[Clock], Sequ
     signer = Signer.load(house.keys, surface, clock.now())
     fold = SurfaceFold(limits.bankroll, limits.currency, mode)
     with ResolverBooks(house, surface, mode, clock, fold, signer, ResolutionSource.KALSHI_RESOLUTION) as books:
-        data, executor = connect_kalshi(mode, told.kalshi, clock, balance=limits.bankroll, currency=limits.currency)
+        data, executor = connect_kalshi(
+            mode, told.kalshi, clock, balance=limits.bankroll, currency=limits.currency, fee=fee_of
+        )
         lookout = Lookout(books, [VenueWitness(data.contract), *witnesses(clock)], LOOK_EVERY_S)
-        steps = [*_dry_run(mode, books, data, executor), lookout.advance]
+        imagined = _imagined(mode, books, data, executor)
+
+        def advance() -> None:
+            imagined()
+            lookout.advance()
+
         Loop(
             books=books,
             executor=executor,
@@ -81,7 +96,7 @@ def resolve(told: Told, stop: threading.Event, witnesses: Callable[[Clock], Sequ
             settings=told.settings,
             heartbeat=Heartbeat(house.heartbeat(program), clock),
             stop=stop,
-            advance=lambda: [step() for step in steps],
+            advance=advance,
         ).run()
 
 
@@ -98,12 +113,34 @@ def _require_armed(told: Told) -> None:
     )
 
 
-def _dry_run(mode: Mode, books: ResolverBooks, data: KalshiData, executor: Executor) -> list[Callable[[], object]]:
+def _imagined(mode: Mode, books: ResolverBooks, data: KalshiData, executor: Executor) -> Callable[[], None]:
     """Return what moves a dry run's account along: it is paid what the venue pays; a real account needs nothing."""
     if mode is not Mode.DRY_RUN:
-        return []
+        return lambda: None
     from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
 
     if not isinstance(executor, DryRunExecutor):
         raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return [lambda: _settle_imagined(books, data, executor)]
+    return Payouts(books, data, executor).advance
+
+
+class Payouts:
+    """Pays an imagined account for every contract whose result is final, looking at each once a minute."""
+
+    def __init__(self, books: ResolverBooks, data: KalshiData, executor: "DryRunExecutor") -> None:
+        self._books = books
+        self._data = data
+        self._executor = executor
+        self._next = books.clock.now()
+
+    def advance(self) -> None:
+        """Take over positions the surface has opened since, and settle those whose contract is over."""
+        positions, now = self._books.fold.positions(), self._books.clock.now()
+        self._executor.restore(trades_of(positions))
+        if now < self._next:
+            return
+        self._next = now + timedelta(seconds=PAYOUT_EVERY_S)
+        for market in {position.market for position in positions}:
+            contract = self._data.contract(market)
+            if contract is not None and contract.is_over and contract.value is not None:
+                self._executor.settle(market, contract.value, now)

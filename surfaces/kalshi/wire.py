@@ -14,6 +14,7 @@ from domain.vocabulary import Mode
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market.recorder import Recorder
+from strategies.event.fees import fee_of
 from surfaces.books import Books
 from surfaces.kalshi.belief import Estimator
 from surfaces.kalshi.config import EventConfig
@@ -45,9 +46,15 @@ def trade(
     learner: Learner,
     estimators: Sequence[Estimator],
     stop: threading.Event,
+    *,
+    learn: Callable[[Mapping[str, Any]], None] | None = None,
     spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
 ) -> None:
     """Trade until ``stop`` is set.
+
+    Args:
+        learn: takes in every record of the surface's journals, the old ones first; by default the learner alone does.
+        spent: tells what paid estimates have cost so far.
 
     Raises:
         Halt: a journal can't be trusted or written any more.
@@ -55,13 +62,9 @@ def trade(
     house, surface, settings, limits = config.house, config.surface, config.settings, config.limits
     fold = SurfaceFold(limits.bankroll, limits.currency, settings.mode)
     files = house.stop_files(surface)
-
-    def learn(record: Mapping[str, Any]) -> None:
-        learner.apply(record)
-
-    with Books(house, surface, settings.mode, clock, fold, signer, also=learn) as books:
+    with Books(house, surface, settings.mode, clock, fold, signer, also=learn or learner.apply) as books:
         data, executor = connect_kalshi(
-            settings.mode, config.kalshi, clock, balance=limits.bankroll, currency=limits.currency
+            settings.mode, config.kalshi, clock, balance=limits.bankroll, currency=limits.currency, fee=fee_of
         )
         recorder = Recorder(house.log(surface, "market")) if settings.record_quotes else None
         Loop(

@@ -31,6 +31,6 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         panel = Panel(config.models, budget=costs, clock=clock, cache_file=kept)
         learner = Learner()
         try:
-            trade(config, clock, signer, learner, [PanelEstimator(panel)], stop, costs.spent)
+            trade(config, clock, signer, learner, [PanelEstimator(panel)], stop, spent=costs.spent)
         finally:
             panel.close()

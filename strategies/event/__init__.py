@@ -1,0 +1,1 @@
+"""Event contracts: what their own text says, and what trading them costs."""
