@@ -10,6 +10,7 @@ from typing import Any
 from domain.vocabulary import Kind
 
 Record = Mapping[str, Any]
+UNSETTLED = "unsettled"
 _ZERO = Decimal(0)
 
 
@@ -38,7 +39,8 @@ class Call:
     settled: Decimal | None = None
     tokens_in: int = 0
     tokens_out: int = 0
-    outcome: str = "unsettled"
+    outcome: str = UNSETTLED
+    mode: str = ""
 
     @property
     def cost(self) -> Decimal:
@@ -76,6 +78,7 @@ class CostFold:
             provider=record["provider"],
             model=record["model"],
             reserved=Decimal(record["amount"]),
+            mode=record["mode"],
         )
         self.calls[call.reservation] = call
         self._by_day[call.at.date()] += call.reserved

@@ -2,16 +2,13 @@
 
 from decimal import Decimal
 
-from audit.report import Miss, Outcomes, SurfaceReport
+from audit.report import Miss, Outcomes, SurfaceReport, has_degree
 from audit.words import counted, printable, rounded
-
-# Gates that answer yes or no count these; with a limit of 0 no refusal is nearer than another.
-COUNTED = frozenset({"reasons", "positions", "blocks", "closures", "suspensions", "trips"})
 
 
 def report_text(report: SurfaceReport) -> str:
     """Lay one surface's report out in plain text."""
-    parts = [_header(report), _outcomes(report), _funnel(report)]
+    parts = [_header(report), _outcomes(report), _early(report), _funnel(report)]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -42,19 +39,32 @@ def _outcome(item: Outcomes) -> str:
     return printable(line)
 
 
+def _early(report: SurfaceReport) -> str:
+    if not report.early:
+        return ""
+    lines = ["  seen early, nothing paid yet and in no total:"]
+    for early in report.early.values():
+        money = f"{Decimal(early.amount):+.2f} {early.currency} if it holds"
+        contested = ", disputed" if early.disputed else ""
+        seen = f"{early.market} {early.outcome} by {early.source}{contested}, {money} ({early.mode}, {early.signal_id})"
+        lines.append(printable(f"    {seen}"))
+    return "\n".join(lines)
+
+
 def _funnel(report: SurfaceReport) -> str:
     if not report.candidates:
         return ""
-    lines = ["  gate         reached  refused  nearest miss"]
+    lines = ["  gate         reached  refused  with code; nearest miss"]
     for gate, reached, refused in report.funnel():
+        codes = ", ".join(f"{code} {n}" for code, n in report.codes[gate].most_common())
         miss = report.nearest.get(gate)
-        near = _nearest(miss) if miss else ""
-        lines.append(printable(f"  {gate:12} {reached:7}  {refused:7}  {near}".rstrip()))
+        told = "; ".join(part for part in (codes, _nearest(miss) if miss else "") if part)
+        lines.append(printable(f"  {gate:12} {reached:7}  {refused:7}  {told}".rstrip()))
     lines.append(f"  admitted     {report.admitted:7}")
     return "\n".join(lines)
 
 
 def _nearest(miss: Miss) -> str:
-    if miss.unit in COUNTED and Decimal(miss.limit) == 0:
+    if not has_degree(miss.unit, Decimal(miss.limit)):
         return ""
     return f"{miss.market} {rounded(miss.value)} against {rounded(miss.limit)} {miss.unit} ({miss.decision_id})"

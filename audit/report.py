@@ -1,7 +1,7 @@
 """The report on a surface: outcomes by source, the gate funnel with its nearest misses, and how good the ETAs were."""
 
 import statistics
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,6 +12,8 @@ from audit.tally import is_synthetic
 from domain.vocabulary import Gate, Kind
 
 Record = Mapping[str, Any]
+# Gates that answer yes or no count these; with a limit of 0 no refusal is nearer than another.
+COUNTED = frozenset({"reasons", "positions", "blocks", "rules unread", "closures", "suspensions", "trips"})
 
 
 @dataclass(slots=True)
@@ -78,10 +80,38 @@ class Miss:
     margin: Decimal
 
 
+@dataclass(frozen=True, slots=True)
+class Early:
+    """A trade whose outcome was seen before the venue paid; ``amount`` is what it comes to if that holds."""
+
+    signal_id: str
+    mode: str
+    market: str
+    source: str
+    outcome: str
+    amount: str
+    currency: str
+    disputed: bool
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "signal": self.signal_id,
+            "mode": self.mode,
+            "market": self.market,
+            "resolution_source": self.source,
+            "outcome": self.outcome,
+            "realised_if_it_holds": self.amount,
+            "currency": self.currency,
+            "disputed": self.disputed,
+        }
+
+
 class SurfaceReport:
     """A fold over a surface's decisions and resolutions.
 
     Attributes:
+        codes: gate -> refusal code -> how many candidates the gate refused first, with that code.
+        early: signal -> the newest outcome seen of it, while the venue has not paid; no total holds it.
         stepped_back, most_back_s: how many records were written while the clock stood behind the record before, and how
             far behind at most: they bear the time of that record, not their own.
     """
@@ -91,15 +121,18 @@ class SurfaceReport:
         self.candidates = 0
         self.admitted = 0
         self.refused: dict[str, int] = defaultdict(int)
+        self.codes: dict[str, Counter[str]] = defaultdict(Counter)
         self.nearest: dict[str, Miss] = {}
         self.outcomes: dict[tuple[str, str, str], Outcomes] = {}
+        self.early: dict[str, Early] = {}
+        self._final: set[str] = set()
         self.first: datetime | None = None
         self.last: datetime | None = None
         self.stepped_back = 0
         self.most_back_s = Decimal(0)
 
     def add(self, records: Iterable[Record]) -> "SurfaceReport":
-        """Take in records of the surface's logs, in any order."""
+        """Take in records of the surface's logs, in any order of the logs."""
         for record in records:
             if "clock_back_s" in record:
                 self.stepped_back += 1
@@ -107,8 +140,7 @@ class SurfaceReport:
             if record["kind"] == Kind.DECISION:
                 self._decision(record)
             elif record["kind"] == Kind.RESOLUTION:
-                key = (record["mode"], record["resolution_source"], record["currency"])
-                self.outcomes.setdefault(key, Outcomes(*key)).add(record)
+                self._resolution(record)
         return self
 
     def funnel(self) -> list[tuple[str, int, int]]:
@@ -128,10 +160,14 @@ class SurfaceReport:
             "clock_stepped_back": {"records": self.stepped_back, "most_s": str(self.most_back_s)},
             "candidates": self.candidates,
             "admitted": self.admitted,
-            "funnel": [{"gate": g, "reached": n, "refused": r} for g, n, r in self.funnel()],
+            "funnel": [self._passage(*row) for row in self.funnel()],
             "nearest_misses": {gate: _miss_dict(miss) for gate, miss in self.nearest.items()},
             "outcomes": [outcomes.as_dict() for _, outcomes in sorted(self.outcomes.items())],
+            "seen_early": [early.as_dict() for early in self.early.values()],
         }
+
+    def _passage(self, gate: str, reached: int, refused: int) -> dict[str, Any]:
+        return {"gate": gate, "reached": reached, "refused": refused, "codes": dict(self.codes[gate].most_common())}
 
     def _decision(self, record: Record) -> None:
         moment = datetime.fromisoformat(record["ts"])
@@ -143,7 +179,21 @@ class SurfaceReport:
             return
         first = next(v for v in record["verdicts"] if v["passed"] is False)
         self.refused[first["gate"]] += 1
+        self.codes[first["gate"]][first["code"]] += 1
         self._remember_nearest(record, first)
+
+    def _resolution(self, record: Record) -> None:
+        """Take in how a trade ended, once: like the fold, by the first final resolution."""
+        signal_id = record["signal_id"]
+        if signal_id in self._final:
+            return
+        if record.get("provisional"):
+            self.early[signal_id] = _early(record)
+            return
+        self._final.add(signal_id)
+        self.early.pop(signal_id, None)
+        key = (record["mode"], record["resolution_source"], record["currency"])
+        self.outcomes.setdefault(key, Outcomes(*key)).add(record)
 
     def _remember_nearest(self, record: Record, verdict: Record) -> None:
         value, limit = Decimal(verdict["value"]), Decimal(verdict["limit"])
@@ -153,6 +203,24 @@ class SurfaceReport:
             market = record["candidate"]["market"]
             miss = Miss(record["id"], market, verdict["value"], verdict["limit"], verdict["unit"], margin)
             self.nearest[verdict["gate"]] = miss
+
+
+def has_degree(unit: str, limit: Decimal) -> bool:
+    """Tell whether a comparison can be missed by more or by less, which a plain no can't."""
+    return unit not in COUNTED or limit != 0
+
+
+def _early(record: Record) -> Early:
+    return Early(
+        signal_id=record["signal_id"],
+        mode=record["mode"],
+        market=record["market"],
+        source=record["resolution_source"],
+        outcome=record["outcome"],
+        amount=record["realised"],
+        currency=record["currency"],
+        disputed=record["disputed"],
+    )
 
 
 def _miss_dict(miss: Miss) -> dict[str, str]:

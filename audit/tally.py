@@ -11,16 +11,12 @@ from domain.vocabulary import Action, Kind, Leg, ResolutionSource, Stage
 Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class _Outcome:
-    key: tuple[str, str]
-    amount: Decimal
-    late: bool
-
-
 @dataclass(slots=True)
 class SurfaceTally:
-    """What one surface did. ``realised`` is keyed by (source, currency), so real and synthetic never add up."""
+    """What one surface did. ``realised`` is keyed by (source, currency), so real and synthetic never add up.
+
+    ``resolved`` counts final resolutions; an outcome seen before the venue paid is in ``seen_early`` until then.
+    """
 
     decisions: int = 0
     admitted: int = 0
@@ -33,12 +29,18 @@ class SurfaceTally:
     realised: dict[tuple[str, str], Decimal] = field(default_factory=dict)
     wishes: dict[str, str] = field(default_factory=dict)
     filled_orders: set[str] = field(default_factory=set)
-    _outcomes: dict[str, _Outcome] = field(default_factory=dict, repr=False, compare=False)
+    _final: set[str] = field(default_factory=set, repr=False, compare=False)
+    _early: set[str] = field(default_factory=set, repr=False, compare=False)
 
     @property
     def executed(self) -> int:
         """Return the number of entry orders that filled, wholly or in part."""
         return len(self.filled_orders)
+
+    @property
+    def seen_early(self) -> int:
+        """Return the number of trades whose outcome was seen, but which the venue has not paid yet."""
+        return len(self._early)
 
     def apply(self, record: Record) -> None:
         """Count one record; kinds that are not counted are passed over."""
@@ -80,20 +82,20 @@ class SurfaceTally:
             self.refused[record["code"]] += 1
 
     def _resolution(self, record: Record) -> None:
-        """Count how a signal ended. A final resolution takes the place of the provisional one before it."""
-        key = (record["resolution_source"], record["currency"])
-        outcome = _Outcome(key, Decimal(record["realised"]), bool(record["late"]))
-        before = self._outcomes.get(record["signal_id"])
-        self._outcomes[record["signal_id"]] = outcome
-        if before is not None:
-            self._count(before, -1)
-        self._count(outcome, 1)
-
-    def _count(self, outcome: _Outcome, sign: int) -> None:
-        self.resolved += sign
-        self.late += sign * outcome.late
-        self.wins += sign * (outcome.amount > 0)
-        self.realised[outcome.key] = self.realised.get(outcome.key, Decimal(0)) + sign * outcome.amount
+        """Count how a signal ended, once: like the fold, by the first final resolution."""
+        signal_id = record["signal_id"]
+        if signal_id in self._final:
+            return
+        if record.get("provisional"):
+            self._early.add(signal_id)
+            return
+        self._final.add(signal_id)
+        self._early.discard(signal_id)
+        key, amount = (record["resolution_source"], record["currency"]), Decimal(record["realised"])
+        self.resolved += 1
+        self.late += bool(record["late"])
+        self.wins += amount > 0
+        self.realised[key] = self.realised.get(key, Decimal(0)) + amount
 
 
 @dataclass(slots=True)

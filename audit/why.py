@@ -1,19 +1,23 @@
 """The answer to "why": everything the journals say about one candidate, order, signal or resolution."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from audit.decided import decided, is_of_event
 from audit.logs import journals
 from audit.words import counted, printable, rounded
+from domain.clock import parse_iso
 from domain.errors import Refuse
 from domain.ids import signal_of_order
 from domain.vocabulary import Kind, Stage
-from journal import read
+from journal import read, since
 
 Record = Mapping[str, Any]
-_ID_FIELDS = ("id", "signal_id", "decision_id", "client_order_id", "broker_order_id", "broker_trade_id")
+_ID_FIELDS = (
+    "id", "signal_id", "decision_id", "client_order_id", "broker_order_id", "broker_trade_id", "reservation"
+)  # fmt: skip
 
 
 def history(logs: Path, wanted: str) -> list[Record]:
@@ -29,7 +33,22 @@ def history(logs: Path, wanted: str) -> list[Record]:
     signals = {r["signal_id"] for r in found if r.get("signal_id")}
     if len(signals) == 1 and needle not in signals:
         return history(logs, signals.pop())
-    return sorted(found, key=lambda record: record["ts"])
+    return sorted([*found, *_ends(logs, found)], key=lambda record: record["ts"])
+
+
+def _ends(logs: Path, found: Sequence[Record]) -> list[Record]:
+    """Return how the contracts ended that decisions among ``found`` were about; an outcome names no decision."""
+    contracts = {
+        (record["surface"], record["mode"], record["candidate"]["market"]): parse_iso(record["ts"])
+        for record in found
+        if record["kind"] == Kind.DECISION and is_of_event(record)
+    }
+    return [
+        entry.record
+        for (surface, mode, market), decided_at in contracts.items()
+        for entry in since(logs / surface / "decisions", decided_at)
+        if entry.kind == Kind.OUTCOME and (entry.record["mode"], entry.record["market"]) == (mode, market)
+    ]
 
 
 def _ids(record: Record) -> set[Any]:
@@ -43,6 +62,11 @@ def sentence(record: Record) -> str:
     describe = _SENTENCES.get(record["kind"])
     text = describe(record) if describe else str(record["kind"])
     return printable(text)
+
+
+def details(record: Record) -> list[str]:
+    """Return further lines about a record that one line can't hold, as safe to print."""
+    return [printable(line) for line in decided(record)] if record["kind"] == Kind.DECISION else []
 
 
 def _signal_behind(wanted: str) -> str:
@@ -87,8 +111,30 @@ def _signal(record: Record) -> str:
 
 def _resolution(record: Record) -> str:
     money = f"{Decimal(record['realised']):+.2f} {record['currency']}"
+    source, contested = record["resolution_source"], ", disputed" if record.get("disputed") else ""
+    if record.get("provisional"):
+        return f"seen early: {record['outcome']}{contested}, nothing paid yet; {money} if it holds ({source})"
+    outcome = f", outcome {record['outcome']}" if record.get("outcome") else ""
     hours = f"{Decimal(record['actual_hours']):.2f} h of {Decimal(record['eta_hours']):.2f} h expected"
-    return f"resolved {money} by {record['reason']}, {hours} ({record['resolution_source']})"
+    return f"resolved {money} by {record['reason']}{outcome}, {hours} ({source}){contested}"
+
+
+def _outcome(record: Record) -> str:
+    result = record["result"] or "no result"
+    read = f", read as {record['read_as']}" if record["read_as"] else ""
+    closed = record["closed_at"][:16].replace("T", " ")
+    return f"contract {record['market']} ended {result}: YES paid {rounded(record['value'])}{read}; closed {closed}"
+
+
+def _reserved(record: Record) -> str:
+    call = f"{record['provider']} {record['model']} about {record['question']}"
+    return f"reserved {record['amount']} {record['currency']} for a call of {call}"
+
+
+def _settled(record: Record) -> str:
+    used = f"{record['tokens_in']} tokens in and {record['tokens_out']} out"
+    cost = f"{record['amount']} {record['currency']}"
+    return f"{record['provider']} {record['model']} {record['outcome']}: {cost} for {used} ({record['reservation']})"
 
 
 def _state(record: Record) -> str:
@@ -146,6 +192,9 @@ _SENTENCES = {
     Kind.ORDER_EVENT: _event,
     Kind.SIGNAL: _signal,
     Kind.RESOLUTION: _resolution,
+    Kind.OUTCOME: _outcome,
+    Kind.COST_RESERVED: _reserved,
+    Kind.COST_SETTLED: _settled,
     Kind.CALLBACK: _callback,
     Kind.STATE: _state,
     Kind.COOLDOWN: _cooldown,

@@ -1,4 +1,4 @@
-"""The ``audit`` command: verify journals, prove what stands in them, repair them, report on them, and answer "why".
+"""The ``audit`` command: verify, prove and repair journals, report on them, judge what was estimated, answer "why".
 
 It needs nothing but the files, so that it works while everything else is down.
 """
@@ -35,6 +35,8 @@ HERE = Path()
 Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds logs/ and keys/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 Log = Annotated[str, typer.Argument(help="Name of the journal, such as fx/signals.")]
+Since = Annotated[str, typer.Option(help="7d, today, 2026-11-01, 2026-11-01T09:30Z, or Unix seconds.")]
+Surfaces = Annotated[list[str] | None, typer.Option("--surface", help="Only this surface; repeatable.")]
 KEYS = "keys/public.json"
 PROBLEMS = 3
 
@@ -47,7 +49,7 @@ class Signatures(StrEnum):
     NONE = "none"
 
 
-@app.command()
+@app.command(short_help="Check every journal: form, order, hashes, signatures.")
 def verify(
     signatures: Annotated[
         Signatures,
@@ -82,7 +84,7 @@ def verify(
     raise typer.Exit(0 if all(report.ok for report in reports.values()) and not is_blind else PROBLEMS)
 
 
-@app.command()
+@app.command(short_help="Do after a crash what the next start would do.")
 def repair(
     log: Log,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,
@@ -102,7 +104,7 @@ def repair(
     print(json.dumps(asdict(found) | {"dry_run": dry_run}) if as_json else _repaired_text(found, dry_run=dry_run))
 
 
-@app.command()
+@app.command(short_help="Prove that a record stands in a journal, or check a proof.")
 def prove(
     log: Annotated[str, typer.Argument(metavar="LOG", help="Name of the journal, such as fx/signals.")] = "",
     seq: Annotated[int, typer.Option(help="Number of the record.")] = 0,
@@ -128,21 +130,21 @@ def prove(
     _prove(home, log, seq, out)
 
 
-@app.command()
+@app.command(short_help="Outcomes, refusals by gate with nearest misses, ETAs.")
 def report(
-    since: Annotated[str, typer.Option(help="7d, today, 2026-11-01, 2026-11-01T09:30Z, or Unix seconds.")] = "",
-    surface: Annotated[list[str] | None, typer.Option(help="Only this surface; repeatable.")] = None,
+    since: Since = "",
+    surface: Surfaces = None,
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:
-    """Report outcomes by source, the gate funnel with its nearest misses, and how good the ETAs were."""
+    """Report outcomes by source, the gate funnel with its nearest misses, and how good the ETAs were.
+
+    A trade whose outcome was seen before the venue paid is shown apart and stands in no total.
+    """
     from audit.pages import report_text
     from audit.since import surface_reports
 
-    moment = _moment(since)
-    if moment is not None:
-        print(f"since {moment.isoformat()}", file=sys.stderr)
-    reports = surface_reports(_logs(home), moment, surface)
+    reports = surface_reports(_logs(home), _told_moment(since), surface)
     for one in reports:
         if one.stepped_back:
             print(
@@ -156,14 +158,63 @@ def report(
         print("\n\n".join(report_text(one) for one in reports) or "no surface has journals yet")
 
 
-@app.command()
+@app.command(short_help="How good the estimates of event contracts were.")
+def calibration(
+    since: Since = "",
+    surface: Surfaces = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Judge the estimates of event contracts by how the contracts ended, beside the market's price at the same moments.
+
+    Judged are the newest estimate of each contract before its end and, apart from these, the estimates that were
+    traded. Modes are never mixed; what was only seen early, or ended in simulation alone, is told and not judged.
+
+    --since chooses by when the end was written; the estimate before it may be older.
+    """
+    from audit.calibration import calibrations
+    from audit.calibration_pages import calibration_text
+
+    found = calibrations(_logs(home), _told_moment(since), surface)
+    if as_json:
+        print(json.dumps({one.surface: one.as_dict() for one in found}))
+    else:
+        print(calibration_text(found) or "no event contract has been estimated" + (" since" if since else " yet"))
+
+
+@app.command(short_help="What paid estimates cost, by surface, model and day.")
+def cost(
+    since: Since = "",
+    surface: Surfaces = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Tell what paid estimates cost: by surface, day and model, a decision, an admitted trade, and all together.
+
+    A call that was reserved and never settled counts with all that was reserved for it.
+    """
+    from audit.spending import fleet, spendings
+    from audit.spending_pages import spending_text
+
+    found = spendings(_logs(home), _told_moment(since), surface)
+    if as_json:
+        print(json.dumps({"surfaces": {one.surface: one.as_dict() for one in found}, "fleet": fleet(found).as_dict()}))
+    else:
+        print(spending_text(found) if found else "no surface has paid for an estimate yet")
+
+
+@app.command(short_help="All that happened to one candidate, and why.")
 def why(
     wanted: Annotated[str, typer.Argument(metavar="ID", help="The id of a decision, signal, order or resolution.")],
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:
-    """Tell everything that happened to one candidate, from its decision to the subscribers' reports."""
-    from audit.why import history, sentence
+    """Tell everything that happened to one candidate, from its decision to the subscribers' reports.
+
+    Under a decision stand its nearest miss and, for an event contract, who believed what, how its text was understood
+    and the numbers behind it; a reservation's id tells of one paid call.
+    """
+    from audit.why import details, history, sentence
 
     records = history(_logs(home), wanted)
     if as_json:
@@ -171,6 +222,8 @@ def why(
         return
     for record in records:
         print(f"{record['ts']}  {record['log']:16}  {sentence(record)}")
+        for line in details(record):
+            print(f"    {line}")
 
 
 def main() -> None:
@@ -193,10 +246,15 @@ def _clock() -> "Clock":
     return parse_clock(os.environ.get("TBOT_CLOCK", "real"))
 
 
-def _moment(since: str) -> "datetime | None":
+def _told_moment(since: str) -> "datetime | None":
+    """Return the moment a person named, and say on standard error which it is."""
     from audit.period import parse_moment
 
-    return parse_moment(since, _clock().now()) if since else None
+    if not since:
+        return None
+    moment = parse_moment(since, _clock().now())
+    print(f"since {moment.isoformat()}", file=sys.stderr)
+    return moment
 
 
 def _house_keys(home: Path) -> "Keyring":

@@ -13,7 +13,14 @@ from fleet.envfile import write_env_file
 
 ST, LT, SUBSCRIBER = "demo-st", "demo-lt", "demo-subscriber"
 BALANCE = "10000.00"
-PROVIDERS = ("anthropic", "openai", "gemini", "deepseek")
+# Provider -> where the simulator answers for it.
+PROVIDERS = {"anthropic": "anthropic", "openai": "openai/v1", "gemini": "gemini", "deepseek": "deepseek"}
+PANEL = (
+    "anthropic:claude-sonnet-4-6",
+    "openai:gpt-5.4-mini",
+    "gemini:gemini-3.5-flash",
+    "deepseek:deepseek-v4-flash",
+)
 # Limits that let small edges through, and markets that end soon: chosen so that positions come and go while somebody
 # watches, not because they earn anything. The books are synthetic.
 COMMON = {
@@ -116,7 +123,8 @@ def _facts(urls: Mapping[str, str]) -> dict[str, str]:
 def _models(home: Path, urls: Mapping[str, str]) -> dict[str, str]:
     keys = json.loads((home / "env" / "simulator-models.json").read_text())
     values = {f"MODELS_{provider.upper()}_KEY": keys[provider] for provider in PROVIDERS}
-    return values | {f"MODELS_{provider.upper()}_URL": f"{urls['models']}/{provider}" for provider in PROVIDERS}
+    urls_of = {f"MODELS_{name.upper()}_URL": f"{urls['models']}/{path}" for name, path in PROVIDERS.items()}
+    return values | urls_of | {"MODELS_PANEL": ",".join(PANEL), "MODELS_PRICES": "deepseek-v4-flash:0.30/1.20"}
 
 
 def _write_private(path: Path, text: str) -> None:

@@ -79,7 +79,7 @@ FLEET: tuple[Program, ...] = (
     Program(
         name="simulator-models",
         module="simulators.models",
-        arguments=("--keys", "{home}/env/simulator-models.json"),
+        arguments=("--keys", "{home}/env/simulator-models.json", "--anchors", "recorded"),
         env="simulator-models",
         what="answers like four language models, with synthetic forecasts",
         beats=False,

@@ -68,8 +68,8 @@ class _Sample:
 class Panel:
     """The models of one configuration; `ask` may be called by several threads at once.
 
-    An answer that comes after the deadline is settled and kept, so that asking again finds it for nothing. Two askers
-    of the same question share its calls: the second pays nothing.
+    An answer that comes after the deadline is settled and kept, so that asking again finds it for nothing. Two who ask
+    the same question at once share its calls: each call is made, and counted, for one of them.
     """
 
     def __init__(self, config: ModelsConfig, *, budget: Budget, clock: Clock, cache_file: Path | None = None) -> None:
@@ -98,11 +98,19 @@ class Panel:
         prompt = prompts.write(self._wording, question, self._clock.now())
         round_ = Round(self._budget, question.id, self._config.deadline_s)
         samples: dict[str, list[_Sample]] = {model.id: [] for model in self._models}
-        # Everybody's first answer before anybody's second, so that a small budget buys many models, not many samples.
-        for number in range(self._config.samples):
-            for model in self._models:
-                key = _key(model, prompt, question, number)
-                samples[model.id].append(self._sample(key, model, prompt, round_, clients[model.provider]))
+        reserved: dict[str, Asking] = {}
+        try:
+            # Everybody's first answer before anybody's second: a small budget buys many models, not many samples.
+            for number in range(self._config.samples):
+                for model in self._models:
+                    key = _key(model, prompt, question, number)
+                    sample = self._sample(key, model, prompt, round_, clients[model.provider])
+                    samples[model.id].append(sample)
+                    if sample.asking is not None and sample.is_own and self._reserve(key, sample.asking):
+                        reserved[key] = sample.asking
+        finally:
+            # Only now, so that nobody's second attempt takes the money of another's first.
+            self._start(reserved)
         wait_for = [one.asking.future for given in samples.values() for one in given if one.asking is not None]
         futures.wait(wait_for, timeout=round_.left_s)
         round_.end()
@@ -151,21 +159,21 @@ class Panel:
                 return _Sample(reason=Reason.RESTING)
             asking = Asking(model, prompt, round_, client, attempts=self._config.attempts, longest=longest)
             self._running[key] = asking
-        self._start(key, asking)
         return _Sample(asking=asking)
 
-    def _start(self, key: str, asking: Asking) -> None:
-        """Reserve the first call here, in the panel's order; make it in a thread of its own."""
+    def _reserve(self, key: str, asking: Asking) -> bool:
+        may_call = False
         try:
             may_call = asking.begin()
-        except BaseException:
-            self._finish(key, asking, Outcome(reason=Reason.BUDGET))
-            raise
-        if not may_call:
-            self._finish(key, asking, Outcome(reason=Reason.BUDGET))
-            return
-        # A daemon, because the end of the process must not wait for a vendor: the reservation stays spent.
-        threading.Thread(target=self._run, args=(key, asking), name=f"ask {asking.model.id}", daemon=True).start()
+        finally:
+            if not may_call:
+                self._finish(key, asking, Outcome(reason=Reason.BUDGET))
+        return may_call
+
+    def _start(self, reserved: Mapping[str, Asking]) -> None:
+        """Make each call in a thread of its own, a daemon: the end of the process must not wait for a vendor."""
+        for key, asking in reserved.items():
+            threading.Thread(target=self._run, args=(key, asking), name=f"ask {asking.model.id}", daemon=True).start()
 
     def _run(self, key: str, asking: Asking) -> None:
         try:
@@ -231,7 +239,7 @@ def _opinion(model: PanelModel, samples: Iterable[_Sample], weight: Decimal, pro
         probability=middle([outcome.probability for outcome in answered if outcome.probability is not None]),
         weight=weight,
         cost_usd=cost_usd,
-        provider=model.provider,
+        provider=str(model.provider),
         version=answered[0].version,
         prompt=prompt,
         tokens_in=sum(tally.usage.tokens_in for tally in own),

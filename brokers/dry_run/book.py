@@ -12,6 +12,7 @@ from domain.errors import Refuse
 from domain.vocabulary import ExitReason
 
 MICROSECONDS = 1_000_000
+NOTHING = Decimal(0)
 
 
 class Book:
@@ -41,9 +42,10 @@ class Book:
         self.last_id = max(self.last_id + 1, self._stamp())
         return str(self.last_id)
 
-    def open(self, trade: BrokerTrade) -> Fill:
+    def open(self, trade: BrokerTrade, fee: Decimal = NOTHING) -> Fill:
         """Book an entry; the trade's id is its fill's."""
         self._hold(trade)
+        self.balance -= fee
         fill = Fill(
             transaction_id=trade.trade_id,
             trade_id=trade.trade_id,
@@ -53,8 +55,8 @@ class Book:
             side=trade.side,
             quantity=trade.quantity,
             price=trade.price,
-            realised=Decimal(0),
-            fee=Decimal(0),
+            realised=NOTHING,
+            fee=fee,
             currency=self.currency,
             closes=False,
             reason=None,
@@ -73,6 +75,7 @@ class Book:
         at: datetime,
         client_order_id: str | None = None,
         reason: ExitReason | None = None,
+        fee: Decimal = NOTHING,
     ) -> Fill:
         """Book an exit, whole or in part, with its profit in home currency at ``rate``."""
         realised = ((price - trade.price) * trade.side.sign * quantity * rate).quantize(Decimal("0.0001"))
@@ -86,14 +89,14 @@ class Book:
             quantity=quantity,
             price=price,
             realised=realised,
-            fee=Decimal(0),
+            fee=fee,
             currency=self.currency,
             closes=True,
             reason=reason,
             happened_at=at,
         )
         self._reduce(trade, quantity)
-        self.balance += realised
+        self.balance += realised - fee
         self._fills.append(fill)
         return fill
 

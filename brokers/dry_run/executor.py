@@ -1,18 +1,19 @@
 """Executor with no socket: orders fill at the venue's quote, protective orders on its closed bars."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from brokers.answers import Answer, answer_to, answer_to_id
 from brokers.dry_run import triggers
-from brokers.dry_run.answers import Answer, answer_to, answer_to_id
 from brokers.dry_run.book import Book
+from brokers.fees import no_fee
 from brokers.port import Account, BrokerTrade, Fill, MarketData
 from domain.clock import Clock
 from domain.errors import Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Bar, Quote
-from domain.vocabulary import Leg, OrderState
+from domain.vocabulary import ExitReason, Leg, OrderState
 
 ACCOUNT_ID = "dry-run"
 
@@ -22,10 +23,20 @@ class DryRunExecutor:
 
     Args:
         balance: what the account starts with, in ``currency``.
+        fee: market, quantity and price -> what an execution costs.
     """
 
-    def __init__(self, data: MarketData, clock: Clock, *, balance: Decimal, currency: str) -> None:
+    def __init__(
+        self,
+        data: MarketData,
+        clock: Clock,
+        *,
+        balance: Decimal,
+        currency: str,
+        fee: Callable[[str, Decimal, Decimal], Decimal] = no_fee,
+    ) -> None:
         self._data = data
+        self._fee = fee
         self._clock = clock
         self._book = Book(clock, balance=balance, currency=currency)
         self._answers: dict[str, Sequence[OrderEvent]] = {}
@@ -59,6 +70,19 @@ class DryRunExecutor:
                 )
             )
         return fills
+
+    def settle(self, market: str, value: Decimal, at: datetime) -> Sequence[Fill]:
+        """End every trade of an event contract at what YES paid, as its venue does: without a fee.
+
+        A contract handed over twice is settled once.
+        """
+        ended = [trade for trade in self._book.trades.values() if trade.market == market]
+        return [
+            self._book.close(
+                trade, quantity=trade.quantity, price=value, rate=Decimal(1), at=at, reason=ExitReason.SETTLED
+            )
+            for trade in ended
+        ]
 
     def account(self) -> Account:
         open_profit, margin = Decimal(0), Decimal(0)
@@ -118,7 +142,7 @@ class DryRunExecutor:
     def _entry(self, intent: OrderIntent) -> OrderEvent:
         quote = self._quote(intent.market)
         price = quote.entry_price(intent.side)
-        refusal = _refusal(intent, quote, price)
+        refusal = _refusal(intent, quote, price, is_event=self._is_event(intent.market))
         if refusal:
             return self._answer(intent).event(OrderState.CANCELLED, reason=refusal)
         _home_rate(quote)
@@ -134,7 +158,8 @@ class DryRunExecutor:
             take_profit=intent.take_profit,
             trailing_distance=intent.trailing_distance,
         )
-        return self._answer(intent).filled(self._book.open(trade))
+        fee = self._fee(intent.market, intent.quantity, price)
+        return self._answer(intent).filled(self._book.open(trade, fee))
 
     def _exit(self, intent: OrderIntent) -> OrderEvent:
         if intent.broker_trade_id is None:
@@ -154,8 +179,14 @@ class DryRunExecutor:
             rate=_home_rate(quote),
             at=self._clock.now(),
             client_order_id=intent.client_order_id,
+            fee=self._fee(trade.market, intent.quantity, quote.exit_price(trade.side)),
         )
         return self._answer(intent).filled(fill)
+
+    def _is_event(self, market: str) -> bool:
+        """Tell whether a market is an event contract, whose price lies between nothing and its payout of one."""
+        instrument = self._data.instruments([market]).get(market)
+        return instrument is not None and instrument.payout is not None
 
     def _concerns(self, trade: BrokerTrade, bar: Bar) -> bool:
         seen = self._bar_seen.get((trade.trade_id, bar.market))
@@ -208,13 +239,16 @@ def _home_rate(quote: Quote) -> Decimal:
     return quote.home_rate
 
 
-def _refusal(intent: OrderIntent, quote: Quote, price: Decimal) -> str:
+def _refusal(intent: OrderIntent, quote: Quote, price: Decimal, *, is_event: bool) -> str:
     """Name what keeps an entry from filling, in OANDA's words, or return an empty string."""
     sign = intent.side.sign
     if not quote.tradeable:
         return "MARKET_HALTED"
     if intent.price_bound is not None and (price - intent.price_bound) * sign > 0:
         return "BOUNDS_VIOLATION"
+    if is_event:
+        # Its stop and target are the contract's own ends, which a side nobody stands on may well show.
+        return "" if 0 < price < 1 else "BOUNDS_VIOLATION"
     exit_price = quote.exit_price(intent.side)
     if intent.stop_loss is not None and (exit_price - intent.stop_loss) * sign <= 0:
         return "STOP_LOSS_ON_FILL_LOSS"

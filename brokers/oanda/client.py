@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 
+from brokers.grace import Grace
 from brokers.oanda import outcome
 from brokers.oanda.account import AccountReader
 from brokers.oanda.book import TradeBook
 from brokers.oanda.config import OandaConfig
 from brokers.oanda.cursor import FillReader
 from brokers.oanda.exits import Exits
-from brokers.oanda.grace import Grace
 from brokers.oanda.orders import LOOK_BACK, Entries, Protection
 from brokers.oanda.prices import OandaMarketData
 from brokers.oanda.transactions import TransactionLog

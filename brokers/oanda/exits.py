@@ -9,12 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from brokers.grace import Grace
 from brokers.oanda import outcome, sdk
 from brokers.oanda.account import AccountReader
 from brokers.oanda.book import TradeBook
 from brokers.oanda.errors import Rejected
 from brokers.oanda.fills import CLOSED_BY_REQUEST
-from brokers.oanda.grace import Grace
 from brokers.oanda.orders import LOOK_BACK, SKEW
 from brokers.oanda.outcome import Ticket
 from brokers.oanda.parse import Json, moment

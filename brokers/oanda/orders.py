@@ -5,11 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from brokers.grace import Grace
 from brokers.oanda import outcome, sdk, tickets
 from brokers.oanda.account import AccountReader
 from brokers.oanda.book import TradeBook
 from brokers.oanda.errors import Rejected
-from brokers.oanda.grace import Grace
 from brokers.oanda.outcome import Ticket
 from brokers.oanda.transactions import TransactionLog
 from brokers.oanda.wire import Body, Wire

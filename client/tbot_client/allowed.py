@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from tbot_client.brokers.kalshi_sign import private_key
 from tbot_client.clock import GRAMMAR, parse_clock
-from tbot_client.config import decimal_of, safe_url
+from tbot_client.config import KALSHI_PATH, decimal_of, safe_url
 from tbot_client.errors import Misconfigured
 from tbot_client.home import is_token, private_text
 
@@ -34,12 +35,18 @@ def number(words: str, test: Callable[[Decimal], bool]) -> Allowed:
 
 
 ACCOUNT = Allowed("the number your broker shows", bool)
+KEY_ID = Allowed("the id Kalshi shows for your API key", is_token)
 ADDRESS = Allowed("https://host[:port]; plain http only on 127.0.0.1", lambda text: safe_url("it", text))
 TOKEN = Allowed("a token: one word of plain letters, digits and signs", is_token)
 TOKEN_FILE = Allowed(
     "a file with a token that only you can read (chmod 600)",
     lambda text: is_token(private_text(Path(text).expanduser(), "").strip()),
 )
+KEY_FILE = Allowed(
+    "a file with the API key's private half (RSA, PEM) that only you can read (chmod 600)",
+    lambda text: private_key(private_text(Path(text).expanduser(), "")),
+)
+KALSHI_ADDRESS = Allowed(f"https://host{KALSHI_PATH}", lambda text: text.rstrip("/").endswith(KALSHI_PATH))
 CLOCK = Allowed(GRAMMAR, parse_clock)
 NUMBER = number("a number, not negative", lambda value: value >= 0)
 ABOVE_ZERO = number("a number above 0", lambda value: value > 0)

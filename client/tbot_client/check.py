@@ -119,7 +119,8 @@ def _other_time(server_time: datetime, offset: float, clock: Clock) -> str:
 
 def _broker(config: Config, broker: Broker) -> list[Finding]:
     account = broker.account()
-    found = [Finding("broker", errors.OK, f"reached, {plain(account.equity)} {account.currency}")]
+    rests = "" if config.broker.kind != "kalshi" else "; contracts settle by themselves: no stop or target rests there"
+    found = [Finding("broker", errors.OK, f"reached, {plain(account.equity)} {account.currency}{rests}")]
     return found + [_lot(config, name, broker.instrument(name)) for name in config.filters.instruments]
 
 

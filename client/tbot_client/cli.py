@@ -228,17 +228,25 @@ def init(
         list[str] | None, typer.Option(help="<surface>:<key id> your publisher told you; repeatable")
     ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Follow a feed that nobody signs")] = False,
-    broker: Annotated[str, typer.Option(help="oanda or paper")] = "",
-    account_id: Annotated[str, typer.Option(help="Your account number at the broker")] = "",
-    broker_token_file: Annotated[str, typer.Option(help="File with the broker token; or set TBOT_BROKER_TOKEN")] = "",
-    api_url: Annotated[str, typer.Option(help="Broker's address [default: OANDA practice]")] = "",
+    broker: Annotated[str, typer.Option(help="oanda, kalshi or paper")] = "",
+    account_id: Annotated[
+        str, typer.Option(help="Your account number at OANDA, the id of your API key at Kalshi")
+    ] = "",
+    broker_token_file: Annotated[str, typer.Option(help="File with OANDA's token; or set TBOT_BROKER_TOKEN")] = "",
+    broker_key_file: Annotated[
+        str, typer.Option(help="File with the private half of Kalshi's API key; or set TBOT_BROKER_KEY_FILE")
+    ] = "",
+    api_url: Annotated[str, typer.Option(help="Broker's address [default: its host for practice]")] = "",
     stream_url: Annotated[str, typer.Option(help="Broker's streaming address")] = "",
     size_rule: Annotated[str, typer.Option(help="fixed, fraction or risk")] = "",
     size_value: Annotated[str, typer.Option(help="Units for fixed; part of equity for the others, e.g. 0.01")] = "",
     max_units: Annotated[str, typer.Option(help="Never order more than this")] = "",
     max_open: Annotated[int, typer.Option(help="Never hold more positions than this")] = 5,
     instrument: Annotated[list[str] | None, typer.Option(help="Only this instrument; repeatable")] = None,
-    max_drift_bp: Annotated[str, typer.Option(help="Skip when the price moved further, in basis points")] = "",
+    max_drift_bp: Annotated[
+        str,
+        typer.Option(help="Skip when the price moved further, in basis points; of an event contract 100 are a cent"),
+    ] = "",
     max_age_s: Annotated[int, typer.Option(help="Skip signals older than this")] = 600,
     daily_loss: Annotated[str, typer.Option(help="Stop entries for the day at this loss")] = "",
     dead_man: Annotated[

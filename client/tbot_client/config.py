@@ -6,7 +6,7 @@ An unknown key is an error, because a misspelt limit is no limit. Secrets are ke
 import tomllib
 import types
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -18,6 +18,14 @@ from tbot_client.keys import is_key_id
 
 # What to do when the feed is silent while positions are held; "signal" does what each signal asks for.
 DEAD_MAN = ("hold", "flatten", "tighten", "signal")
+# Hosts for practice: real money is a choice of its own.
+PRACTICE = {
+    "oanda": "https://api-fxpractice.oanda.com",
+    "kalshi": "https://demo-api.kalshi.co/trade-api/v2",
+}
+KINDS = ("oanda", "kalshi", "paper")
+# Kalshi signs the path, so the address must have all of it.
+KALSHI_PATH = "/trade-api/v2"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 Section = TypeVar("Section")
 
@@ -39,13 +47,18 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """Where trades go; ``balance`` and ``currency`` belong to kind ``paper`` alone."""
+    """Where trades go; ``balance`` and ``currency`` belong to kind ``paper`` alone.
+
+    Of kind ``kalshi``, ``account_id`` is the id of an API key and ``key_file`` names its private half, whose text is
+    the ``token`` once it was read. Without ``api_url`` the host for practice is meant.
+    """
 
     kind: str
     account_id: str = field(default="", repr=False)
     token: str = field(default="", repr=False)
     token_file: str = ""
-    api_url: str = "https://api-fxpractice.oanda.com"
+    key_file: str = ""
+    api_url: str = ""
     stream_url: str = "https://stream-fxpractice.oanda.com"
     balance: Decimal = Decimal(10_000)
     currency: str = "USD"
@@ -77,10 +90,11 @@ class Filters:
 class Limits:
     """When not to enter, and what to do with positions when the feed falls silent.
 
-    ``daily_loss`` is in the account's currency, per UTC day; ``dead_man_s`` are real seconds.
+    ``daily_loss`` is in the account's currency, per UTC day; ``dead_man_s`` are real seconds. Without ``max_drift_bp``
+    what is usual for the instrument holds (see `decide.drift_bp`).
     """
 
-    max_drift_bp: Decimal = Decimal(10)
+    max_drift_bp: Decimal | None = None
     max_age_s: int = 600
     daily_loss: Decimal | None = None
     dead_man: str = "hold"
@@ -139,6 +153,8 @@ def parse(text: str, home: Path) -> Config:
         raise Misconfigured("a TOML file", str(error), "correct config.toml at that place") from error
     _known(tables, _SECTIONS, "a section")
     parts = {name: _section(kind, tables.get(name, {}), name) for name, kind in _SECTIONS.items()}
+    broker = parts["broker"]
+    parts["broker"] = replace(broker, api_url=broker.api_url or PRACTICE.get(broker.kind, ""))
     config = Config(home=home, **parts)
     _check(config)
     return config
@@ -225,7 +241,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def _check(config: Config) -> None:
-    _one_of("[broker] kind", config.broker.kind, ("oanda", "paper"))
+    _one_of("[broker] kind", config.broker.kind, KINDS)
     _one_of("[size] rule", config.size.rule, ("fixed", "fraction", "risk"))
     for side in config.filters.sides:
         _one_of("[filters] sides", side, ("buy", "sell"))
@@ -241,11 +257,22 @@ def _check(config: Config) -> None:
         raise _wrong("[poll] wait_s within 0..55 and limit within 1..500", (config.poll.wait_s, config.poll.limit))
     if min(config.poll.broker_s, config.poll.retry_s) < 0.05:
         raise _wrong("[poll] broker_s and retry_s of at least 0.05", (config.poll.broker_s, config.poll.retry_s))
-    if config.broker.kind == "oanda" and not config.broker.account_id:
-        raise Misconfigured("account_id in [broker]", "nothing", "add the account number your broker shows")
-    for name, url in (("[feed] url", config.feed.url), ("[broker] api_url", config.broker.api_url)):
-        safe_url(name, url)
+    _check_broker(config.broker)
+    safe_url("[feed] url", config.feed.url)
     parse_clock(config.clock.spec)
+
+
+def _check_broker(broker: Broker) -> None:
+    if broker.kind == "oanda" and not broker.account_id:
+        raise Misconfigured("account_id in [broker]", "nothing", "add the account number your broker shows")
+    if broker.kind == "kalshi" and not broker.account_id:
+        raise Misconfigured("account_id in [broker]", "nothing", "add the id Kalshi shows for your API key")
+    if broker.kind == "kalshi" and not broker.key_file:
+        raise Misconfigured("key_file in [broker]", "nothing", "name the file with the API key's private half (PEM)")
+    if broker.api_url:
+        safe_url("[broker] api_url", broker.api_url)
+    if broker.kind == "kalshi" and not broker.api_url.rstrip("/").endswith(KALSHI_PATH):
+        raise _wrong(f"[broker] api_url ending in {KALSHI_PATH}", broker.api_url)
 
 
 def _check_size(size: Size) -> None:

@@ -42,6 +42,10 @@ class DeadMan:
         if wanted == FLATTEN:
             say(told + "is closed (dead_man = flatten)")
             return self._book.insist(record)
+        if trade.is_contract:
+            why = "dead_man = hold" if wanted == HOLD else "dead_man = tighten, which has nothing to tighten: hold"
+            say(told + f"stays: an event contract settles by itself, and can lose no more than it cost ({why})")
+            return self._book.insist(record | {"policy": HOLD})
         if wanted == TIGHTEN:
             levels = self._tightened(trade)
             if levels is None:

@@ -7,12 +7,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from tbot_client.brokers.port import Instrument, Quote
-from tbot_client.config import Config
+from tbot_client.brokers.port import Account, Instrument, Quote
+from tbot_client.config import Config, Limits
 from tbot_client.size import units
 from tbot_client.trade import Trade
 
 BP = Decimal(10_000)
+# Where the settings name none: of the price, and of an event contract's payout, where a cent is 100.
+DRIFT_BP, CONTRACT_DRIFT_BP = Decimal(10), Decimal(200)
+# The highest trading fee known of an event contract is this part of price x what it lacks to the payout.
+FEE_RATE = Decimal("0.07")
+CENT = Decimal("0.01")
+NOTHING = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,24 +72,78 @@ def _filtered(trade: Trade, config: Config) -> str:
 
 
 def priced(
-    trade: Trade, config: Config, instrument: Instrument | None, quote: Quote | None, equity: Decimal
+    trade: Trade, config: Config, instrument: Instrument | None, quote: Quote | None, account: Account | None
 ) -> tuple[str, Decimal]:
-    """Return why the signal is skipped at this price, and else the units to order."""
-    nothing = Decimal(0)
+    """Return why the signal is skipped at this price, and else the units to order.
+
+    Args:
+        account: None for a rule that does not depend on it.
+    """
     if instrument is None:
-        return "unknown_instrument", nothing
+        return "unknown_instrument", NOTHING
     if quote is None or not quote.tradeable:
-        return "market_closed", nothing
+        return "market_closed", NOTHING
     price = quote.entry(trade.side)
-    sign = 1 if trade.side == "buy" else -1
-    if abs(price - trade.reference) / trade.reference * BP > config.limits.max_drift_bp:
-        return "drift", nothing
-    # Both protective orders are measured at the price one would leave at.
-    leaving = quote.exit(trade.side)
-    if (leaving - trade.stop) * sign <= 0 or (trade.target - leaving) * sign <= 0:
-        return "levels_passed", nothing
+    if abs(price - trade.reference) / _basis(trade, instrument) * BP > drift_bp(config.limits, instrument):
+        return "drift", NOTHING
+    if _is_passed(trade, instrument, quote):
+        return "levels_passed", NOTHING
     if quote.home_rate is None and config.size.rule != "fixed":
-        return "no_conversion", nothing
-    rate = quote.home_rate or Decimal(1)
-    ordered = units(config.size, instrument, equity=equity, price=price, stop=trade.stop, rate=rate)
-    return ("", ordered) if ordered else ("minimum_lot", nothing)
+        return "no_conversion", NOTHING
+    ordered = _units(trade, config, instrument, quote, account)
+    if not ordered:
+        return "minimum_lot", NOTHING
+    return ("balance", NOTHING) if _is_too_dear(trade, config, instrument, ordered, account) else ("", ordered)
+
+
+def _basis(trade: Trade, instrument: Instrument) -> Decimal:
+    return trade.reference if instrument.payout is None else instrument.payout
+
+
+def drift_bp(limits: Limits, instrument: Instrument) -> Decimal:
+    """Return how far the price may be from the publisher's, in basis points."""
+    if limits.max_drift_bp is not None:
+        return limits.max_drift_bp
+    return DRIFT_BP if instrument.payout is None else CONTRACT_DRIFT_BP
+
+
+def worst_price(trade: Trade, config: Config, instrument: Instrument | None) -> Decimal | None:
+    """Return the last price within the drift limit, for an entry that can be told one."""
+    if instrument is None or instrument.payout is None:
+        return None
+    drift = drift_bp(config.limits, instrument) / BP * instrument.payout
+    return trade.reference + (drift if trade.side == "buy" else -drift)
+
+
+def _is_passed(trade: Trade, instrument: Instrument, quote: Quote) -> bool:
+    """Tell whether the price is beyond a level.
+
+    Protective orders are measured at the price one would leave at. A contract has none: it may be worth entering when
+    nobody bids for it, as long as there is something to win and to lose.
+    """
+    sign = 1 if trade.side == "buy" else -1
+    if instrument.payout is None and trade.is_contract:
+        return True
+    price = quote.exit(trade.side) if instrument.payout is None else quote.entry(trade.side)
+    return (price - trade.stop) * sign <= 0 or (trade.target - price) * sign <= 0
+
+
+def _units(trade: Trade, config: Config, instrument: Instrument, quote: Quote, account: Account | None) -> Decimal:
+    """Size an entry; what a contract costs is what it can lose, whatever its levels say."""
+    cost = instrument.cost(trade.side, quote.entry(trade.side))
+    stop = trade.stop if instrument.payout is None else NOTHING
+    equity = NOTHING if account is None else account.equity
+    return units(config.size, instrument, equity=equity, price=cost, stop=stop, rate=quote.home_rate or Decimal(1))
+
+
+def _is_too_dear(
+    trade: Trade, config: Config, instrument: Instrument, ordered: Decimal, account: Account | None
+) -> bool:
+    """Tell whether the account can't pay for contracts at the worst price allowed, fee included."""
+    worst = worst_price(trade, config, instrument)
+    if worst is None or instrument.payout is None or account is None or account.cash is None:
+        return False
+    each = min(max(instrument.cost(trade.side, worst), NOTHING), instrument.payout)
+    # Price and fee together grow with the price, so that no fill within the limit costs more than this.
+    fee = FEE_RATE * each * (1 - each / instrument.payout)
+    return ordered * (each + fee) + CENT > account.cash

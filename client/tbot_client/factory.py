@@ -12,6 +12,10 @@ def broker(config: Config, home: Home, clock: Clock, *, is_dry: bool = False) ->
     """Build the broker the config names; a dry run always gets the paper one."""
     if is_dry or config.broker.kind == "paper":
         return PaperBroker(config.broker, home.paper, clock.now)
+    if config.broker.kind == "kalshi":
+        from tbot_client.brokers.kalshi import KalshiBroker  # noqa: PLC0415 - most clients trade elsewhere
+
+        return KalshiBroker(config.broker, home.kalshi, clock)
     try:
         from tbot_client.brokers.oanda import OandaBroker  # noqa: PLC0415 - the SDK is an extra, and 7 MiB
     except ImportError as error:

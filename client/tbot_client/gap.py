@@ -138,11 +138,15 @@ def _row(opened: Item, end: Item | None, state: State) -> dict[str, Any]:
 
 
 def _gain_bp(opened: Item, end: Item | None) -> str | None:
-    """Return what following would have brought at the publisher's prices, before costs, in parts of the entry."""
+    """Return what following would have brought at the publisher's prices, before costs.
+
+    In parts of the entry's price, or, of an event contract (a level of 0), of its payout of 1.
+    """
     if end is None or end.exit_price is None or opened.reference_price is None:
         return None
     sign = 1 if opened.side == "buy" else -1
-    gain = (end.exit_price - opened.reference_price) * sign / opened.reference_price * BP
+    is_contract = Decimal(0) in (opened.stop_loss, opened.take_profit)
+    gain = (end.exit_price - opened.reference_price) * sign / (1 if is_contract else opened.reference_price) * BP
     return plain(gain.quantize(Decimal("0.1")))
 
 

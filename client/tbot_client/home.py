@@ -41,6 +41,10 @@ class Home:
         return self.path / "paper.jsonl"
 
     @property
+    def kalshi(self) -> Path:
+        return self.path / "kalshi.jsonl"
+
+    @property
     def stop(self) -> Path:
         return self.path / "STOP"
 
@@ -82,6 +86,8 @@ def load(home: Home) -> Config:
     broker = config.broker
     if broker.kind == "oanda":
         broker = replace(broker, token=_token(broker.token, broker.token_file, home, "broker"))
+    elif broker.kind == "kalshi":
+        broker = replace(broker, token=private_text(home.path / broker.key_file, "correct key_file in [broker]"))
     return replace(config, feed=feed, broker=broker)
 
 

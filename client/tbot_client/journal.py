@@ -39,6 +39,11 @@ class Journal:
         self._size = os.fstat(self._fd).st_size
         self._last = self._find_last()
 
+    @property
+    def seal(self) -> str:
+        """Return the seal of the last line, which stands for all lines up to it."""
+        return self._last
+
     def close(self) -> None:
         os.close(self._fd)
 

@@ -13,7 +13,7 @@ import typer
 from tbot_client import allowed
 from tbot_client.allowed import Allowed
 from tbot_client.book import say
-from tbot_client.config import DEAD_MAN
+from tbot_client.config import DEAD_MAN, KINDS
 from tbot_client.errors import Misconfigured
 from tbot_client.newhome import Answers
 
@@ -43,7 +43,7 @@ def answers(given: Mapping[str, Any]) -> Answers:
         Misconfigured: options are missing or wrong and nobody can be asked for them; it names every one.
     """
     asker = _Asker(given)
-    kind = asker.ask("broker", "Broker (oanda, paper)", allowed.one_of("oanda", "paper"), "paper")
+    kind = asker.ask("broker", f"Broker ({', '.join(KINDS)})", allowed.one_of(*KINDS), "paper")
     sections: Answers = {
         "feed": _feed(given, asker),
         "broker": _broker(given, asker, kind),
@@ -81,6 +81,16 @@ class _Asker:
             return ""
         name = f"{variable} in the environment, or {_option(file_option)}"
         return self._answer(name, os.environ.get(variable, ""), question, allowed.TOKEN, hidden=True)
+
+    def path(self, variable: str, option: str, question: str, may_be: Allowed) -> str:
+        """Return the name of a file from its option, the environment or the prompt."""
+        name = f"{_option(option)}, or {variable} in the environment"
+        return self._answer(name, self._given[option] or os.environ.get(variable, ""), question, may_be)
+
+    def require(self, option: str, may_be: Allowed) -> None:
+        """Refuse an option that is never asked for, unless it fits."""
+        if not may_be.fits(self._given[option]):
+            self._problems.append(_problem(_option(option), self._given[option], may_be))
 
     def _answer(
         self, name: str, text: str, question: str, may_be: Allowed, default: str = "", *, hidden: bool = False
@@ -130,6 +140,8 @@ def _feed(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
 
 
 def _broker(given: Mapping[str, Any], asker: _Asker, kind: str) -> dict[str, Any]:
+    if kind == "kalshi":
+        return _kalshi(given, asker)
     if kind != "oanda":
         return {"kind": kind}
     return {
@@ -139,6 +151,19 @@ def _broker(given: Mapping[str, Any], asker: _Asker, kind: str) -> dict[str, Any
         "token_file": _absolute(given["broker_token_file"]),
         "api_url": given["api_url"],
         "stream_url": given["stream_url"],
+    }
+
+
+def _kalshi(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
+    if given["api_url"]:
+        asker.require("api_url", allowed.KALSHI_ADDRESS)
+    return {
+        "kind": "kalshi",
+        "account_id": asker.ask("account_id", "Id of your API key", allowed.KEY_ID),
+        "key_file": _absolute(
+            asker.path("TBOT_BROKER_KEY_FILE", "broker_key_file", "File with its private key", allowed.KEY_FILE)
+        ),
+        "api_url": given["api_url"],
     }
 
 

@@ -133,11 +133,11 @@ def _silence(dead_man: dict[str, Any]) -> str:
 
 def _position_line(position: dict[str, Any]) -> str:
     levels = position["resting"] or {}
+    held = f"position  {position['side']} {position['units']} {position['market']} at {position['price']}, "
+    if position["settles"]:
+        return f"{held}settles at 0 or 1  [{position['signal_id']}]"
     trailing = f" trailing {levels['trailing']}" if levels.get("trailing") else ""
-    return (
-        f"position  {position['side']} {position['units']} {position['market']} at {position['price']}, "
-        f"stop {levels.get('stop')} target {levels.get('target')}{trailing}  [{position['signal_id']}]"
-    )
+    return f"{held}stop {levels.get('stop')} target {levels.get('target')}{trailing}  [{position['signal_id']}]"
 
 
 def _pairs(values: dict[str, Any]) -> str:
@@ -162,6 +162,7 @@ def _position(trade: Trade) -> dict[str, Any]:
         "resting": _levels(trade.resting),
         "wanted": _levels(trade.levels),
         "closing": trade.end_reason,
+        "settles": trade.is_contract,
     }
 
 

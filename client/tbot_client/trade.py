@@ -63,6 +63,11 @@ class Trade:
     def levels(self) -> Levels:
         return Levels(stop=self.stop, target=self.target, trailing=self.trailing)
 
+    @property
+    def is_contract(self) -> bool:
+        """Tell whether it is an event contract by its levels: one of them is 0, where nothing else can be traded."""
+        return min(self.stop, self.target) == 0
+
 
 def client_id(signal_id: str) -> str:
     """Return the id the entry carries at the broker; the same for every attempt, so that asking finds the first."""

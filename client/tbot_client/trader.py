@@ -10,15 +10,15 @@ from tbot_client.booking import Booking
 from tbot_client.brokers.port import Broker, Order
 from tbot_client.clock import Clock
 from tbot_client.config import Config
-from tbot_client.decide import Situation, priced, refusal
+from tbot_client.decide import Situation, priced, refusal, worst_price
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
 from tbot_client.home import Home
 from tbot_client.journal import is_full
 from tbot_client.outbox import Outbox
 from tbot_client.trade import Phase, Trade
 
-# The usual end: stop or target at the broker came first. Its transaction says how, and is what gets told.
-GONE = frozenset({"TRADE_DOESNT_EXIST", "NO_SUCH_TRADE"})
+# The usual end: stop, target or settlement at the broker came first. Its transaction says how, and is what gets told.
+GONE = frozenset({"TRADE_DOESNT_EXIST", "NO_SUCH_TRADE", "MARKET_CLOSED"})
 
 
 class Trader:
@@ -111,9 +111,9 @@ class Trader:
             return "daily_loss", Decimal(0)
         instrument = self._broker.instrument(trade.market)
         quote = None if instrument is None else self._broker.quote(trade.market, trade.reference)
-        is_fixed = self._config.size.rule == "fixed"
-        equity = Decimal(0) if is_fixed else self._broker.account().equity
-        return priced(trade, self._config, instrument, quote, equity)
+        is_asked = self._config.size.rule != "fixed" or (instrument is not None and instrument.payout is not None)
+        account = self._broker.account() if is_asked else None
+        return priced(trade, self._config, instrument, quote, account)
 
     def _situation(self, trade: Trade) -> Situation:
         state, now = self._book.state, self._clock.now()
@@ -136,6 +136,7 @@ class Trader:
             units=trade.units,
             levels=trade.resting or trade.levels,
             reference=trade.reference,
+            worst=worst_price(trade, self._config, self._broker.instrument(trade.market)),
         )
         self._unsent.discard(trade.signal_id)
         try:

@@ -159,7 +159,7 @@ def _problem(item: Item) -> str:
         return "a number that is none"
     if item.trailing_distance is not None and item.trailing_distance <= 0:
         return "a trailing_distance that is not positive"
-    if item.action == "amend" and not _positive(item.stop_loss, item.take_profit):
+    if item.action == "amend" and not _are_levels(item.stop_loss, item.take_profit):
         return "an amend without stop_loss and take_profit"
     return _open_problem(item) if item.is_open else ""
 
@@ -169,15 +169,22 @@ def _open_problem(item: Item) -> str:
         return "an open whose id is not its signal_id"
     if item.side not in ("buy", "sell") or not item.market:
         return "an open without market and side"
-    if not _positive(item.reference_price, item.stop_loss, item.take_profit):
+    if not _positive(item.reference_price) or not _are_levels(item.stop_loss, item.take_profit):
         return "an open without positive reference_price, stop_loss and take_profit"
     if not _aware(item.published_at) or not _aware(item.expires_at):
         return "an open without published_at and expires_at"
     return ""
 
 
-def _positive(*numbers: Decimal | None) -> bool:
-    return all(number is not None and number.is_finite() and number > 0 for number in numbers)
+def _are_levels(stop: Decimal | None, target: Decimal | None) -> bool:
+    """Tell whether a position can lie between the two; one of them is 0 for an event contract, which settles there."""
+    if stop is None or target is None:
+        return False
+    return min(stop, target) >= 0 and max(stop, target) > 0
+
+
+def _positive(number: Decimal | None) -> bool:
+    return number is not None and number.is_finite() and number > 0
 
 
 def _aware(moment: datetime | None) -> bool:

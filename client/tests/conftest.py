@@ -11,6 +11,7 @@ import pytest
 
 from tbot_client import loop
 from tbot_client.book import Book
+from tbot_client.brokers.kalshi import KalshiBroker
 from tbot_client.brokers.oanda import OandaBroker
 from tbot_client.clock import Clock, parse_clock
 from tbot_client.config import Broker, parse
@@ -21,6 +22,7 @@ from tbot_client.loop import Loop
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 from fake_broker import FakeBroker
 from fake_feed import TOKEN, FakeFeed
+from kalshi_venue import KalshiVenue
 from venue import ACCOUNT, ROOT, Venue
 from venue import TOKEN as VENUE_TOKEN
 
@@ -182,3 +184,41 @@ def live(client, feed, venue, oanda):
     client.clock = parse_clock(venue.spec)
     feed.now = client.clock.now
     return client
+
+
+@pytest.fixture(scope="session")
+def _kalshi_venue(tmp_path_factory):
+    if not (ROOT / "simulators" / "kalshi" / "__main__.py").exists():
+        pytest.skip("the venue simulator is part of the whole repository")
+    venue = KalshiVenue(tmp_path_factory.mktemp("kalshi"))
+    yield venue
+    venue.close()
+
+
+@pytest.fixture
+def kalshi_venue(_kalshi_venue):
+    _kalshi_venue.next_account()
+    yield _kalshi_venue
+    _kalshi_venue.reset()
+
+
+@pytest.fixture
+def make_kalshi(kalshi_venue, client):
+    """Return a maker of adapters on the test's account and home; each is as one after a restart."""
+    made = []
+
+    def make(grace_s=2.0):
+        settings = Broker(
+            kind="kalshi", account_id=kalshi_venue.key_id, token=kalshi_venue.pem, api_url=kalshi_venue.api_url
+        )
+        made.append(KalshiBroker(settings, client.home.kalshi, client.clock, grace_s=grace_s))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.shut()
+
+
+@pytest.fixture
+def kalshi(make_kalshi):
+    return make_kalshi()

@@ -20,18 +20,20 @@ from strategies.event.rules_text import (
     void_rule,
 )
 
+# Bounded on purpose: strangers write these texts, and an unbounded pattern can be made to run for minutes.
 _PRIMARY = re.compile(
-    r"^If (?P<team>.+?) wins the (?P<first>.+?) (?P<how>at|vs\.?|versus) (?P<second>.+?)"
-    r"(?: (?P<sport>(?:professional|college|men's|women's)\b[\w' ]*?|[\w']+))? game"
-    rf" (?:originally )?scheduled (?:for|on) (?P<date>{DATE}),? then (?:the|this) market resolves to Yes\.",
+    r"^If (?P<team>.{1,60}?) wins the (?P<match>.{1,160}?) game (?:originally )?scheduled (?:for|on) "
+    rf"(?P<date>{DATE}),? then (?:the|this) market resolves to Yes\.",
     re.I,
 )
+_AGAINST = re.compile(r" (at|vs\.?|versus) ", re.I)
+_SPORT = re.compile(r" (?:professional|college|men's|women's)\b.*$", re.I)
 _LONGEST_GAME = timedelta(days=21)
 
 
 def is_game(contract: Contract) -> bool:
     """Tell whether a contract is about who wins a game."""
-    return bool(re.match(r"If .+? wins the .+? (?:at|vs\.?|versus) .+? game\b", plain(contract.rules_primary), re.I))
+    return bool(re.match(r"If .{1,60}? wins the .{1,160}? game\b", plain(contract.rules_primary), re.I))
 
 
 def read_game(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
@@ -44,9 +46,9 @@ def read_game(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
     match = _PRIMARY.match(primary)
     if match is None:
         raise Unclear(f"the first rule has no known form: {primary[:200]!r}")
-    team, sides = match["team"], (match["first"], match["second"])
-    if team not in sides or sides[0] == sides[1]:
-        raise Unclear(f"{team!r} is not one of the two sides {sides[0]!r} and {sides[1]!r}")
+    team, (first, how, second) = match["team"], _sides(match["match"])
+    if team not in (first, second) or first == second:
+        raise Unclear(f"{team!r} is not one of the two sides {first!r} and {second!r}")
     if not contract.settlement_sources:
         raise Unclear("the venue names no source for the result")
     rest = (*sentences(primary[match.end() :].strip()), *sentences(secondary))
@@ -55,12 +57,12 @@ def read_game(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
     if not begins <= contract.close_at <= begins + _LONGEST_GAME:
         raise Unclear(f"trading ends {contract.close_at:%Y-%m-%d}, the game is on {day}")
     void, revision = void_rule(rest, may_be_silent=void_in_terms), revision_rule(rest)
-    require_known(rest, (void, revision), ())
+    require_known(rest, (void,), ())
     return SettlementRule(
         kind=RuleKind.GAME,
         source=", ".join(contract.settlement_sources),
         station="",
-        location=f"{sides[0]} {match['how']} {sides[1]}",
+        location=f"{first} {how} {second}",
         subject=f"{team} wins",
         low=None,
         high=None,
@@ -73,3 +75,11 @@ def read_game(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
         revision=revision,
         void=void,
     )
+
+
+def _sides(words: str) -> tuple[str, str, str]:
+    """Return the two sides of a game and the word between them, without the sport behind the second."""
+    parts = _AGAINST.split(words)
+    if len(parts) != 3:
+        raise Unclear(f"{words!r} does not name two sides")
+    return parts[0], parts[1], _SPORT.sub("", parts[2])

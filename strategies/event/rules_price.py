@@ -45,10 +45,16 @@ _PRIMARY = re.compile(
     re.I,
 )
 # What an index is called in the text -> the currency pair it prices. A pair not here has no series we can forecast.
-_PAIRS = (
-    (re.compile(r"\bBitcoin Real[- ]Time Index\b|\bBRTI\b|\bBitcoin\b|\bBTC\b", re.I), "BTC-USD"),
-    (re.compile(r"\bEther(?:eum)?\b|\bETHUSD_RTI\b|\bETH\b", re.I), "ETH-USD"),
-    (re.compile(r"\bLitecoin\b|\bLTC\b", re.I), "LTC-USD"),
+_PAIRS = tuple(
+    (re.compile(rf"(?:CF Benchmarks' )?(?:{names})", re.I), pair)
+    for pair, names in (
+        ("BTC-USD", r"Bitcoin Real[- ]Time Index(?: \(BRTI\))?|BRTI|bitcoin(?: in (?:US )?dollars)?"),
+        (
+            "ETH-USD",
+            r"Ether(?:eum)? Real[- ]Time Index(?: \(ETHUSD_RTI\))?|ETHUSD_RTI|ether(?:eum)?(?: in (?:US )?dollars)?",
+        ),
+        ("LTC-USD", r"Litecoin Real[- ]Time Index(?: \(LTCUSD_RTI\))?|LTCUSD_RTI|litecoin(?: in (?:US )?dollars)?"),
+    )
 )
 _SERIES_PAIR = {"KXBTC": "BTC-USD", "KXETH": "ETH-USD", "KXLTC": "LTC-USD"}
 _SOURCES = (
@@ -102,7 +108,7 @@ def read_price(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
     low, high = bounds(agreed(contract, match["comparison"]), step)
     require_same_label(contract, low, high, within=_CENT if step == _FINEST else Decimal(0))
     void, revision = void_rule(rest, may_be_silent=void_in_terms), revision_rule(rest)
-    require_known(rest, (void, revision), _KNOWN)
+    require_known(rest, (void,), _KNOWN)
     return SettlementRule(
         kind=RuleKind.PRICE_AT,
         source=source,
@@ -123,7 +129,7 @@ def read_price(contract: Contract, *, void_in_terms: bool) -> SettlementRule:
 
 
 def _pair(contract: Contract, index: str) -> str:
-    named = {pair for pattern, pair in _PAIRS if pattern.search(index)}
+    named = {pair for pattern, pair in _PAIRS if pattern.fullmatch(index.strip())}
     if len(named) != 1:
         raise Unclear(f"{index!r} is no one index whose price can be forecast")
     told = {pair for prefix, pair in _SERIES_PAIR.items() if contract.series.startswith(prefix)}
@@ -198,10 +204,11 @@ def _moment(contract: Contract, day: date, hour: int | None, match: re.Match[str
     at = min(named, key=lambda one: abs(one - close), default=None)
     if at is None:
         raise Unclear(f"the text names two times: {match['first']!r} and {match['second']!r}")
-    if abs(at - close) > _AT_ONCE:
+    if not timedelta(0) <= at - close < _AT_ONCE:
         raise Unclear(f"the text names {at:%Y-%m-%d %H:%MZ}, trading ends {close:%Y-%m-%d %H:%MZ}")
     offsets = (*_ZONES[clocks[0][4].upper()], *_ZONES["ET"])
-    if hour is not None and all((at + timedelta(hours=offset)).hour != hour % 24 for offset in offsets):
+    hours = {(at + timedelta(hours=offset)).hour for offset in offsets}
+    if hour is not None and (at.minute != 0 or hour % 24 not in hours):
         raise Unclear(f"the text names {at:%H:%MZ}, the ticker {contract.event} hour {hour}")
     return at
 

@@ -34,7 +34,8 @@ _DEADLINE = re.compile(
 )
 _CITED = re.compile(
     r"\b(?:according to|as reported by|as announced by|as published by|as determined by|verified (?:from|by)|"
-    r"source(?: is|:)|sources? of (?:truth|resolution) (?:is|are)|reporting (?:by|from)|data from|its answer is that of)"
+    r"source(?: is|:)|sources? of (?:truth|resolution) (?:is|are)|reporting (?:by|from)|data from"
+    r"|its answer is that of)"
     r" (?P<source>[^.;]+?)(?=[,.;]| before | by | on | after |$)",
     re.I,
 )
@@ -64,7 +65,7 @@ def read_statement(contract: Contract, *, void_in_terms: bool) -> SettlementRule
     ends = _deadline(contract, *((_DECIDED, secondary) if asked else (_DEADLINE, match["subject"])))
     source = _source(contract, match["subject"], rest)
     void, revision = void_rule(rest, may_be_silent=void_in_terms), revision_rule(rest)
-    require_known(rest, (void, revision), (_OTHERWISE, _CITED))
+    require_known(rest, (void,), (_OTHERWISE, _CITED))
     return SettlementRule(
         kind=RuleKind.STATEMENT,
         source=source,

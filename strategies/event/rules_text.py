@@ -10,7 +10,7 @@ from domain.contract import Contract
 VOID_IN_TERMS = "not in the text; the exchange's contract terms decide"
 REVISION_UNSTATED = "not in the text; the report that stands when the venue determines the result"
 # Longer texts are not rules; patterns also stay cheap.
-_LONGEST = 20_000
+_LONGEST = 8_000
 _MONTHS = {
     name: number
     for number, name in enumerate(

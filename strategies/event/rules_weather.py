@@ -34,13 +34,13 @@ _LONGEST_AFTER = timedelta(days=1)
 _REPORT = r"(?:the )?(?:National Weather Service(?:'s)?|NWS) (?:\(NWS\) )?Climatological Report \(Daily\)"
 _CITED = rf",? (?:according to|as reported by|as reported in|in) {_REPORT},?"
 _PRIMARY = re.compile(
-    r"^If the (?:highest|maximum) temperature recorded (?:in|at) (?P<place>[^.]+?)(?: \(CLI[A-Z]{3}\))?,?"
+    r"^If the (?:highest|maximum) temperature recorded (?:in|at) (?P<place>[^.]{1,80}?)(?: \(CLI[A-Z]{3}\))?,?"
     rf" (?:for|on) (?P<date>{DATE}),?"
     rf"(?P<before>{_CITED})? is (?P<comparison>{COMPARISON})(?P<after>{_CITED})?,?"
     r" then (?:the|this) market resolves to Yes\.",
     re.I,
 )
-_SUBJECT = re.compile(r"\b(?:high|highest|maximum)\b[^.]*\btemp", re.I)
+_SUBJECT = re.compile(r"\b(?:high|highest|maximum)\b[^.]{0,40}\btemp", re.I)
 _OTHER_SUBJECT = re.compile(r"\b(?:lowest|minimum|low) temp|\brain|\bsnow|\bwind\b|\baverage temp", re.I)
 _OTHER_UNIT = re.compile(r"°\s*c\b|celsius|centigrade|kelvin", re.I)
 _PRODUCT = re.compile(r"\bCLI([A-Z]{3})\b")
@@ -83,7 +83,7 @@ def read_daily_high(contract: Contract, *, void_in_terms: bool) -> SettlementRul
     require_same_label(contract, low, high)
     rest = (*sentences(primary[match.end() :].strip()), *sentences(secondary))
     void, revision = void_rule(rest, may_be_silent=void_in_terms), revision_rule(rest)
-    require_known(rest, (void, revision), _KNOWN)
+    require_known(rest, (void,), _KNOWN)
     begins = moment(day, 0, station.standard_offset_hours)
     ends = begins + timedelta(days=1)
     if not begins < contract.close_at <= ends + _LONGEST_AFTER:

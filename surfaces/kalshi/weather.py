@@ -13,13 +13,15 @@ from domain.contract import Contract, RuleKind, SettlementRule
 from domain.errors import Retry
 from domain.vocabulary import Kind
 from forecast.error_model import HighErrors
-from forecast.weather import METHOD, Outlook, Reports, WeatherEstimate, estimate_weather
+from forecast.weather import METHOD, Outlook, Reports, WeatherEstimate, estimate_weather, reports_from
 from surfaces.kalshi.belief import Belief
 
 Record = Mapping[str, Any]
 # All brackets of a day ask for the same facts; the service's own cache holds them about so long.
 FACTS_HOLD = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
+# Hours before the end of a climate day from which its highest report stands for the whole of it.
+LAST_REPORTS_LEAD = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,8 @@ class WeatherEstimator:
 
 def reports_of(observations: Sequence[Observation]) -> Reports | None:
     """Return what a station's observations say of the day so far; those without a temperature say nothing."""
-    told = [(seen.at, float(seen.temperature_f)) for seen in observations if seen.temperature_f is not None]
-    if not told:
-        return None
-    told.sort()
-    span = max((told[-1][0] - told[0][0]) / HOUR, 1.0)
-    return Reports(
-        highest_f=max(degrees for _, degrees in told), last_at=told[-1][0], per_hour=max(1.0, len(told) / span)
+    return reports_from(
+        [(seen.at, float(seen.temperature_f), seen.is_exact) for seen in observations if seen.temperature_f is not None]
     )
 
 
@@ -90,6 +87,7 @@ class WeatherHistory:
         self._lock = threading.Lock()
         self._errors = HighErrors()
         self._forecasts: dict[str, dict[int, tuple[float, float]]] = {}
+        self._reports: dict[str, tuple[float, float]] = {}
         self._group_of: dict[str, str] = {}
 
     def estimate(
@@ -109,6 +107,9 @@ class WeatherHistory:
 
     def _decision(self, record: Record) -> None:
         facts = dict(record["estimate"]["facts"])
+        if float(facts["lead_hours"]) < LAST_REPORTS_LEAD and facts.get("reported_high_f", "none") != "none":
+            group, self._group_of[record["candidate"]["market"]] = (record["candidate"]["group"],) * 2
+            self._reports[group] = (float(facts["reported_high_f"]), float(facts["reports_per_hour"]))
         if facts.get("forecast_high_f", "none") == "none":
             return
         candidate, lead = record["candidate"], float(facts["lead_hours"])
@@ -118,12 +119,14 @@ class WeatherHistory:
 
     def _outcome(self, record: Record) -> None:
         group = self._group_of.pop(record["market"], None)
-        forecasts = self._forecasts.pop(group, None) if group is not None else None
         high = _degrees(record["read_as"])
-        if forecasts is None or high is None:
+        if group is None or high is None:
             return
         moment = datetime.fromisoformat(record["ts"])
-        for lead, forecast in forecasts.values():
+        reports = self._reports.pop(group, None)
+        if reports is not None:
+            self._errors.learn_report(moment, reports[0], high, per_hour=reports[1])
+        for lead, forecast in self._forecasts.pop(group, {}).values():
             self._errors.learn(moment, lead, forecast, high)
 
 

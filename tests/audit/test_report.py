@@ -14,9 +14,10 @@ from audit.report import SurfaceReport
 from audit.restore import trades_of
 from audit.since import surface_reports
 from domain.clock import parse_iso
+from domain.decision import Verdict
 from domain.errors import Refuse
 from domain.ledger.position import Position
-from domain.vocabulary import Gate, Mode, ResolutionSource, Side
+from domain.vocabulary import Code, Gate, Mode, ResolutionSource, Side
 from journal import read
 
 D = Decimal
@@ -112,6 +113,45 @@ def test_a_report_survives_json_and_its_text_shows_every_gate(story):
     assert all(gate in text for gate in Gate)
     assert "EUR_USD 1 against 2 bp" in text
     assert "never added to real ones" in text
+
+
+def test_an_outcome_seen_early_is_shown_apart_and_in_no_total(story):
+    story.resolve(1, "5", provisional=True, outcome="61 degF", resolution_source=ResolutionSource.NWS_OBSERVATION)
+    story.resolve(2, "7", provisional=True)
+    story.resolve(2, "6")
+    report = SurfaceReport("fx").add(story.records)
+
+    text, facts = report_text(report), report.as_dict()
+
+    assert [(one["trades"], one["realised"]) for one in facts["outcomes"]] == [(1, "6")]
+    assert [(one["signal"], one["outcome"], one["realised_if_it_holds"]) for one in facts["seen_early"]] == [
+        (story.signal(1), "61 degF", "5")
+    ]
+    assert f"EUR_USD 61 degF by nws_observation, +5.00 USD if it holds (paper, {story.signal(1)})" in text
+
+
+def test_the_newest_sighting_replaces_the_one_before_and_says_a_dispute(story):
+    story.resolve(1, "5", provisional=True, outcome="yes (determined)")
+    story.resolve(1, "-5", provisional=True, outcome="yes (disputed)", disputed=True)
+
+    [early] = SurfaceReport("fx").add(story.records).as_dict()["seen_early"]
+
+    assert (early["outcome"], early["realised_if_it_holds"], early["disputed"]) == ("yes (disputed)", "-5", True)
+
+
+def test_the_funnel_names_the_codes_of_each_gate(story):
+    def refused(code, unit, value):
+        return Verdict(gate=Gate.DIRECTION, passed=False, code=code, value=D(value), limit=D(0), unit=unit)
+
+    for n in range(3):
+        story.decide(n, verdicts=(refused(Code.RULE_UNPARSED, "rules unread", 1),))
+    story.decide(3, verdicts=(refused(Code.MARKET_CLOSED, "closures", 1),))
+    report = SurfaceReport("fx").add(story.records)
+
+    row = next(line for line in report_text(report).splitlines() if line.startswith("  direction"))
+
+    assert row.split(maxsplit=3) == ["direction", "4", "4", "RULE_UNPARSED 3, MARKET_CLOSED 1"]
+    assert report.as_dict()["funnel"][3]["codes"] == {"RULE_UNPARSED": 3, "MARKET_CLOSED": 1}
 
 
 def test_the_text_of_an_empty_report_says_so():

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from audit.fold import SurfaceFold
+from audit.report import SurfaceReport
 from audit.tally import SubscriberTally, SurfaceTally, is_synthetic
 from domain.vocabulary import Gate, Leg, OrderState, ResolutionSource, State
 
@@ -161,11 +163,33 @@ def test_a_resolution_counts_once_its_fills_are_known():
     assert (whole.resolved, whole.realised) == (1, {"USD": D(5)})
 
 
-def test_a_final_resolution_takes_the_place_of_the_provisional_one(story):
+def test_an_outcome_seen_early_is_no_resolution_until_the_final_one(story):
     story.resolve(1, "5", late=True, provisional=True)
+    early = tally_of(story.records)
     story.resolve(1, "-2")
 
     tally = tally_of(story.records)
 
-    assert (tally.resolved, tally.wins, tally.late) == (1, 0, 0)
+    assert (early.resolved, early.wins, early.late, early.realised, early.seen_early) == (0, 0, 0, {}, 1)
+    assert (tally.resolved, tally.wins, tally.late, tally.seen_early) == (1, 0, 0, 0)
     assert tally.real("USD") == D(-2)
+
+
+ENDINGS = st.lists(st.tuples(st.integers(1, 4), st.booleans(), st.integers(-9, 9)), max_size=15)
+
+
+@given(ENDINGS)
+def test_tally_report_and_fold_agree_on_what_was_realised(new_story, endings):
+    story = new_story()
+    for n, provisional, amount in endings:
+        story.resolve(n, str(amount), provisional=provisional)
+    fold = SurfaceFold(D(1000), "USD")
+    for record in story.records:
+        fold.apply(record)
+
+    tally, report = tally_of(story.records), SurfaceReport("fx").add(story.records)
+
+    assert tally.real("USD") == fold.bankroll.realised
+    assert sum(outcome.realised for outcome in report.outcomes.values()) == fold.bankroll.realised
+    assert tally.resolved == sum(outcome.trades for outcome in report.outcomes.values()) == len(fold.resolutions)
+    assert tally.seen_early == len(report.early) == len(fold.provisional.keys() - fold.resolutions.keys())

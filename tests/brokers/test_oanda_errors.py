@@ -7,8 +7,8 @@ import pytest
 import requests
 from urllib3.exceptions import MaxRetryError, NewConnectionError, ProtocolError
 
+from brokers.grace import Grace
 from brokers.oanda.errors import Rejected, translated
-from brokers.oanda.grace import Grace
 from brokers.oanda.limiter import Limiter
 from brokers.oanda.sdk import V20Error
 from domain.errors import Ask, Misconfigured, Refuse, Retry, TBotError

@@ -10,6 +10,9 @@ import pytest
 import typer
 
 import feed
+from brokers.coinbase.config import CoinbaseConfig
+from brokers.kalshi.config import KalshiConfig
+from brokers.nws.config import NwsConfig
 from brokers.oanda import config as oanda_config
 from brokers.oanda.config import OandaConfig
 from cli.audit import app as audit_app
@@ -41,6 +44,9 @@ SETTINGS: Mapping[str, tuple[type[Any], str, str]] = {
     "OANDA_": (OandaConfig, "brokers.md", "fx.env.example"),
     "FEED_": (FeedConfig, "settings.md", "feed.env.example"),
     "TBOT_": (House, "settings.md", ""),
+    "KALSHI_": (KalshiConfig, "brokers.md", ""),
+    "NWS_": (NwsConfig, "brokers.md", ""),
+    "COINBASE_": (CoinbaseConfig, "brokers.md", ""),
 }
 # What an example shows where a secret belongs: refused until a person puts a real one there.
 PLACEHOLDERS = {"OANDA_TOKEN": oanda_config.PLACEHOLDER, "FEED_CURSOR_SECRET": feed_config.PLACEHOLDER}

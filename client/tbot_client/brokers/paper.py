@@ -26,6 +26,9 @@ from tbot_client.config import Broker as Settings
 from tbot_client.errors import Refused
 from tbot_client.journal import Journal, Record, read
 
+# What has no second currency in its name is an event contract, which pays 1 in this one.
+PAIR, CONTRACT_CURRENCY = "_", "USD"
+
 
 class PaperBroker:
     """An account whose transactions are the lines of ``path``."""
@@ -47,13 +50,21 @@ class PaperBroker:
         return Account(currency=self._currency, equity=self._balance + realised, last_id=str(len(self._records)))
 
     def instrument(self, name: str) -> Instrument | None:
-        return Instrument(name=name, price_digits=5, unit_digits=0, minimum=Decimal(1), maximum=Decimal(100_000_000))
+        return Instrument(
+            name=name,
+            price_digits=5,
+            unit_digits=0,
+            minimum=Decimal(1),
+            maximum=Decimal(100_000_000),
+            payout=None if PAIR in name else Decimal(1),
+        )
 
     def quote(self, instrument: str, reference: Decimal) -> Quote | None:
         return Quote(bid=reference, ask=reference, tradeable=True, home_rate=self._rate(instrument, reference))
 
     def _rate(self, instrument: str, price: Decimal) -> Decimal | None:
-        base, _, quoted = instrument.partition("_")
+        base, _, quoted = instrument.partition(PAIR)
+        quoted = quoted or CONTRACT_CURRENCY
         if quoted == self._currency:
             return Decimal(1)
         return 1 / price if base == self._currency else None
@@ -86,7 +97,8 @@ class PaperBroker:
         price = entry if reference is None else reference
         rate = self._rate(opened["instrument"], price)
         gained = (price - entry) * units * (1 if opened["side"] == "buy" else -1) * (1 if rate is None else rate)
-        currency = self._currency if rate is not None else opened["instrument"].partition("_")[2]
+        quoted = opened["instrument"].partition(PAIR)[2] or CONTRACT_CURRENCY
+        currency = self._currency if rate is not None else quoted
         return [
             self._write(
                 kind="closed",

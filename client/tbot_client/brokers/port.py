@@ -12,22 +12,36 @@ from typing import Protocol, TypeAlias
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """``last_id`` is the newest transaction at the moment the rest was true."""
+    """``last_id`` is the newest transaction at the moment the rest was true.
+
+    ``cash`` is what can be spent, at a broker where what is bought is paid for in full; None at others.
+    """
 
     currency: str
     equity: Decimal
     last_id: str
+    cash: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Instrument:
-    """``price_digits`` and ``unit_digits`` are decimal places (negative: whole tens, hundreds …)."""
+    """``price_digits`` and ``unit_digits`` are decimal places (negative: whole tens, hundreds …).
+
+    ``payout`` is what one event contract pays if it comes true, None for anything else. Such a contract is paid for in
+    full and settles by itself: a buyer of YES pays the price, a seller pays what it lacks to the payout (that buys NO),
+    nobody can lose more, and basis points are of the payout: one cent of a contract that pays 1 is 100.
+    """
 
     name: str
     price_digits: int
     unit_digits: int
     minimum: Decimal
     maximum: Decimal
+    payout: Decimal | None = None
+
+    def cost(self, side: str, price: Decimal) -> Decimal:
+        """Return what one unit costs to enter, in quote currency."""
+        return price if self.payout is None or side == "buy" else self.payout - price
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +62,10 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """Where a position is protected; all three rest at the broker."""
+    """Where a position is protected; all three rest at the broker.
+
+    An event contract has 0 and 1 here, where it settles: nothing rests for it.
+    """
 
     stop: Decimal
     target: Decimal
@@ -57,7 +74,10 @@ class Levels:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """``reference`` is the publisher's price: all a broker without a market of its own has to go by."""
+    """``reference`` is the publisher's price: all a broker without a market of its own has to go by.
+
+    ``worst`` is the last price an entry may be filled at; None leaves it to the market.
+    """
 
     client_id: str
     instrument: str
@@ -65,6 +85,7 @@ class Order:
     units: Decimal
     levels: Levels
     reference: Decimal
+    worst: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

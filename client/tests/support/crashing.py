@@ -1,10 +1,10 @@
 """Clients that kill themselves with signal 9 at one chosen moment: before or after their n-th durable step.
 
-    python crashing.py HOME
+    python crashing.py HOME [broker]
 
 It reads one number a line, runs a client in a forked child that dies at that moment, and answers with the child's exit
 code and the moments it lived through. Steps are journal appends (before, half written, after), calls that change the
-broker's account, and reports to the feed.
+broker's account, and reports to the feed; with ``broker`` neither half written appends nor reports.
 """
 
 import os
@@ -14,8 +14,9 @@ from pathlib import Path
 
 from tbot_client import loop
 from tbot_client.book import Book
+from tbot_client.brokers.kalshi import KalshiBroker
 from tbot_client.brokers.paper import PaperBroker
-from tbot_client.clock import Clock
+from tbot_client.clock import parse_clock
 from tbot_client.feed import FeedClient
 from tbot_client.home import Home, load
 from tbot_client.journal import Journal
@@ -64,15 +65,21 @@ def main():
 
 def live(fatal):
     home = Home(Path(sys.argv[1]))
-    config, clock = load(home), Clock()
+    config = load(home)
+    clock = parse_clock(config.clock.spec)
+    kind = KalshiBroker if config.broker.kind == "kalshi" else PaperBroker
     Journal.append = deadly(Journal.append, fatal)
-    write = Journal._write
-    Journal._write = lambda self, data: torn(self, data, write, fatal)
-    FeedClient.report = deadly(FeedClient.report, fatal)
+    if sys.argv[2:] != ["broker"]:
+        write = Journal._write
+        Journal._write = lambda self, data: torn(self, data, write, fatal)
+        FeedClient.report = deadly(FeedClient.report, fatal)
     for name in ("place", "close", "protect"):
-        setattr(PaperBroker, name, deadly(getattr(PaperBroker, name), fatal))
+        setattr(kind, name, deadly(getattr(kind, name), fatal))
     book = Book(home.journal, clock)
-    broker = PaperBroker(config.broker, home.paper, clock.now)
+    if kind is KalshiBroker:
+        broker = KalshiBroker(config.broker, home.kalshi, clock, grace_s=0)
+    else:
+        broker = PaperBroker(config.broker, home.paper, clock.now)
     code = Loop(config, home, clock, book, broker, is_dry=False).run(once=True, for_s=None)
     print(moments, end=" ", flush=True)
     os._exit(code)

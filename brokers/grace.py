@@ -1,4 +1,4 @@
-"""How long an order that OANDA does not know may still turn up."""
+"""How long an order that the broker does not know may still turn up."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,4 +1,4 @@
-"""The events with which an imaginary order is answered."""
+"""The events with which an order is answered, built from what is known of it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,14 +31,16 @@ class Answer:
             **({"happened_at": self.at} | facts),
         )
 
-    def filled(self, fill: Fill) -> OrderEvent:
+    def filled(self, fill: Fill, state: OrderState = OrderState.FILLED, order_id: str | None = None) -> OrderEvent:
+        """Return the event of one execution; ``order_id`` is the broker's, where it is not the execution's own."""
         return self.event(
-            OrderState.FILLED,
+            state,
             happened_at=fill.happened_at,
             quantity=fill.quantity,
             price=fill.price,
             realised=fill.realised,
-            broker_order_id=fill.transaction_id,
+            fee=fill.fee,
+            broker_order_id=order_id or fill.transaction_id,
             broker_trade_id=fill.trade_id,
             transaction_id=fill.transaction_id,
         )

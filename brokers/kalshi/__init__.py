@@ -1,0 +1,1 @@
+"""Kalshi: event contracts, over the current wire and the older one."""

@@ -1,0 +1,216 @@
+"""The WebSocket's ticker channel, read in a thread of its own."""
+
+import json
+import random
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+from urllib.parse import urlsplit
+
+from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.sync.client import ClientConnection, connect
+
+from brokers.kalshi.config import KalshiConfig
+from brokers.kalshi.parse import Json
+from brokers.kalshi.wire import Wire
+
+# Between two attempts to connect, doubled with each failure, and at most `reconnect_max_s`.
+SPACING_S = 0.5
+# How long a read waits before it looks for new markets to watch and for silence.
+LOOK_S = 0.25
+LARGEST = 2**20
+
+
+class GapError(Exception):
+    """A message is missing: what was read since may not be all."""
+
+
+class SilenceError(Exception):
+    """Nothing came for too long, not even the answer to a ping."""
+
+
+class TickerStream:
+    """Hands every ticker message to ``on_ticker`` from its own thread, and reconnects until closed.
+
+    ``on_gap`` is called when messages were lost: on a gap in the numbers of one subscription, and on every new
+    connection. Silence is measured on the machine's clock: a connection that answers no ping in time is dropped.
+    """
+
+    def __init__(self, wire: Wire, on_ticker: Callable[[Json], None], on_gap: Callable[[], None]) -> None:
+        self._wire = wire
+        self._on_ticker = on_ticker
+        self._on_gap = on_gap
+        self._markets: dict[str, None] = {}
+        self._thread: threading.Thread | None = None
+        self._stop = threading.Event()
+        self._connection: ClientConnection | None = None
+        self._alive_ns: int | None = None
+        self.connections = 0
+        self.bad_messages = 0
+        self.gaps = 0
+        self.last_error = ""
+
+    @property
+    def _config(self) -> KalshiConfig:
+        return self._wire.config
+
+    def watch(self, markets: Iterable[str]) -> None:
+        """Watch exactly these markets from the next look on."""
+        wanted = dict.fromkeys(markets)
+        if self._stop.is_set() or not wanted:
+            return
+        self._markets = wanted
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="kalshi-ticker", daemon=True)
+            self._thread.start()
+
+    def is_alive(self) -> bool:
+        """Tell whether the venue was heard within ``stream_silence_s``."""
+        alive_ns = self._alive_ns
+        return alive_ns is not None and self._age_s(alive_ns) <= self._config.stream_silence_s
+
+    def close(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(timeout=5)
+
+    def _run(self) -> None:
+        failures = 0
+        while not self._stop.is_set():
+            failures = 0 if self._one_connection() else failures + 1
+            self._alive_ns = None
+            pause_s = min(SPACING_S * 2 ** min(failures, 10), self._config.reconnect_max_s)
+            self._stop.wait(pause_s * (0.5 + random.random()))  # noqa: S311  spreads reconnects, guards nothing
+
+    def _one_connection(self) -> bool:
+        """Read until the connection dies; return whether it ever lived."""
+        self._on_gap()
+        lived = False
+        try:
+            with self._open() as connection:
+                lived = True
+                self.connections += 1
+                _Session(self, connection).read(self._stop)
+            self.last_error = "closed"
+        except GapError as error:
+            self.gaps += 1
+            self.last_error = str(error)
+        except InvalidStatus as error:
+            # A handshake is signed too: the venue's clock may be what was wrong.
+            self._wire.time.learn(error.response.headers.get("Date"), time.time())
+            self.last_error = f"the venue answered {error.response.status_code} to the WebSocket"
+        except SilenceError as error:
+            self.last_error = str(error)
+        except (WebSocketException, OSError) as error:
+            self.last_error = f"{type(error).__name__}: {error}"[:200]
+        return lived
+
+    def _open(self) -> ClientConnection:
+        url, config = self._config.socket_url, self._config
+        return connect(
+            url,
+            additional_headers=self._wire.stamp("GET", urlsplit(url).path),
+            open_timeout=config.connect_timeout_s,
+            close_timeout=1.0,
+            ping_interval=None,  # pings are ours, so that what comes back counts as a sign of life
+            max_size=LARGEST,
+            proxy=None,
+            user_agent_header="tbot",
+        )
+
+    def heard(self) -> None:
+        """Note a sign of life."""
+        self._alive_ns = self._wire.clock.monotonic_ns()
+
+    def silent_s(self) -> float:
+        """Return how long nothing was heard on a connection that is open."""
+        return self._age_s(self._alive_ns or self._wire.clock.monotonic_ns())
+
+    @property
+    def longest_silence_s(self) -> float:
+        return self._config.stream_silence_s
+
+    def wanted(self) -> list[str]:
+        return list(self._markets)
+
+    def hand_over(self, message: Json) -> None:
+        try:
+            self._on_ticker(message)
+        except (ValueError, KeyError, TypeError, ArithmeticError):
+            self.bad_messages += 1  # one unreadable price must not cost the connection that carries the others
+
+    def _age_s(self, at_ns: int) -> float:
+        return (self._wire.clock.monotonic_ns() - at_ns) / 1e9
+
+
+class _Session:
+    """One connection: its subscriptions, the numbers of their messages, and the last that was heard."""
+
+    def __init__(self, stream: TickerStream, connection: ClientConnection) -> None:
+        self._stream = stream
+        self._connection = connection
+        self._asked: set[str] = set()
+        self._last: dict[int, int] = {}
+        self._command = 0
+        self._pong: threading.Event | None = None
+
+    def read(self, stop: threading.Event) -> None:
+        self._stream.heard()
+        while not stop.is_set():
+            self._subscribe()
+            try:
+                raw = self._connection.recv(timeout=LOOK_S)
+            except TimeoutError:
+                self._look_for_life()
+                continue
+            self._stream.heard()
+            self._pong = None
+            self._take(raw)
+
+    def _subscribe(self) -> None:
+        """Ask for the markets not asked for yet; those no longer wanted go with the connection."""
+        new = [market for market in self._stream.wanted() if market not in self._asked]
+        if not new:
+            return
+        self._command += 1
+        self._asked |= set(new)
+        params = {"channels": ["ticker"], "market_tickers": new, "send_initial_snapshot": True}
+        self._connection.send(json.dumps({"id": self._command, "cmd": "subscribe", "params": params}))
+
+    def _look_for_life(self) -> None:
+        """Ping after half the silence allowed, and give the connection up after all of it."""
+        silent_s, longest_s = self._stream.silent_s(), self._stream.longest_silence_s
+        if self._pong is not None and self._pong.is_set():
+            self._pong = None
+            self._stream.heard()
+        elif silent_s > longest_s:
+            raise SilenceError(f"nothing for {silent_s:.0f} s")
+        elif self._pong is None and silent_s > longest_s / 2:
+            self._pong = self._connection.ping()
+
+    def _take(self, raw: str | bytes) -> None:
+        try:
+            message: Any = json.loads(raw)
+        except ValueError:
+            self._stream.bad_messages += 1
+            return
+        if not isinstance(message, dict):
+            self._stream.bad_messages += 1
+            return
+        self._check_number(message)
+        if message.get("type") == "ticker" and isinstance(message.get("msg"), dict):
+            self._stream.hand_over(message["msg"])
+        elif message.get("type") == "error":
+            self._stream.last_error = f"the venue refused a command: {str(message.get('msg'))[:150]}"
+
+    def _check_number(self, message: Json) -> None:
+        """Compare the number of a subscription's message with the one before it; the venue does not number all."""
+        sid, seq = message.get("sid"), message.get("seq")
+        if not isinstance(sid, int) or not isinstance(seq, int):
+            return
+        before = self._last.get(sid)
+        self._last[sid] = seq
+        if before is not None and seq != before + 1:
+            raise GapError(f"message {seq} of subscription {sid} after {before}")

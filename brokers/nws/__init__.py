@@ -1,0 +1,1 @@
+"""The National Weather Service: forecasts, observations and climate reports."""

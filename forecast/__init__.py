@@ -1,0 +1,1 @@
+"""Probabilities and what is known about them: a panel of models, weather, volatility; pooling and blending."""

@@ -1,0 +1,1 @@
+"""Coinbase Exchange's public prices of bitcoin on loopback."""

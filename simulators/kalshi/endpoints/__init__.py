@@ -1,0 +1,1 @@
+"""Endpoints of the venue, by what they are about."""

@@ -1,0 +1,1 @@
+"""Language-model APIs on loopback: Anthropic, OpenAI, Gemini and DeepSeek, answering with synthetic forecasts."""

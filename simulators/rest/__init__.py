@@ -1,0 +1,1 @@
+"""What the read-only simulators share: options, clock, faults, control pages and the life of the process."""
