@@ -62,6 +62,9 @@ class StSettings(EventSettings):
 class LtSettings(EventSettings):
     """Long-term questions: politics, economics, science; decided by an announcement."""
 
+    categories: tuple[str, ...] = (
+        "Politics", "Elections", "World", "Economics", "Financials", "Companies", "Science and Technology",
+    )  # fmt: skip
     loop_s: float = 5.0
     ask_s: float = 21_600.0
     list_s: float = 3_600.0

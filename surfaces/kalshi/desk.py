@@ -106,7 +106,9 @@ class EventDesk:
             if quote is None or not self._is_worth_a_look(quote):
                 continue
             self._due[contract.ticker] = now + timedelta(seconds=self._settings.ask_s)
-            yield self._proposal(contract, quote, now)
+            proposal = self._proposal(contract, quote, now)
+            if proposal is not None:
+                yield proposal
 
     def is_open(self, market: str, now: datetime) -> bool:
         contract = self._contracts.get(market)
@@ -180,13 +182,15 @@ class EventDesk:
             self._rules[contract.ticker] = read_rule(contract, void_in_terms=self._settings.void_in_terms)
         return self._rules[contract.ticker]
 
-    def _proposal(self, contract: Contract, quote: Quote, now: datetime) -> Proposal:
+    def _proposal(self, contract: Contract, quote: Quote, now: datetime) -> Proposal | None:
+        """Return a proposal; None for a contract of a kind that is another surface's business."""
         rule = self._rule(contract)
         if isinstance(rule, Unread):
             return self._unread(contract, quote, rule.reason)
         estimator = next((one for one in self._estimators if one.takes(rule)), None)
         if estimator is None:
-            return self._unread(contract, quote, f"understood, but nothing here estimates a {rule.kind}")
+            log.debug("not_ours", market=contract.ticker, kind=rule.kind)
+            return None
         candidates = tuple(candidate_of(contract, side, quote, self._surface, now, rule=rule) for side in Side)
         chosen = estimator
 

@@ -106,16 +106,14 @@ class WeatherHistory:
                 self._outcome(record)
 
     def _decision(self, record: Record) -> None:
-        facts = dict(record["estimate"]["facts"])
-        if float(facts["lead_hours"]) < LAST_REPORTS_LEAD and facts.get("reported_high_f", "none") != "none":
-            group, self._group_of[record["candidate"]["market"]] = (record["candidate"]["group"],) * 2
+        facts, candidate = dict(record["estimate"]["facts"]), record["candidate"]
+        lead, group = float(facts["lead_hours"]), candidate["group"]
+        self._group_of[candidate["market"]] = group
+        if lead < LAST_REPORTS_LEAD and facts["reported_high_f"] != "none":
             self._reports[group] = (float(facts["reported_high_f"]), float(facts["reports_per_hour"]))
-        if facts.get("forecast_high_f", "none") == "none":
-            return
-        candidate, lead = record["candidate"], float(facts["lead_hours"])
-        self._group_of[candidate["market"]] = candidate["group"]
-        # One forecast for each six hours of lead: a day is asked about many times, and is one day all the same.
-        self._forecasts.setdefault(candidate["group"], {})[int(lead // 6)] = (lead, float(facts["forecast_high_f"]))
+        if facts["forecast_high_f"] != "none":
+            # One forecast for each six hours of lead: a day is asked about many times, and is one day all the same.
+            self._forecasts.setdefault(group, {})[int(lead // 6)] = (lead, float(facts["forecast_high_f"]))
 
     def _outcome(self, record: Record) -> None:
         group = self._group_of.pop(record["market"], None)
