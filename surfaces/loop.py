@@ -21,7 +21,7 @@ from domain.decision import Decision
 from domain.errors import Ask, Refuse, Retry
 from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import Leg
+from domain.vocabulary import Leg, State
 from journal.beat import Heartbeat
 from risk.chain import Outcome, decide, look
 from risk.limits import Limits
@@ -71,6 +71,8 @@ class Loop:
     Args:
         workers: how many slow predictions run at once.
         spent: tells what paid estimates have cost so far.
+        cancel_all: takes back every resting order of the account, once, when a halt is ordered. Not for a broker at
+            which protective orders rest: those stay.
     """
 
     def __init__(
@@ -86,6 +88,7 @@ class Loop:
         stop: threading.Event,
         workers: int = 1,
         spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
+        cancel_all: Callable[[], None] = lambda: None,
     ) -> None:
         self._books = books
         self._executor = executor
@@ -93,6 +96,8 @@ class Loop:
         self._asking = Asking(workers)
         self._room = 2 * workers
         self._spent = spent
+        self._cancel_all = cancel_all
+        self._has_cancelled = False
         self._limits = limits
         self._settings = settings
         self._heartbeat = heartbeat
@@ -145,6 +150,7 @@ class Loop:
         self._beat("degraded" if self._trouble else "ready")
         try:
             self._books.follow()
+            self._cancel_when_halted()
             cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
             self._chase_unknown()
@@ -166,6 +172,12 @@ class Loop:
         self._desk.close()
         self._executor.close()
         log.info("stopped")
+
+    def _cancel_when_halted(self) -> None:
+        is_halted = self._books.fold.state.state is State.HALT
+        if is_halted and not self._has_cancelled:
+            self._cancel_all()
+        self._has_cancelled = is_halted
 
     def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
         books = self._books

@@ -7,7 +7,9 @@ from typing import Any
 from audit.costs import NOTHING_SPENT, Spent
 from audit.fold import SurfaceFold
 from brokers.connect import connect_kalshi
+from brokers.kalshi.client import KalshiExecutor
 from brokers.kalshi.config import Environment
+from brokers.port import Executor
 from domain.clock import Clock
 from domain.surface_settings import require_armed
 from domain.vocabulary import Mode
@@ -78,4 +80,10 @@ def trade(
             stop=stop,
             workers=settings.asks_at_once,
             spent=spent,
+            cancel_all=_kill_switch(executor),
         ).run()
+
+
+def _kill_switch(executor: Executor) -> Callable[[], None]:
+    """Return what takes back all resting orders: nothing rests at an executor without a socket."""
+    return executor.cancel_all if isinstance(executor, KalshiExecutor) else lambda: None

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from domain.errors import Retry
 from domain.vocabulary import Code, ExitReason, Gate, OrderState, State
 from surfaces.stop import stop_reasons
 
@@ -121,3 +122,25 @@ def test_halt_is_refused_at_the_first_gate(running):
 
     verdict = running.decisions()[-1].verdicts[0]
     assert (verdict.gate, verdict.passed, verdict.note) == (Gate.STOP_FILE, False, "state HALT")
+
+
+def test_a_halt_takes_back_every_resting_order_once_and_tries_again_until_it_worked(running):
+    calls = []
+
+    def cancel_all():
+        calls.append(running.clock.now())
+        if len(calls) == 1:
+            raise Retry("the orders cancelled", "503", "again in the next turn")
+
+    running.loop._cancel_all = cancel_all
+    running.tick()
+    running.order(state=State.HALT, reason="look")
+    turns = [running.tick() for _ in range(4)]
+
+    assert turns == [False, True, True, True]
+    assert len(calls) == 2
+    running.order(state=State.RUN, reason="go on")
+    running.tick()
+    running.order(state=State.HALT, reason="again")
+    running.tick()
+    assert len(calls) == 3
