@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import stamina
 
-from brokers.fees import no_fee
 from brokers.port import Executor, MarketData
 from domain.clock import Clock
 from domain.vocabulary import Mode
@@ -44,13 +43,13 @@ def connect_kalshi(
     *,
     balance: Decimal,
     currency: str,
-    fee: Callable[[str, Decimal, Decimal], Decimal] = no_fee,
+    fee: Callable[[str, Decimal, Decimal], Decimal] | None = None,
 ) -> tuple["KalshiData", Executor]:
     """Return contracts and prices from Kalshi and an executor: none with a socket in a dry run, Kalshi's otherwise.
 
     Args:
         balance: what a dry run's account starts with, in ``currency``.
-        fee: market, quantity and price -> what a dry run's executions cost; nothing unless given.
+        fee: market, quantity and price -> what a dry run's executions cost; nothing when not given.
 
     Raises:
         Misconfigured: the private key cannot be read.

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 import structlog
 
-from domain.errors import TBotError
+from domain.errors import Halt, TBotError
 from forecast.answers import ANSWERED, CallFailed, Reason, read_probability
 from forecast.budget import Budget, PaidCall, Usage
 from forecast.config import PanelModel
@@ -41,7 +41,10 @@ class Tally:
 
 
 class Round:
-    """One question put to the panel: its time, and its way to the budget, which closes when it refuses once."""
+    """One question put to the panel: its time, and its way to the budget, which closes when it refuses once.
+
+    A ledger that can't be written any more (Halt) is not hidden by any of this.
+    """
 
     def __init__(self, budget: Budget, question: str, deadline_s: float) -> None:
         self.question = question
@@ -70,6 +73,8 @@ class Round:
                 return None
             try:
                 return self._budget.reserve(call)
+            except Halt:
+                raise
             except TBotError as error:
                 self._is_broke = True
                 log.warning("no money for a call", question=self.question, model=call.model, error=str(error))
@@ -78,6 +83,8 @@ class Round:
     def settle(self, reservation: str, usage: Usage, cost_usd: Decimal, outcome: str) -> None:
         try:
             self._budget.settle(reservation, usage, cost_usd, outcome)
+        except Halt:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever is wrong with the ledger, an answer paid for is not lost
             log.error("a call is not settled", reservation=reservation, cost_usd=str(cost_usd), error=str(error))
 

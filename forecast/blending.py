@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from forecast.pooling import chance_of, clip, log_odds
 from forecast.horizon import Horizon
+from forecast.pooling import chance_of, clip, log_odds
 
 TIGHT_SPREAD = Decimal("0.04")
 TIGHT_WEIGHT, WIDE_WEIGHT = 0.67, 0.5
@@ -38,9 +38,9 @@ class Blended:
 class MarketWeight:
     """How much the price counts, learnt from what both said and what came of it.
 
-    The weight is the one of least trailing Brier score over the last 300 outcomes, where one below the default also
-    has to overcome a pull towards it: to count the price for more is cheap caution, for less a claim. Below 150 outcomes it is at least the default: six contracts of one day are one day, and luck with a few of them
-    is no proof. Where the price alone has scored no worse than the blend it gives, the price alone counts.
+    The weight is the one of least trailing Brier score over the last 300 outcomes plus a pull towards the default, so
+    that one outcome neither silences a model nor crowns it. Below 150 outcomes it is at least the default: six
+    contracts of one day are one day, and luck with a few of them is no proof.
     """
 
     def __init__(self) -> None:
@@ -71,8 +71,7 @@ class MarketWeight:
     def _fit(self, default: float) -> float:
         least = 0.0 if len(self._known) >= PROVEN else default
         allowed = [least, *(weight for weight in _GRID if weight > least)]
-        best = min(allowed, key=lambda weight: self._loss(weight) + PULL * min(0.0, weight - default) ** 2)
-        return best if self._loss(best) < self._loss(1.0) else 1.0
+        return min(allowed, key=lambda weight: self._loss(weight) + PULL * (weight - default) ** 2)
 
     def _loss(self, weight: float) -> float:
         return sum((chance_of(weight * price + (1 - weight) * own) - y) ** 2 for own, price, y in self._known)

@@ -55,6 +55,7 @@ class Budget(Protocol):
 
         Raises:
             BudgetSpent: it does not fit; nothing was reserved, and the panel makes no further call for the question.
+            Halt: nothing can be written any more; it ends the question, and the panel asks no other.
             TBotError: whether money is left cannot be told or written just now; to the panel that is a refusal too.
         """
 
@@ -63,5 +64,5 @@ class Budget(Protocol):
 
         It is more than was reserved only if the vendor billed more than it was asked for. ``outcome`` is ``answered``
         or the word of ``forecast.answers.Reason`` that says why there is no answer. If this raises, the reservation
-        stays spent and the panel goes on without the settlement.
+        stays spent and the panel goes on without the settlement; a Halt reaches whoever asks.
         """

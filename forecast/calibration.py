@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from forecast.pooling import chance_of, clip, log_odds
 from forecast.horizon import Horizon
+from forecast.pooling import chance_of, clip, log_odds
 
 LEAST_OUTCOMES = 50
 WINDOW = 500

@@ -16,6 +16,7 @@ import structlog
 
 from domain.candidate import Missing, Vote
 from domain.clock import Clock
+from domain.errors import Halt
 from forecast import prompts
 from forecast.answers import PROVIDER_FAILURES, Reason, middle
 from forecast.asking import Asking, Outcome, Round
@@ -82,6 +83,7 @@ class Panel:
         self._lock = threading.Lock()
         self._clients: dict[Provider, Client] = {}
         self._running: dict[str, Asking] = {}
+        self._halt: Halt | None = None
         self._breakers = {model.provider: Breaker(config.rest_after, config.rest_s) for model in self._models}
 
     def ask(self, question: Question, *, weights: Mapping[str, Decimal] | None = None) -> PanelAnswer:
@@ -92,28 +94,18 @@ class Panel:
 
         Raises:
             Misconfigured: the SDK of a provider is not installed.
+            Halt: the ledger can't be written any more, now or since an earlier question.
         """
+        self._require_ledger()
         started = time.monotonic()
         clients = {provider: self._client(provider) for provider in self._breakers}
         prompt = prompts.write(self._wording, question, self._clock.now())
         round_ = Round(self._budget, question.id, self._config.deadline_s)
-        samples: dict[str, list[_Sample]] = {model.id: [] for model in self._models}
-        reserved: dict[str, Asking] = {}
-        try:
-            # Everybody's first answer before anybody's second: a small budget buys many models, not many samples.
-            for number in range(self._config.samples):
-                for model in self._models:
-                    key = _key(model, prompt, question, number)
-                    sample = self._sample(key, model, prompt, round_, clients[model.provider])
-                    samples[model.id].append(sample)
-                    if sample.asking is not None and sample.is_own and self._reserve(key, sample.asking):
-                        reserved[key] = sample.asking
-        finally:
-            # Only now, so that nobody's second attempt takes the money of another's first.
-            self._start(reserved)
+        samples = self._ask_each(question, prompt, round_, clients)
         wait_for = [one.asking.future for given in samples.values() for one in given if one.asking is not None]
         futures.wait(wait_for, timeout=round_.left_s)
         round_.end()
+        self._require_ledger()
         return self._report(samples, weights or {}, prompt.tag, started)
 
     def worst_usd(self, question: Question) -> Decimal:
@@ -147,6 +139,31 @@ class Panel:
                 self._clients[provider] = connect(self._config, provider)
             return self._clients[provider]
 
+    def _ask_each(
+        self, question: Question, prompt: Prompt, round_: Round, clients: Mapping[Provider, Client]
+    ) -> dict[str, list[_Sample]]:
+        """Begin every answer that is wanted and not known; return them by model."""
+        samples: dict[str, list[_Sample]] = {model.id: [] for model in self._models}
+        reserved: dict[str, Asking] = {}
+        try:
+            # Everybody's first answer before anybody's second: a small budget buys many models, not many samples.
+            for number in range(self._config.samples):
+                for model in self._models:
+                    key = _key(model, prompt, question, number)
+                    sample = self._sample(key, model, prompt, round_, clients[model.provider])
+                    samples[model.id].append(sample)
+                    if sample.asking is not None and sample.is_own and self._reserve(key, sample.asking):
+                        reserved[key] = sample.asking
+        except BaseException:
+            for key, asking in reserved.items():
+                self._finish(key, asking, Outcome(reason=Reason.BUDGET))
+            raise
+        # Only now, so that nobody's second attempt takes the money of another's first.
+        for key, asking in reserved.items():
+            # A daemon: the end of the process must not wait for a vendor, whose money is reserved already.
+            threading.Thread(target=self._run, args=(key, asking), name=f"ask {asking.model.id}", daemon=True).start()
+        return samples
+
     def _sample(self, key: str, model: PanelModel, prompt: Prompt, round_: Round, client: Client) -> _Sample:
         longest = self._config.max_output_tokens
         with self._lock:
@@ -170,14 +187,12 @@ class Panel:
                 self._finish(key, asking, Outcome(reason=Reason.BUDGET))
         return may_call
 
-    def _start(self, reserved: Mapping[str, Asking]) -> None:
-        """Make each call in a thread of its own, a daemon: the end of the process must not wait for a vendor."""
-        for key, asking in reserved.items():
-            threading.Thread(target=self._run, args=(key, asking), name=f"ask {asking.model.id}", daemon=True).start()
-
     def _run(self, key: str, asking: Asking) -> None:
         try:
             outcome = asking.run()
+        except Halt as error:
+            self._halt = error
+            outcome = Outcome(reason=Reason.BUDGET)
         except Exception:  # an error of our own must not leave the others waiting for the deadline
             log.exception("asking a model failed", model=asking.model.id)
             outcome = Outcome(reason=Reason.MALFORMED, failure=Reason.MALFORMED)
@@ -190,13 +205,17 @@ class Panel:
         breaker = self._breakers[asking.model.provider]
         if outcome.failure in PROVIDER_FAILURES:
             breaker.failed()
-        elif asking.tally().attempts:
+        elif outcome.failure is not None or outcome.probability is not None:
             breaker.succeeded()
         else:
             breaker.withdrew()
         with self._lock:
             del self._running[key]
         asking.future.set_result(outcome)
+
+    def _require_ledger(self) -> None:
+        if self._halt is not None:
+            raise self._halt
 
     def _report(
         self, samples: Mapping[str, list[_Sample]], weights: Mapping[str, Decimal], prompt: str, started: float

@@ -7,7 +7,6 @@ from decimal import Decimal
 from brokers.answers import Answer, answer_to, answer_to_id
 from brokers.dry_run import triggers
 from brokers.dry_run.book import Book
-from brokers.fees import no_fee
 from brokers.port import Account, BrokerTrade, Fill, MarketData
 from domain.clock import Clock
 from domain.errors import Refuse, Retry
@@ -23,7 +22,7 @@ class DryRunExecutor:
 
     Args:
         balance: what the account starts with, in ``currency``.
-        fee: market, quantity and price -> what an execution costs.
+        fee: market, quantity and price -> what an execution costs; nothing when not given.
     """
 
     def __init__(
@@ -33,7 +32,7 @@ class DryRunExecutor:
         *,
         balance: Decimal,
         currency: str,
-        fee: Callable[[str, Decimal, Decimal], Decimal] = no_fee,
+        fee: Callable[[str, Decimal, Decimal], Decimal] | None = None,
     ) -> None:
         self._data = data
         self._fee = fee
@@ -158,7 +157,7 @@ class DryRunExecutor:
             take_profit=intent.take_profit,
             trailing_distance=intent.trailing_distance,
         )
-        fee = self._fee(intent.market, intent.quantity, price)
+        fee = self._cost(intent.market, intent.quantity, price)
         return self._answer(intent).filled(self._book.open(trade, fee))
 
     def _exit(self, intent: OrderIntent) -> OrderEvent:
@@ -179,9 +178,12 @@ class DryRunExecutor:
             rate=_home_rate(quote),
             at=self._clock.now(),
             client_order_id=intent.client_order_id,
-            fee=self._fee(trade.market, intent.quantity, quote.exit_price(trade.side)),
+            fee=self._cost(trade.market, intent.quantity, quote.exit_price(trade.side)),
         )
         return self._answer(intent).filled(fill)
+
+    def _cost(self, market: str, quantity: Decimal, price: Decimal) -> Decimal:
+        return Decimal(0) if self._fee is None else self._fee(market, quantity, price)
 
     def _is_event(self, market: str) -> bool:
         """Tell whether a market is an event contract, whose price lies between nothing and its payout of one."""

@@ -29,14 +29,14 @@ class FillReader:
 
     def now(self) -> str:
         """Return the cursor after everything that happened so far."""
-        latest = self._between(self._wire.clock.now() - self._late())
-        beginning = f"{micros(self._wire.clock.now() - self._late())}:"
+        latest = self._between(self._wire.clock.now() - self._wire.late)
+        beginning = f"{micros(self._wire.clock.now() - self._wire.late)}:"
         return max((fill.transaction_id for fill in latest), key=order_of, default=beginning)
 
     def since(self, cursor: str) -> tuple[Sequence[Fill], str]:
         """Return the fills after ``cursor`` and the cursor to ask with next."""
         begin = _time_of(cursor)
-        found = self._between(begin - self._late())
+        found = self._between(begin - self._wire.late)
         known = self._walks.pop(cursor, None)
         fresh = [
             fill
@@ -64,10 +64,6 @@ class FillReader:
         self._walks[cursor] = seen & self._walks.get(cursor, seen)
         while len(self._walks) > WALKS:
             del self._walks[next(iter(self._walks))]
-
-    def _late(self) -> timedelta:
-        """Return how far back to look, on the venue's clock."""
-        return timedelta(seconds=self._wire.config.late_fill_s / (self._wire.clock.real_seconds(1.0) or 1.0))
 
 
 def order_of(key: str) -> tuple[int, str]:

@@ -19,7 +19,10 @@ OLD = "/historical"
 
 
 class Histories:
-    """Orders, executions and settlements by market; nothing that was once read is forgotten."""
+    """Orders, executions and settlements by market; nothing that was once read is forgotten.
+
+    ``wire`` is asked for lists alone, and for the time.
+    """
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -28,6 +31,7 @@ class Histories:
         self._ends: dict[str, SettlementRow] = {}
         self._whole: set[str] = set()
         self._deep: set[str] = set()
+        self._complete_until = wire.clock.now()
         self._lock = threading.RLock()
 
     def orders_since(self, moment: datetime) -> Sequence[OrderRow]:
@@ -47,9 +51,25 @@ class Histories:
         self._learn([row])
 
     def fills_since(self, moment: datetime) -> Sequence[FillRow]:
-        """Read the account's executions at and after ``moment``."""
-        rows = self._wire.rows("executions", "/portfolio/fills", "fills", records.fill, min_ts=int(moment.timestamp()))
-        return list({row.fill_id: row for row in rows}.values())
+        """Read the account's executions at and after ``moment``, by whichever of its processes.
+
+        What was executed since the last time is taken in for the markets known here, even if it lies before ``moment``:
+        a trade that ended elsewhere must not be taken for one that is open.
+        """
+        now = self._wire.clock.now()
+        begin = min(moment, self._complete_until - self._wire.late)
+        rows = self._wire.rows("executions", "/portfolio/fills", "fills", records.fill, min_ts=int(begin.timestamp()))
+        found = {row.fill_id: row for row in rows}
+        with self._lock:
+            for row in found.values():
+                if row.ticker in self._whole:
+                    self._fills[row.ticker][row.fill_id] = row
+            self._complete_until = max(self._complete_until, now)
+        return [row for row in found.values() if row.at >= moment]
+
+    def catch_up(self) -> None:
+        """Take in what was executed since the last time."""
+        self.fills_since(self._wire.clock.now())
 
     def settlements_since(self, moment: datetime) -> Sequence[SettlementRow]:
         """Read the account's settlements at and after ``moment``."""

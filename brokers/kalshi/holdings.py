@@ -45,6 +45,8 @@ class Holdings:
     def trades(self) -> Sequence[BrokerTrade]:
         """Return every position, taken apart into trades. Raises Retry while positions and executions differ."""
         found: list[BrokerTrade] = []
+        # A sum alone does not show that one trade ended and another of its size began.
+        self._histories.catch_up()
         for row in self._histories.positions():
             lots = self._explained(row)
             found += covered(lots, row.quantity)

@@ -97,9 +97,8 @@ class Orders:
         return "CLOSE_TRADE_UNITS_EXCEED_TRADE_SIZE" if intent.quantity > lot.quantity else ""
 
     def _lot(self, intent: OrderIntent) -> Lot | None:
-        trade_id = str(intent.broker_trade_id)
-        known = self._histories.ledger(intent.market).lots.get(trade_id)
-        return known or self._histories.ledger(intent.market, fresh=True).lots.get(trade_id)
+        ledger = self._histories.ledger(intent.market, fresh=True)
+        return ledger.lots.get(str(intent.broker_trade_id))
 
     def _send(self, intent: OrderIntent, tick: Decimal) -> Sequence[OrderEvent]:
         try:

@@ -71,8 +71,11 @@ class TickerStream:
         return alive_ns is not None and self._age_s(alive_ns) <= self._config.stream_silence_s
 
     def close(self) -> None:
-        """End the thread."""
+        """End the thread, waking it from a read."""
         self._stop.set()
+        connection = self._connection
+        if connection is not None:
+            connection.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
 
@@ -91,6 +94,7 @@ class TickerStream:
         try:
             with self._open() as connection:
                 lived = True
+                self._connection = connection
                 self.connections += 1
                 _Session(self, connection).read(self._stop)
             self.last_error = "closed"
@@ -105,6 +109,8 @@ class TickerStream:
             self.last_error = str(error)
         except (WebSocketException, OSError) as error:
             self.last_error = f"{type(error).__name__}: {error}"[:200]
+        finally:
+            self._connection = None
         return lived
 
     def _open(self) -> ClientConnection:
@@ -113,7 +119,7 @@ class TickerStream:
             url,
             additional_headers=self._wire.stamp("GET", urlsplit(url).path),
             open_timeout=config.connect_timeout_s,
-            close_timeout=1.0,
+            close_timeout=0.3,
             ping_interval=None,  # pings are ours, so that what comes back counts as a sign of life
             max_size=LARGEST,
             proxy=None,

@@ -32,6 +32,8 @@ class VenueTime:
             venue = parsedate_to_datetime(date or "").timestamp()
         except (ValueError, TypeError):
             return
+        if time.time() - sent_at > NOISE_S:
+            return  # a reply that took so long tells the time no better
         # The header was written between sending and now, and rounded down by up to a second.
         middle = (sent_at + time.time()) / 2
         found = venue + 0.5 - middle

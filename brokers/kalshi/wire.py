@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -86,6 +87,11 @@ class Wire:
     ) -> T:
         """Send once. Raises Ask when the outcome is unknown, Retry when it is not or the request is ``repeatable``."""
         return self._once(what, method, path, parse, self.buckets.write, body=body, repeatable=repeatable)
+
+    @property
+    def late(self) -> timedelta:
+        """Return how late an execution may turn up, on the venue's clock."""
+        return timedelta(seconds=self.config.late_fill_s / (self.clock.real_seconds(1.0) or 1.0))
 
     def close(self) -> None:
         """Give all connections back; a later call opens new ones."""

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Any
 
 from simulators.kalshi.account import Account
@@ -35,6 +36,8 @@ PUBLIC: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/markets/orderbooks", prices.orderbooks),
     ("GET", "/markets/{ticker}", listings.read_market),
     ("GET", "/markets/{ticker}/orderbook", prices.orderbook),
+    ("GET", "/historical/cutoff", exchange.cutoff),
+    ("GET", "/historical/markets/{ticker}", listings.read_old_market),
 )
 SIGNED: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/account/limits", exchange.limits),
@@ -45,6 +48,8 @@ SIGNED: tuple[tuple[str, str, Endpoint], ...] = (
     ("GET", "/portfolio/settlements", portfolio.settlements),
     ("GET", _L, portfolio.orders),
     ("GET", f"{_L}/{{order}}", portfolio.read_order),
+    ("GET", "/historical/fills", portfolio.old_fills),
+    ("GET", "/historical/orders", portfolio.old_orders),
 )
 CURRENT: tuple[tuple[str, str, Endpoint], ...] = (
     ("POST", _O, orders.create),
@@ -106,8 +111,12 @@ class Api:
         """
         if request.path.startswith("/_sim"):
             return control(self._venue, request)
-        if request.path == SOCKET_PATH:
-            return self._socket(request)
+        answer = self._socket(request) if request.path == SOCKET_PATH else await self._page(request)
+        if isinstance(answer, Response):
+            answer.headers.setdefault("Date", formatdate(self._venue.civil(), usegmt=True))
+        return answer
+
+    async def _page(self, request: Request) -> Response | Takeover:
         occasion = self._occasion(request)
         self._log(request, occasion)
         if occasion.take("drop_request") is not None:
@@ -162,7 +171,8 @@ class Api:
     def _signer(self, request: Request, *, signed: bool) -> Account | None:
         if not signed:
             return self._venue.accounts.get(request.headers.get("kalshi-access-key", ""))
-        return authenticate(self._venue.accounts, request.headers, request.method, request.path)
+        venue = self._venue
+        return authenticate(venue.accounts, request.headers, request.method, request.path, venue.civil())
 
     def _bill(self, request: Request, occasion: Occasion, signer: Account | None) -> None:
         name, tier = (signer.key_id, signer.tier) if signer is not None else ("", "")
@@ -175,7 +185,7 @@ class Api:
         self._venue.advance()
         self._venue.routes[f"GET {SOCKET_PATH}"] += 1
         try:
-            account = authenticate(self._venue.accounts, request.headers, "GET", SOCKET_PATH)
+            account = authenticate(self._venue.accounts, request.headers, "GET", SOCKET_PATH, self._venue.civil())
         except ApiError as exc:
             return Response(exc.status, encode(exc.body), {"Content-Type": "application/json"})
         if request.headers.get("upgrade", "").lower() != "websocket":

@@ -47,6 +47,9 @@ class Channel:
         """Follow fewer markets."""
         self.tickers -= tickers
 
+    def skip_present(self, now: datetime) -> None:
+        """Take what is there as told already; books begin with a snapshot in any case."""
+
     def next_seq(self) -> int:
         """Return the next sequence number."""
         self._seq += 1
@@ -133,7 +136,7 @@ class Books(Channel):
 
 
 class Tickers(Channel):
-    """``ticker``: best prices, last trade, volume, whenever one of them changes; at once for each market followed."""
+    """``ticker``: best prices, last trade, volume, whenever one of them changes; at once where that is asked for."""
 
     name = "ticker"
     # all markets cost 50 ms to look at, so this is not done at every poll (wall-clock seconds)
@@ -142,6 +145,11 @@ class Tickers(Channel):
     def _begin(self, now: datetime) -> None:
         self._sent: dict[str, Json] = {}
         self._looked = 0.0
+
+    def skip_present(self, now: datetime) -> None:
+        """Take the prices of now as told already."""
+        for contract in self._contracts(now):
+            self._sent.setdefault(contract.ticker, self._body(contract, now))
 
     def news(self, now: datetime, gap: Gap) -> Iterator[Json]:
         """Yield what changed."""

@@ -24,6 +24,10 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
+def _is_offset(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _is_time(value: Any) -> bool:
     try:
         parse_time(value)
@@ -34,6 +38,7 @@ def _is_time(value: Any) -> bool:
 
 _WALL = ("a number of wall-clock seconds, 0 or more", _is_number)
 _SIMULATED = ("a number of simulated seconds, 0 or more", _is_number)
+_OFFSET = ("a number of wall-clock seconds, below 0 for a clock that is behind", _is_offset)
 _TEXT = ("a text", lambda value: isinstance(value, str))
 _FLAG = ("true or false", lambda value: isinstance(value, bool))
 _FRACTION = ("a number from 0 to 1", lambda value: _is_number(value) and value <= 1)
@@ -89,6 +94,8 @@ ACTIONS: dict[str, Action] = {
     "silent_websocket": _on_socket({"after_seconds": _WALL, "seconds": _WALL}),
     "gap_websocket": _on_socket({"skip": _SKIP}),
     "exchange_paused": Action(counted=False, match=()),
+    "clock_off": Action({"seconds": _OFFSET}, ("seconds",), counted=False, match=()),
+    "put_away": Action({"seconds": _SIMULATED}, ("seconds",), counted=False, match=()),
     "stale_quotes": _on_market(),
     "market_paused": _on_market(),
     "early_close": _on_market({"closes_at": _TIME}),

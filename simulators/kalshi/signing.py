@@ -2,7 +2,6 @@
 
 import base64
 import binascii
-import time
 from functools import cache
 
 from cryptography.exceptions import InvalidSignature
@@ -20,7 +19,9 @@ AHEAD_MS = 60_000
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
 
 
-def authenticate(accounts: dict[str, Account], headers: dict[str, str], method: str, path: str) -> Account:
+def authenticate(
+    accounts: dict[str, Account], headers: dict[str, str], method: str, path: str, civil: float
+) -> Account:
     """Return the account that signed a request.
 
     Args:
@@ -28,6 +29,7 @@ def authenticate(accounts: dict[str, Account], headers: dict[str, str], method: 
         headers: lower-case names.
         method: the HTTP method.
         path: with its root, without its query.
+        civil: unix seconds by the venue's clock.
 
     Raises:
         ApiError: 401, saying what is wrong the way the venue does.
@@ -41,7 +43,7 @@ def authenticate(accounts: dict[str, Account], headers: dict[str, str], method: 
         raise _unsigned("NOT_FOUND")
     if not stamp.isascii() or not stamp.isdigit():
         raise _unsigned("INVALID_TIMESTAMP")
-    age = time.time() * 1000 - int(stamp)
+    age = civil * 1000 - int(stamp)
     if not -AHEAD_MS <= age <= STALE_MS:
         raise refusal(401, "header_timestamp_expired", "header timestamp expired")
     if not _fits(account, signature, f"{stamp}{method}{path}"):

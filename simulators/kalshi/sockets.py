@@ -141,6 +141,8 @@ class Session:
         now = self._venue.advance()
         for name in names:
             channel = CHANNELS[name](self._venue, self._account, self._next_sid, _tickers(params), now)
+            if params.get("send_initial_snapshot") is not True:
+                channel.skip_present(now)
             self._channels[self._next_sid] = channel
             self._next_sid += 1
             yield {"type": "subscribed", "msg": {"channel": name, "sid": channel.sid}}
@@ -165,6 +167,8 @@ class Session:
         action, tickers = params.get("action"), _tickers(params)
         if action == "add_markets":
             channel.add(tickers)
+            if params.get("send_initial_snapshot") is not True:
+                channel.skip_present(self._venue.advance())
         elif action == "delete_markets":
             channel.remove(tickers)
         else:

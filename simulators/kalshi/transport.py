@@ -5,6 +5,7 @@ A handler may take the connection over, which is how a WebSocket begins.
 
 import asyncio
 import gzip
+import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -101,6 +102,9 @@ class Server:
         except (Dropped, ConnectionError, asyncio.IncompleteReadError):
             writer.transport.abort()
         except asyncio.CancelledError:
+            writer.transport.abort()
+        except Exception:  # noqa: BLE001 -- a defect of the simulator must not look like a venue that hangs
+            traceback.print_exc()
             writer.transport.abort()
         else:
             writer.close()

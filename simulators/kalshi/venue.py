@@ -68,7 +68,6 @@ class Venue:
         self.sockets_opened = 0
         self._catalogue = catalogue
         self._store = store
-        self._paused_since: dict[str, datetime] = {}
         self.position = self._resumed()
         self._listed_until = self.position - BEHIND
         self._list_ahead(self.position)
@@ -252,6 +251,22 @@ class Venue:
         """Keep what changed on disk where asked to."""
         if self._store is not None:
             self._store.save(self)
+
+    def cutoff(self, now: datetime) -> datetime | None:
+        """Return the moment before which orders, fills and settled markets are on the historical pages only."""
+        fault = self.faults.market("put_away", "", now)
+        if fault is None:
+            return None
+        fault.bend("")
+        return now - timedelta(seconds=fault.params["seconds"])
+
+    def civil(self) -> float:
+        """Return the unix time by the venue's own clock, which signatures are checked against."""
+        fault = self.faults.market("clock_off", "", self.position)
+        if fault is None:
+            return wall.time()
+        fault.bend("")
+        return wall.time() + float(fault.params["seconds"])
 
     def wall(self) -> float:
         """Return the wall clock's seconds, for what a client measures on its own clock."""

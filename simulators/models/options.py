@@ -13,7 +13,6 @@ from typing import Any
 from simulators.models.catalogue import PROVIDERS, Catalogue, Model, default_models, invented
 from simulators.models.question import Anchors, load_anchors, recorded_anchors
 from simulators.oanda.clock import Clock, parse_clock
-from simulators.recordings.questions import questions
 
 _EPILOG = """\
 example:
@@ -88,15 +87,7 @@ def _anchors(source: str | None) -> Anchors:
     """Return what the crowd said: nothing, the bundled prices from before each question closed, or a file's."""
     if source is None:
         return Anchors()
-    if source == "recorded":
-        return Anchors({question.text: question.freeze_price for question in questions()})
-    return load_anchors(Path(source))
-
-
-def _anchors(text: str | None) -> Anchors:
-    if text is None:
-        return Anchors()
-    return recorded_anchors() if text == "recorded" else load_anchors(Path(text))
+    return recorded_anchors() if source == "recorded" else load_anchors(Path(source))
 
 
 def _keys(specs: list[str], file: Path | None) -> dict[str, frozenset[str]]:

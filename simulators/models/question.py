@@ -13,22 +13,25 @@ _TAGGED = re.compile(r"<question>(.+?)</question>", re.IGNORECASE | re.DOTALL)
 _QUOTED = re.compile(r'"(?:question|title|market|event)"\s*:\s*("(?:[^"\\]|\\.)+")', re.IGNORECASE)
 _NAMED = re.compile(r"^[ \t>*#-]*(?:question|market|event|title)[ *]*:[ *]*(\S.+)$", re.IGNORECASE | re.MULTILINE)
 # one sentence: it does not run over an end of another
-_ASKED = re.compile(r"[A-Z](?:(?![.!:]\s+[A-Z])[^?\n]){9,}\?")
+_ASKED = re.compile(r"[A-Z](?:(?![.!:]\s+[A-Z])[^?\n]){9,300}\?")
 _AMOUNT = r"\$?(?P<number>\d+(?:\.\d+)?|\.\d+)\s*(?P<unit>%|¢|c\b|cents?\b|percent\b)?"
-_BETWEEN = r"[^\d\n$]{0,40}?"
+# Only words that lead to a value: "prior to May 6" and "the market price of gold above 50" name none.
+_LEADING = r"is|was|of|at|stands|currently|now|yes|the|about|around|such|these|events|questions"
+_BETWEEN = rf"(?:[\s:=~*\"'()]|\b(?:{_LEADING})\b){{0,12}}"
 # whoever quotes both sides means the middle
 _BOOK = re.compile(
     r"bid\b[^\d\n$]{0,12}\$?(?P<bid>\d*\.?\d+)\s*¢?c?[^\d\n$]{1,20}?ask\b[^\d\n$]{0,12}\$?(?P<ask>\d*\.?\d+)",
     re.IGNORECASE,
 )
 _PRICES = tuple(
-    re.compile(rf"\b(?:{words})\b{_BETWEEN}{_AMOUNT}", re.IGNORECASE)
+    re.compile(rf"\b(?:{words}){_BETWEEN}{_AMOUNT}", re.IGNORECASE)
     for words in (
-        r"market(?:'s)? (?:price|probability|odds)|yes price|mid(?:point| price)?|last price|freeze (?:price|value)",
-        r"implied probability|crowd (?:forecast|median)|community (?:prediction|forecast|median)|consensus",
-        r"base rate|prior(?: probability)?|historical frequency",
+        r"(?:market(?:'s)?|yes|last|mid|freeze)[ _](?:price|probability|odds|value)|midpoint",
+        r"implied[ _]probability|(?:crowd|community|consensus)[ _](?:forecast|prediction|probability|median)",
+        r"base[ _]rate|prior[ _]probability|historical[ _]frequency|prior(?=\s*[:=])",
     )
 )
+
 
 RECORDED = Path(__file__).parents[1] / "recordings" / "data" / "forecastbench_questions.csv.gz"
 
@@ -71,8 +74,7 @@ def read(prompt: str, anchors: Anchors) -> Asked:
     found, shown = anchors.find(named, prompt), _shown(prompt)
     if found is not None:
         return Asked(found[0], shown, found[1])
-    sentence = _ASKED.search(prompt)
-    return Asked(plain(named or (prompt if sentence is None else sentence[0])), shown)
+    return Asked(plain(named or _sentence(prompt) or prompt), shown)
 
 
 def plain(text: str) -> str:
@@ -85,6 +87,11 @@ def _named(prompt: str) -> str | None:
         if (found := pattern.search(prompt)) is not None:
             return _unquoted(found[1]) if pattern is _QUOTED else found[1].strip()
     return None
+
+
+def _sentence(prompt: str) -> str | None:
+    found = _ASKED.search(prompt)
+    return None if found is None else found[0]
 
 
 def _unquoted(quoted: str) -> str:

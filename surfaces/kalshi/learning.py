@@ -57,6 +57,7 @@ class Learner:
     def __init__(self) -> None:
         self._estimated: dict[str, _Estimated] = {}
         self._weights = Weights()
+        self._latest: datetime | None = None
         self._platt: defaultdict[str, Platt] = defaultdict(Platt)
         self._market: defaultdict[str, MarketWeight] = defaultdict(MarketWeight)
 
@@ -82,6 +83,8 @@ class Learner:
         Args:
             fixed: the market's weight as it was set by hand, None to use the one that was learnt.
         """
+        # A clock that stepped back must not make the past look like the future.
+        now = max(now, self._latest) if self._latest is not None else now
         raw, disagreement, votes = self._raw(belief, now)
         if raw is None:
             return Blend(
@@ -134,6 +137,7 @@ class Learner:
         if known is None:
             return
         moment, value = datetime.fromisoformat(record["ts"]), float(record["value"])
+        self._latest = moment
         for model, probability in known.votes:
             self._weights.learn(moment, model, probability, value)
         self._platt[known.method].learn(moment, known.raw, value)

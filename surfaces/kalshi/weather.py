@@ -86,6 +86,7 @@ class WeatherHistory:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._errors = HighErrors()
+        self._latest: datetime | None = None
         self._forecasts: dict[str, dict[int, tuple[float, float]]] = {}
         self._reports: dict[str, tuple[float, float]] = {}
         self._group_of: dict[str, str] = {}
@@ -95,7 +96,9 @@ class WeatherHistory:
     ) -> WeatherEstimate:
         """Return the chance of a bracket, with what was learnt of the forecasts' errors."""
         with self._lock:
-            return estimate_weather(rule, outlook, reports, self._errors, now)
+            # A clock that stepped back must not make the past look like the future.
+            moment = max(now, self._latest) if self._latest is not None else now
+            return estimate_weather(rule, outlook, reports, self._errors, moment)
 
     def apply(self, record: Record) -> None:
         """Take in one journal record: a forecast beside its decision, or the high that settled it."""
@@ -120,7 +123,7 @@ class WeatherHistory:
         high = _degrees(record["read_as"])
         if group is None or high is None:
             return
-        moment = datetime.fromisoformat(record["ts"])
+        moment = self._latest = datetime.fromisoformat(record["ts"])
         reports = self._reports.pop(group, None)
         if reports is not None:
             self._errors.learn_report(moment, reports[0], high, per_hour=reports[1])

@@ -13,6 +13,9 @@ from surfaces.kalshi.learning import Learner
 from surfaces.kalshi.panel import PanelEstimator
 from surfaces.kalshi.wire import require_keys, trade
 
+# A call under way at the end may be billed: its answer is awaited so long, after that its reservation stays spent.
+LATE_ANSWERS_S = 5.0
+
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     """Trade until ``stop`` is set.
@@ -33,4 +36,4 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         try:
             trade(config, clock, signer, learner, [PanelEstimator(panel)], stop, spent=costs.spent)
         finally:
-            panel.close()
+            panel.close(LATE_ANSWERS_S)

@@ -127,6 +127,15 @@ def test_the_price_counts_by_default_and_more_where_the_spread_is_tight() -> Non
     assert weight.weight(WIDE, START) == 0.5
 
 
+def test_one_outcome_neither_silences_a_model_nor_crowns_it() -> None:
+    lost, won = MarketWeight(), MarketWeight()
+    lost.learn(START, 0.9, 0.5, 0.0)
+    won.learn(START, 0.9, 0.5, 1.0)
+
+    assert 0.67 < lost.weight(TIGHT, at(1)) < 0.95
+    assert won.weight(TIGHT, at(1)) == 0.67
+
+
 def test_a_model_that_knows_nothing_loses_its_say() -> None:
     weight, generator = MarketWeight(), random.Random(5)
     for hour, (chance, outcome) in enumerate(drawn(200, 5)):

@@ -147,9 +147,20 @@ def test_a_stale_forecast_and_a_silent_station_halve_the_certainty() -> None:
     stale = Outlook(issued_at=at(-1), hours=day_forecast().hours)
     fresh = Outlook(issued_at=at(6), hours=day_forecast().hours)
 
-    assert certainty(fresh, reports(57, 12)) == 1
-    assert certainty(stale, reports(57, 12)) == certainty(fresh, None) == certainty(fresh, reports(57, 9)) == 0.5
-    assert certainty(stale, None) == Decimal("0.25")
+    whole = certainty(fresh, reports(57, 12))
+
+    assert whole == Decimal("0.6480")
+    assert certainty(stale, reports(57, 12)) == certainty(fresh, None) == certainty(fresh, reports(57, 9)) == whole / 2
+    assert certainty(stale, None) == whole / 4
+
+
+def test_the_later_the_day_the_less_the_estimate_is_trusted_beside_the_price() -> None:
+    told = [
+        estimate_weather(rule(), replace(day_forecast(), issued_at=at(hour)), reports(55, hour), HighErrors(), at(hour))
+        for hour in (-8, 6, 13, 16)
+    ]
+
+    assert [one.certainty for one in told] == [Decimal(1), Decimal("0.9600"), Decimal("0.4800"), Decimal("0.2560")]
 
 
 def test_the_error_is_learnt_by_lead_and_pulled_to_the_default() -> None:

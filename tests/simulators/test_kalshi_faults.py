@@ -2,6 +2,7 @@
 
 import json
 import time
+from email.utils import parsedate_to_datetime
 
 import httpx
 import kalshi_lab
@@ -9,6 +10,7 @@ import kalshi_sim
 import pytest
 
 from simulators.kalshi.fault_schema import ACTIONS, FaultError
+from simulators.kalshi.orders import Force
 
 TICKER = kalshi_sim.TICKER
 ORDERS = "/portfolio/events/orders"
@@ -148,7 +150,7 @@ def test_rate_limit_answers_without_a_time(venue):
 
 
 def test_late_listing_hides_a_new_order_for_a_while(venue):
-    fault = venue.fault("late_listing", seconds=0.4, times=1)
+    fault = venue.fault("late_listing", seconds=1.0, times=1)
 
     order = venue.order(client_order_id="hidden").json()["order_id"]
     hidden = orders_of(venue, "hidden"), venue.send("GET", f"/portfolio/orders/{order}").status_code
@@ -201,6 +203,43 @@ def test_exchange_paused_holds_from_when_it_is_added_until_it_is_removed(venue):
     assert paused[1] is False
     assert fired == 1
     assert venue.order().status_code == 201
+
+
+@pytest.mark.parametrize("seconds", [600, -600])
+def test_clock_off_shows_in_the_date_and_refuses_what_is_signed_by_another_clock(venue, seconds):
+    fault = venue.fault("clock_off", seconds=seconds)
+
+    public, refused = venue.send("GET", "/markets", who=None), venue.send("GET", "/portfolio/balance")
+    fired = venue.fired(fault)
+    offset = parsedate_to_datetime(public.headers["date"]).timestamp() - time.time()
+    venue.clear()
+
+    assert offset == pytest.approx(seconds, abs=5)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (401, "header_timestamp_expired")
+    assert abs(parsedate_to_datetime(venue.send("GET", "/markets").headers["date"]).timestamp() - time.time()) < 5
+    assert fired == 1
+
+
+def test_put_away_moves_what_is_old_to_the_historical_pages(lab):
+    early = lab.order("bid", "0.51", 1, force=Force.IOC)
+    rests = lab.order("bid", "0.10", 1)
+    lab.later(hours=2)
+    late = lab.order("bid", "0.51", 2, force=Force.IOC)
+    fault = lab.fault("put_away", seconds=3600)
+
+    def listed(page, key, name):
+        return [row[name] for row in lab.get(page)[key]]
+
+    assert listed("/portfolio/orders", "orders", "order_id") == [late.id, rests.id]
+    assert listed("/historical/orders", "orders", "order_id") == [early.id]
+    assert listed("/portfolio/fills", "fills", "order_id") == [late.id]
+    assert listed("/historical/fills", "fills", "order_id") == [early.id]
+    assert lab.get("/historical/cutoff")["orders_updated_ts"] == "2014-05-06T08:00:00Z"
+    assert lab.send("GET", f"/historical/markets/{TICKER}")[0] == 404
+    lab.later(days=2)
+    assert lab.send("GET", f"/markets/{TICKER}")[0] == 404
+    assert lab.get(f"/historical/markets/{TICKER}")["market"]["status"] == "finalized"
+    assert fault.fired == 1
 
 
 def test_faults_choose_by_market_account_method_and_count(lab):

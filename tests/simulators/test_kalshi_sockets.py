@@ -4,14 +4,16 @@ import asyncio
 import json
 import time
 
+import kalshi_lab
 import kalshi_sim
 import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from simulators.kalshi.channels import CHANNELS
+
 TICKER = kalshi_sim.TICKER
 OTHER = "KXOTHER-14MAY06-A"
-MOVES = [[kalshi_sim.START, 0.50], ["2014-05-06T07:59:00Z", 0.50], ["2014-05-06T08:00:00Z", 0.60]]
 
 
 @pytest.fixture(scope="module")
@@ -150,44 +152,61 @@ def test_fills_and_trades_reach_their_account_and_everybody(venue):
     assert trades[0]["trade_id"] == fills[0]["trade_id"]
 
 
-def test_ticker_tells_prices_at_once_and_when_they_change(tmp_path):
-    venue = kalshi_sim.start(tmp_path, [kalshi_sim.market(fair=MOVES)], begin="2014-05-06T07:59:50Z", speed=10)
-
+def test_ticker_tells_prices_at_once_if_asked_to_and_when_they_change(venue):
     async def conversation(line):
-        await line.send("subscribe", channels=["ticker"], market_tickers=[TICKER])
+        await line.send("subscribe", channels=["ticker"], market_tickers=[OTHER])
+        await line.read("subscribed")
+        await line.send("subscribe", channels=["ticker"], market_tickers=[TICKER], send_initial_snapshot=True)
         first = await line.read("ticker")
-        latest = first
-        while latest["msg"]["yes_bid_dollars"] == first["msg"]["yes_bid_dollars"]:
-            latest = await line.read("ticker")
-        return first["msg"], latest["msg"]
+        order = await asyncio.to_thread(venue.order, price="0.50", number=7, time_in_force="good_till_canceled")
+        second = await line.read("ticker")
+        await asyncio.to_thread(venue.send, "DELETE", f"/portfolio/events/orders/{order.json()['order_id']}")
+        return first["msg"], second["msg"]
 
-    try:
-        first, latest = talk(venue, conversation)
-    finally:
-        venue.stop()
+    first, second = talk(venue, conversation)
 
     assert (first["yes_bid_dollars"], first["yes_ask"], first["market_ticker"]) == ("0.4900", 51, TICKER)
-    assert (latest["yes_bid_dollars"], latest["yes_ask"]) == ("0.5900", 61)
+    assert (second["yes_bid_dollars"], second["yes_bid_size_fp"], second["yes_bid"]) == ("0.5000", "7.00", 50)
 
 
-def test_lifecycle_tells_of_pauses_results_and_settlements(tmp_path):
-    soon = {"determined_at": "2014-05-06T07:02:00Z", "settled_at": "2014-05-06T07:03:00Z"}
-    venue = kalshi_sim.start(tmp_path, [kalshi_sim.market(hours=1 / 60, **soon)], speed=120)
-
+def test_lifecycle_tells_of_pauses_as_they_happen(clean):
     async def conversation(line):
         await line.send("subscribe", channels=["market_lifecycle_v2"])
-        return [await line.read("market_lifecycle_v2") for _ in range(2)]
+        await line.read("subscribed")
+        fault = await asyncio.to_thread(clean.fault, "market_paused", match={"ticker": TICKER})
+        paused = await line.read("market_lifecycle_v2")
+        await asyncio.to_thread(clean.clear, fault)
+        return paused["msg"], (await line.read("market_lifecycle_v2"))["msg"]
 
-    try:
-        told = [message["msg"] for message in talk(venue, conversation)]
-    finally:
-        venue.stop()
+    told = talk(clean, conversation)
 
     assert [(body["event_type"], body["market_ticker"]) for body in told] == [
-        ("determined", TICKER),
-        ("settled", TICKER),
+        ("deactivated", TICKER),
+        ("activated", TICKER),
     ]
-    assert told[0]["result"] == "yes"
+
+
+def test_channels_tell_what_time_brings(tmp_path):
+    moves = [[kalshi_sim.START, 0.50], ["2014-05-06T07:30:00Z", 0.60]]
+    soon = {"determined_at": "2014-05-06T08:30:00Z", "settled_at": "2014-05-06T09:00:00Z"}
+    lab = kalshi_lab.lab(kalshi_lab.catalogue(tmp_path, [kalshi_sim.market(hours=1, fair=moves, **soon)]))
+    now = lab.venue.position
+    names = ("market_lifecycle_v2", "orderbook_delta", "trade")
+    lives, books, trades = (CHANNELS[name](lab.venue, lab.account(), 1, {TICKER}, now) for name in names)
+    list(books.news(now, lambda _: 0))
+
+    now = lab.at("2014-05-06T07:30:00Z")
+    moved = [message["msg"] for message in books.news(now, lambda _: 0)]
+    printed = [message["msg"] for message in trades.news(now, lambda _: 0)]
+    now = lab.at("2014-05-06T09:00:00Z")
+    told = [message["msg"] for message in lives.news(now, lambda _: 0)]
+
+    assert {(d["side"], d["price_dollars"]): d["delta"] for d in moved if d["price_dollars"] == "0.5900"} == {
+        ("yes", "0.5900"): 200
+    }
+    assert sum(delta["delta"] for delta in moved) == 0
+    assert [trade["ts"] for trade in printed] == [1399359600 + 300 * i for i in range(1, 7)]
+    assert [(body["event_type"], body.get("result")) for body in told] == [("determined", "yes"), ("settled", None)]
 
 
 def test_a_subscription_takes_markets_in_gives_them_up_and_ends(venue):

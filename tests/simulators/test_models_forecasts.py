@@ -7,6 +7,8 @@ from random import Random
 from statistics import correlation, fmean, median, pstdev
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from simulators.models import catalogue, forecasts, question, speech
 from simulators.models.catalogue import Catalogue
@@ -195,10 +197,24 @@ def test_the_question_is_found_in_prompts_of_many_forms(prompt, expected):
         ("Will the price of gold be above $2000 on May 5?", None),
         ("State a probability from 0 to 1. It closes in 26.0 hours.", None),
         ("Market price: 1.0", None),
+        ('{"market_price": 0.42, "rules": "-"}', 0.42),
+        ('{"yes_price": 42}', 0.42),
+        ("Prior: 0.2", 0.2),
+        ("The event must happen prior to May 6, 2014 or by mid-May 14.", None),
+        ("Yes if the market price of silver is above 50 then.", None),
+        ("The consensus of 40 economists is clear.", None),
     ],
 )
 def test_a_price_or_base_rate_is_read_from_the_prompt(prompt, expected):
     assert pytest.approx(expected) == read(prompt, Anchors()).shown
+
+
+@given(st.text(max_size=300) | st.from_regex(r"(market|base rate|bid|ask|[0-9.%:\" ]|question|\{|Will){0,40}"))
+def test_any_text_is_read_as_some_question_with_a_price_between_zero_and_one_or_none(prompt):
+    found = read(prompt, Anchors())
+
+    assert found.shown is None or 0 < found.shown < 1
+    assert 0.01 <= say(found, *PANEL[0]) <= 0.99
 
 
 def test_the_system_prompt_is_never_taken_for_a_price():

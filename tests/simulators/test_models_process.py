@@ -126,7 +126,7 @@ def test_termination_ends_hanging_requests_and_exits_with_zero(start):
     thread.join()
 
     assert not isinstance(broken[0], httpx.TimeoutException)
-    assert sim.stop() == 0
+    assert sim.process.wait(timeout=5) == 0
 
 
 def test_keys_models_anchors_and_faults_come_from_files(start, tmp_path):
@@ -164,6 +164,15 @@ def test_keys_models_anchors_and_faults_come_from_files(start, tmp_path):
     assert sim.client.get("/_sim/models").json()["openai"]["gpt-10"]["output_usd"] == "70"
     assert sim.fired("first") == 1
     assert "file-key" not in json.dumps(sim.requests())
+
+
+def test_recorded_questions_are_known_by_their_frozen_prices(start):
+    sim = start("--anchors", "recorded")
+    asked = [{"role": "user", "content": json.dumps({"question": "Will the Fed cut-pause-pause in 2025?"})}]
+
+    post(sim, "/openai/v1/chat/completions", {**CHAT, "messages": asked})
+
+    assert sim.requests()[-1]["forecast"]["drawn_from"] == ["text", "anchor"]
 
 
 def test_answers_are_the_same_after_a_restart_and_change_with_the_day(start):

@@ -1,9 +1,10 @@
-"""A budget that remembers what it was asked, and a panel with four seats."""
+"""A budget that remembers what it was asked, a panel with four seats, and a bench where it asks simulated vendors."""
 
 import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import count
 
 from domain.clock import FakeClock
 from forecast import config
@@ -18,6 +19,8 @@ FOUR = {
     "gemini": "gemini-3.5-flash",
     "deepseek": "deepseek-v4-flash",
 }
+EVERY = list(FOUR.values())
+NUMBERS = count(1)
 KEYS = {provider: f"sesame-{provider}-7f3a9c" for provider in FOUR}
 
 
@@ -90,3 +93,54 @@ def panel(urls, purse=None, *, clock=None, cache_file=None, **changes):
 
 def reasons(answer):
     return {missing.model: missing.reason for missing in answer.missing}
+
+
+def voters(answer):
+    return [vote.model for vote in answer.votes]
+
+
+class Bench:
+    """A simulator, and panels that ask it a question of this test's own."""
+
+    def __init__(self, sim):
+        self.sim = sim
+        self.text = f"Will ferry number {next(NUMBERS)} run by June?"
+        self.faults = []
+        self.panels = []
+        self.before = self.sim.state()["providers"]
+
+    @property
+    def question(self):
+        return question(self.text)
+
+    def fault(self, provider, action, **fields):
+        match = {"provider": provider, "contains": self.text}
+        name = self.sim.fault(action, match=match, **fields)
+        self.faults.append(name)
+        return name
+
+    def panel(self, purse=None, **changes):
+        clock = changes.pop("clock", None)
+        file = changes.pop("cache_file", None)
+        fast = {"deadline_s": 20, "call_timeout_s": 20} | changes
+        keys = {f"{provider}_key": key for provider, key in self.sim.keys.items()}
+        made = panel(self.sim.urls, purse, clock=clock, cache_file=file, **(keys | fast))
+        self.panels.append(made)
+        return made
+
+    def paid(self, provider=None):
+        """Count the calls the vendors billed since this test began."""
+        now = self.sim.state()["providers"]
+        names = FOUR if provider is None else [provider]
+        return sum(now[name]["paid_calls"] - self.before[name]["paid_calls"] for name in names)
+
+    def requests(self, provider):
+        now = self.sim.state()["providers"]
+        return now[provider]["requests"] - self.before[provider]["requests"]
+
+    def close(self):
+        for name in self.faults:
+            assert self.sim.fired(name) > 0, f"{name} never fired"
+            self.sim.clear(name)
+        for panel in self.panels:
+            panel.close()

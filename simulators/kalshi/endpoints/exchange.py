@@ -1,8 +1,10 @@
 """The exchange itself: status, hours, limits of an account."""
 
+from datetime import UTC, datetime
+
 from simulators.kalshi.call import Call
 from simulators.kalshi.limits import CALL_COST, TIERS
-from simulators.kalshi.wire import Json
+from simulators.kalshi.wire import Json, iso
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
@@ -24,6 +26,13 @@ def status(call: Call) -> tuple[int, Json]:
     if call.wire != "older":
         body |= {"intra_exchange_transfers_active": False, "exchange_index_statuses": [index]}
     return 200, body
+
+
+def cutoff(call: Call) -> tuple[int, Json]:
+    """Return the moments before which things are on the historical pages only."""
+    moment = call.venue.cutoff(call.now)
+    text = iso(datetime.fromtimestamp(0, UTC) if moment is None else moment)
+    return 200, {"market_settled_ts": text, "trades_created_ts": text, "orders_updated_ts": text}
 
 
 def schedule(call: Call) -> tuple[int, Json]:

@@ -91,7 +91,19 @@ def list_markets(call: Call) -> tuple[int, Json]:
 
 def read_market(call: Call) -> tuple[int, Json]:
     """Return one market."""
-    return 200, {"market": market_view(call.venue, call.contract(), call.now)}
+    return 200, {"market": market_view(call.venue, _kept(call, old=False), call.now)}
+
+
+def read_old_market(call: Call) -> tuple[int, Json]:
+    """Return one market that was put away."""
+    return 200, {"market": market_view(call.venue, _kept(call, old=True), call.now)}
+
+
+def _kept(call: Call, *, old: bool) -> Contract:
+    contract, cutoff = call.contract(), call.venue.cutoff(call.now)
+    if (cutoff is not None and contract.life.settled < cutoff) is not old:
+        raise refusal(404, "not_found", "market not found")
+    return contract
 
 
 def _statuses(call: Call) -> set[str]:

@@ -1,5 +1,7 @@
 """What an account has: balance, positions, orders, fills, settlements."""
 
+from datetime import datetime
+
 from simulators.kalshi.account import Fill, Position
 from simulators.kalshi.call import Call
 from simulators.kalshi.orders import Order, Status
@@ -44,6 +46,20 @@ def positions(call: Call) -> tuple[int, Json]:
 
 def orders(call: Call) -> tuple[int, Json]:
     """List orders, newest first."""
+    return _orders(call, old=False)
+
+
+def old_orders(call: Call) -> tuple[int, Json]:
+    """List orders that were put away, newest first."""
+    return _orders(call, old=True)
+
+
+def _is_old(call: Call, moment: datetime) -> bool:
+    cutoff = call.venue.cutoff(call.now)
+    return cutoff is not None and moment < cutoff
+
+
+def _orders(call: Call, *, old: bool) -> tuple[int, Json]:
     statuses = call.names("status")
     if any(word not in set(Status) for word in statuses):
         raise refusal(400, "invalid_parameters", details=f"status should be one of {', '.join(Status)}")
@@ -54,6 +70,7 @@ def orders(call: Call) -> tuple[int, Json]:
         order
         for order in reversed(call.account.orders.values())
         if order.hidden_until <= wall
+        and (not order.is_resting and _is_old(call, order.updated)) is old
         and (not statuses or order.status in statuses)
         and ticker in (None, "", order.ticker)
         and (not events or order.event_ticker in events)
@@ -71,12 +88,22 @@ def read_order(call: Call) -> tuple[int, Json]:
 
 def fills(call: Call) -> tuple[int, Json]:
     """List fills, newest first."""
+    return _fills(call, old=False)
+
+
+def old_fills(call: Call) -> tuple[int, Json]:
+    """List fills that were put away, newest first."""
+    return _fills(call, old=True)
+
+
+def _fills(call: Call, *, old: bool) -> tuple[int, Json]:
     ticker, order = call.query.get("ticker"), call.query.get("order_id")
     low, high = call.moment("min_ts"), call.moment("max_ts")
     found: list[Fill] = [
         fill
         for fill in reversed(call.account.fills)
-        if ticker in (None, "", fill.ticker)
+        if _is_old(call, fill.time) is old
+        and ticker in (None, "", fill.ticker)
         and order in (None, "", fill.order_id)
         and (low is None or fill.time >= low)
         and (high is None or fill.time <= high)

@@ -151,6 +151,21 @@ def test_trades_of_two_surfaces_in_one_market_stay_apart(desk):
     assert after == {short.client_order_id: D(10)}
 
 
+def test_trade_that_another_process_closed_is_gone_though_one_of_its_size_came_in_its_place(desk, wire_venue):
+    first, first_trade = desk.opened()
+    second, _ = desk.opened()
+    before = {trade.client_order_id for trade in desk.executor.open_trades()}
+    other = Desk(*wire_venue, desk._entry, desk._exit)
+    other.close(first, first_trade)
+    third, _ = other.opened()
+
+    assert before == {first.client_order_id, second.client_order_id}
+    assert {trade.client_order_id for trade in desk.executor.open_trades()} == {
+        second.client_order_id,
+        third.client_order_id,
+    }
+
+
 def test_part_of_a_trade_can_be_closed_and_then_the_rest(desk):
     intent, trade_id = desk.opened()
     (part,) = desk.close(intent, trade_id, quantity=D(4))
@@ -264,6 +279,25 @@ def test_account_books_what_fills_realised_less_their_fees(desk, side):
     assert (during.margin_used > 0, during.margin_available) == (True, during.balance - during.margin_used)
     assert after.balance == before.balance + sum(booked)
     assert (after.equity, after.margin_used) == (after.balance, 0)
+
+
+def test_order_that_walks_the_book_has_an_event_for_each_execution_and_one_trade(desk):
+    before = desk.executor.account()
+    intent = desk.entry(quantity=D(450), market="KXTEST-14MAY06-M6")
+    events = desk.executor.submit(intent)
+    (trade,) = desk.executor.open_trades()
+    desk.close(intent, trade.trade_id, quantity=D(101))
+    fills, _ = desk.executor.fills_since(before.cursor)
+    after = desk.executor.account()
+
+    assert [event.state for event in events] == [OrderState.PARTIAL] * (len(events) - 1) + [OrderState.FILLED]
+    assert len(events) > 1
+    assert len({event.transaction_id for event in events}) == len(events)
+    assert sum(event.quantity for event in events) == trade.quantity == D(450)
+    assert trade.price == sum(event.quantity * event.price for event in events) / 450
+    assert {event.broker_trade_id for event in events} == {trade.trade_id}
+    # The venue books to the cent; a share of a cost that does not divide differs by less than a hundredth of one.
+    assert abs(after.balance - before.balance - sum(fill.realised - fill.fee for fill in fills)) <= D("0.0001")
 
 
 def test_protecting_changes_nothing_because_a_contract_has_its_own_bounds(desk):

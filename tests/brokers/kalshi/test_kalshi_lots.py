@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.kalshi.config import KalshiConfig
 from brokers.kalshi.cursor import WALKS, FillReader
 from brokers.kalshi.history import Histories
 from brokers.kalshi.lots import covered, fold, held
@@ -15,7 +14,6 @@ from brokers.kalshi.records import FillRow, OrderRow, SettlementRow
 from domain.clock import FakeClock
 from domain.errors import Retry
 from domain.ids import client_order_id
-from domain.settings import Secret
 from domain.vocabulary import ExitReason, Leg, Side, Surface
 
 D = Decimal
@@ -212,6 +210,8 @@ class Cabinet:
     """A venue that has put some rows away, asked through what stands for the wire."""
 
     def __init__(self, recent, old):
+        self.clock = FakeClock(NOON)
+        self.late = timedelta(minutes=5)
         self.lists = recent | old
         self.asked = []
 
@@ -247,10 +247,24 @@ def test_order_behind_an_execution_that_is_not_listed_yet_is_waited_for():
     assert len(histories.ledger("M").fills) == 1
 
 
+def test_execution_by_another_process_is_taken_in_though_it_lies_before_what_was_asked_for():
+    story = Story()
+    first = story.order(BUY, 5, "0.40", our_id(0, Leg.ENTRY))
+    cabinet = Cabinet({"/portfolio/fills": list(story.rows), "/portfolio/orders": list(story.orders.values())}, {})
+    histories = Histories(cabinet)
+    before = set(histories.ledger("M").lots)
+    story.order(SELL, 5, "0.50", our_id(0, Leg.EXIT))
+    cabinet.lists |= {"/portfolio/fills": story.rows, "/portfolio/orders": list(story.orders.values())}
+    later = histories.fills_since(NOON + timedelta(hours=1))
+
+    assert (before, later) == ({first}, [])
+    assert histories.ledger("M").lots == {}
+
+
 class Line:
     def __init__(self, clock):
         self.clock = clock
-        self.config = KalshiConfig(key_id="k", private_key=Secret("x"), late_fill_s=300.0)
+        self.late = timedelta(minutes=5)
 
 
 @pytest.fixture
