@@ -21,7 +21,7 @@ from fleet.supervision import write_config
 from journal.key_files import create_key
 
 # Recorded quotes: see docs/demo.md for how start and speed were chosen.
-START = "2014-05-06T07:00:00Z"
+START = "2014-05-06T11:00:00Z"
 SPEED = 120
 KEEP_RUNS = 5
 SURFACES = (Surface.ST, Surface.LT, Surface.FX)

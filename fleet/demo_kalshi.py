@@ -21,32 +21,41 @@ PANEL = (
     "gemini:gemini-3.5-flash",
     "deepseek:deepseek-v4-flash",
 )
+# Fifteen real seconds: signals come in a burst when the demo starts, and the subscriber takes them one by one.
+SIGNAL_TTL_S = "1800"
 # Limits that let small edges through, and markets that end soon: chosen so that positions come and go while somebody
 # watches, not because they earn anything. The books are synthetic.
 COMMON = {
     "RISK_BANKROLL": "5000",
-    "RISK_MAX_QUOTE_AGE_S": "120",
+    # Five real seconds at the demo's speed: a loaded machine must not look like a market without prices.
+    "RISK_MAX_QUOTE_AGE_S": "600",
     "RISK_MIN_EDGE_BP": "50",
     "RISK_MAX_POSITIONS": "40",
-    "RISK_MAX_MARKET_NOTIONAL": "50",
-    "RISK_MAX_GROUP_NOTIONAL": "100",
+    "RISK_MAX_MARKET_NOTIONAL": "40",
+    "RISK_MAX_GROUP_NOTIONAL": "120",
     "RISK_DAILY_LOSS": "1000",
+    # Real seconds, of which each is two minutes of the demo: a book that stands still is looked at that often.
+    "KALSHI_QUOTE_SILENCE_S": "1",
+    "KALSHI_POLL_INTERVAL_S": "0.5",
+    "KALSHI_QUOTE_MAX_AGE_S": "600",
 }
 DEMO_ST = COMMON | {
     "ST_MODE": "paper",
     "ST_LOOP_S": "12",
     "ST_LIST_S": "300",
     "ST_ASK_S": "600",
+    "ST_SIGNAL_TTL_S": SIGNAL_TTL_S,
     "ST_UNKNOWN_QUERY_S": "60",
     "ST_HORIZON_HOURS": "30",
-    "ST_MARKET_WEIGHT": "0.3",
+    "ST_MARKET_WEIGHT": "0.1",
     "RISK_MIN_CONFIDENCE": "0.1",
 }
 DEMO_LT = COMMON | {
     "LT_MODE": "paper",
     "LT_LOOP_S": "12",
     "LT_LIST_S": "600",
-    "LT_ASK_S": "7200",
+    "LT_ASK_S": "1800",
+    "LT_SIGNAL_TTL_S": SIGNAL_TTL_S,
     "LT_UNKNOWN_QUERY_S": "60",
     "LT_HORIZON_HOURS": "6",
     "LT_MARKET_WEIGHT": "0.5",

@@ -12,7 +12,7 @@ from domain.house import House
 from domain.vocabulary import Surface
 from feed.token_store import TokenStore
 from feed.tokens import Scope
-from fleet.demo_kalshi import AccountKey
+from fleet.demo_kalshi import SIGNAL_TTL_S, AccountKey
 from fleet.demo_oanda import SUBSCRIBER_ACCOUNT
 from fleet.envfile import write_env_file
 
@@ -38,6 +38,7 @@ def write_kalshi_subscriber(house: House, feed_url: str, venue_url: str, key: Ac
         "account-id": key.key_id,
         "api-url": f"{venue_url}/trade-api/v2",
         "max-units": "100",
+        "max-age-s": SIGNAL_TTL_S,
         "max-drift-bp": "300",
         "max-open": "40",
     }

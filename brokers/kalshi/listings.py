@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 from urllib.parse import quote
 
 from brokers.kalshi import market_rows
 from brokers.kalshi.errors import Rejected
+from brokers.kalshi.steps import Steps, steps_of
 from brokers.kalshi.wire import Body, Wire
 from domain.contract import Contract, ContractStatus
 from domain.errors import Retry
@@ -31,7 +31,7 @@ class Listings:
         self._wire = wire
         self._events: dict[str, tuple[int, Body]] = {}
         self._series: dict[str, tuple[int, Body]] = {}
-        self._ticks: dict[str, Decimal] = {}
+        self._steps: dict[str, Steps] = {}
         self._contracts: dict[str, tuple[int, Contract]] = {}
         self.unreadable = 0
         self.last_problem = ""
@@ -70,15 +70,16 @@ class Listings:
 
     def instruments(self, names: Sequence[str]) -> Mapping[str, Instrument]:
         """Return ticker -> instrument for those the venue lists."""
-        missing = [name for name in names if name not in self._ticks]
+        missing = [name for name in names if name not in self._steps]
         for row in self.rows(missing):
-            self._note_tick(row)
-        return {name: market_rows.instrument(name, self._ticks[name]) for name in names if name in self._ticks}
+            self._note_steps(row)
+        known = {name: self._steps[name] for name in names if name in self._steps}
+        return {name: market_rows.instrument(name, steps.finest) for name, steps in known.items()}
 
-    def tick(self, ticker: str) -> Decimal | None:
-        """Return a market's price step; None when the venue does not list it."""
+    def steps(self, ticker: str) -> Steps | None:
+        """Return a market's price steps; None when the venue does not list it."""
         self.instruments([ticker])
-        return self._ticks.get(ticker)
+        return self._steps.get(ticker)
 
     def rows(self, tickers: Sequence[str]) -> list[Body]:
         """Read the rows of some markets, whatever their status."""
@@ -118,14 +119,14 @@ class Listings:
         return found
 
     def _keep(self, row: Body, event: Body) -> Contract:
-        self._note_tick(row)
+        self._note_steps(row)
         contract = market_rows.contract(row, event, self._series_of(event, row))
         self._contracts[contract.ticker] = (self._now_ns(), contract)
         return contract
 
-    def _note_tick(self, row: Body) -> None:
+    def _note_steps(self, row: Body) -> None:
         if row.get("ticker"):
-            self._ticks[str(row["ticker"])] = market_rows.tick(row)
+            self._steps[str(row["ticker"])] = steps_of(row)
 
     def _market(self, ticker: str) -> Body | None:
         return self._one(f"market {ticker}", f"/markets/{quote(ticker, safe='')}", "market")

@@ -4,10 +4,10 @@ from decimal import Decimal
 from typing import Any
 
 from brokers.kalshi.parse import ONE, ZERO, Json, moment, money, number, optional_moment, price, text
+from brokers.kalshi.steps import CENT, steps_of
 from domain.contract import Contract, ContractStatus
 from domain.quotes import Instrument, Quote
 
-CENT = Decimal("0.01")
 # The most contracts of one order that a ticket ever needs; the venue itself names no limit.
 MOST = Decimal(1_000_000)
 # Words of the older wire -> today's.
@@ -40,7 +40,7 @@ def contract(row: Json, event: Json, series: Json) -> Contract:
         value=_value(row),
         expiration_value=text(row, "expiration_value"),
         can_close_early=bool(row.get("can_close_early", False)),
-        tick=tick(row),
+        tick=steps_of(row).finest,
         fee_type=fee_type,
         fee_multiplier=multiplier,
         settlement_sources=_sources(series) or _sources(event),
@@ -71,15 +71,6 @@ def series_of(event: Json, row: Json) -> str:
 def status(row: Json) -> ContractStatus:
     word = str(row["status"])
     return ContractStatus(_STATUSES.get(word, word))
-
-
-def tick(row: Json) -> Decimal:
-    """Return the smallest price step: of the ranges today's wire names, or the older one's in cents."""
-    steps = [number(part["step"]) for part in row.get("price_ranges") or () if part.get("step")]
-    if steps and min(steps) > 0:
-        return min(steps)
-    cents = row.get("tick_size")
-    return number(cents) / 100 if cents else CENT
 
 
 def book(row: Json) -> tuple[Decimal, Decimal] | None:

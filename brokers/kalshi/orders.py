@@ -15,6 +15,7 @@ from brokers.kalshi.lots import CURRENCY, Lot
 from brokers.kalshi.parse import count
 from brokers.kalshi.paths import Paths
 from brokers.kalshi.records import OrderRow
+from brokers.kalshi.steps import Steps
 from brokers.kalshi.wire import Body, Wire
 from brokers.port import Fill
 from domain.errors import Ask, Refuse, Retry
@@ -49,11 +50,11 @@ class Orders:
         done = self._histories.order_by(intent.client_order_id)
         if done is not None:
             return self._filled(self._answer(intent), done)
-        tick = self._listings.tick(intent.market)
-        if tick is None:
+        steps = self._listings.steps(intent.market)
+        if steps is None:
             return [self._rejected(intent, "MARKET_UNKNOWN")]
         problem = self._problem(intent)
-        return [self._rejected(intent, problem)] if problem else self._send(intent, tick)
+        return [self._rejected(intent, problem)] if problem else self._send(intent, steps)
 
     def find(self, client_order_id: str, since: datetime) -> Sequence[OrderEvent]:
         """Look for the order among those made since; absent only when it is not there after the grace."""
@@ -100,23 +101,23 @@ class Orders:
         ledger = self._histories.ledger(intent.market, fresh=True)
         return ledger.lots.get(str(intent.broker_trade_id))
 
-    def _send(self, intent: OrderIntent, tick: Decimal) -> Sequence[OrderEvent]:
+    def _send(self, intent: OrderIntent, steps: Steps) -> Sequence[OrderEvent]:
         try:
             with self._grace.sending(intent.client_order_id):
-                row = self._post(intent, tick)
+                row = self._post(intent, steps)
         except Rejected as error:
-            return self._refused(intent, tick, error)
+            return self._refused(intent, steps, error)
         self._paths.proven()
         self._histories.note(row)
         return self._filled(self._answer(intent), row)
 
-    def _post(self, intent: OrderIntent, tick: Decimal) -> OrderRow:
+    def _post(self, intent: OrderIntent, steps: Steps) -> OrderRow:
         return self._wire.write(
             "an order",
             "POST",
             self._paths.orders,
             lambda body: self._read(intent, body),
-            self._paths.ticket(intent, tick),
+            self._paths.ticket(intent, steps),
         )
 
     def _read(self, intent: OrderIntent, body: Body) -> OrderRow:
@@ -136,11 +137,11 @@ class Orders:
             raise unanswered("an order", f"a reply without an order ({code or 'no code'})", repeatable=False)
         return _row(intent, data)
 
-    def _refused(self, intent: OrderIntent, tick: Decimal, error: Rejected) -> Sequence[OrderEvent]:
+    def _refused(self, intent: OrderIntent, steps: Steps, error: Rejected) -> Sequence[OrderEvent]:
         if error.code == TAKEN:
             return self._holder_of_id(intent)
         if self._paths.step_back(error):
-            return self._send(intent, tick)
+            return self._send(intent, steps)
         refusal = self._paths.refusal(error)
         if refusal is not None:
             raise refusal from error

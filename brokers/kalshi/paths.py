@@ -1,17 +1,16 @@
 """The choice between the two generations of order paths."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 from typing import Any
 
 from brokers.kalshi import tickets
 from brokers.kalshi.config import WireChoice
 from brokers.kalshi.errors import Rejected
+from brokers.kalshi.steps import CENT, Steps
 from brokers.kalshi.wire import Wire
 from domain.errors import Refuse, TBotError
 from domain.order import OrderIntent
 
-CENT = Decimal("0.01")
 _MISSING = frozenset({404, 405, 410, 501})
 
 
@@ -36,13 +35,11 @@ class Paths:
     def orders(self) -> str:
         return tickets.OLDER_PATH if self._is_older else tickets.CURRENT_PATH
 
-    def tick(self, tick: Decimal) -> Decimal:
-        """Return the step of prices that the wire in use can write: the older one has whole cents."""
-        return max(tick, CENT) if self._is_older else tick
-
-    def ticket(self, intent: OrderIntent, tick: Decimal) -> Mapping[str, Any]:
-        limit = tickets.limit_of(intent, self.tick(tick))
-        return tickets.older(intent, limit) if self._is_older else tickets.current(intent, limit)
+    def ticket(self, intent: OrderIntent, steps: Steps) -> Mapping[str, Any]:
+        """Write an order for the wire in use; the older one has whole cents."""
+        if self._is_older:
+            return tickets.older(intent, tickets.limit_of(intent, steps.no_finer_than(CENT)))
+        return tickets.current(intent, tickets.limit_of(intent, steps))
 
     def proven(self) -> None:
         """Note that the venue took an order here."""

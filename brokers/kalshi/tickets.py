@@ -3,6 +3,8 @@
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
+from brokers.kalshi.parse import ONE, ZERO
+from brokers.kalshi.steps import Steps
 from domain.order import OrderIntent
 from domain.vocabulary import Leg, Side
 
@@ -10,14 +12,15 @@ CURRENT_PATH = "/portfolio/events/orders"
 OLDER_PATH = "/portfolio/orders"
 
 
-def limit_of(intent: OrderIntent, tick: Decimal) -> Decimal:
-    """Return the limit on the tick, never looser than asked; without a bound the farthest price there is."""
-    nearest, farthest = tick, 1 - tick
+def limit_of(intent: OrderIntent, steps: Steps) -> Decimal:
+    """Return the limit on its step, never looser than asked; without a bound the farthest price there is."""
+    nearest, farthest = steps.at(ZERO), ONE - steps.at(ONE)
     if intent.price_bound is None:
         return farthest if intent.side is Side.BUY else nearest
     rounding = ROUND_FLOOR if intent.side is Side.BUY else ROUND_CEILING
-    on_tick = (intent.price_bound / tick).quantize(Decimal(1), rounding) * tick
-    return min(max(on_tick, nearest), farthest)
+    step = steps.at(intent.price_bound)
+    on_step = (intent.price_bound / step).quantize(ONE, rounding) * step
+    return min(max(on_step, nearest), farthest)
 
 
 def current(intent: OrderIntent, limit: Decimal) -> dict[str, Any]:

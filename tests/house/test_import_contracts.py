@@ -20,6 +20,8 @@ VIOLATIONS = {
     "strategies/b.py": "import os",
     "market/a.py": "import brokers",
     "journal/a.py": "import oandapyV20",
+    "brokers/b.py": "import anthropic",
+    "forecast/b.py": "import kalshi_python",
     "audit/a.py": "import feed",
     "feed/a.py": "import surfaces",
     "resolver/a.py": "import fleet",
@@ -40,6 +42,8 @@ REPORTED = [
     "strategies is not allowed to import os",
     "market is not allowed to import brokers",
     "journal is not allowed to import oandapyV20",
+    "brokers is not allowed to import anthropic",
+    "forecast is not allowed to import kalshi_python",
     "audit is not allowed to import feed",
     "feed is not allowed to import surfaces",
     "resolver is not allowed to import fleet",
@@ -75,6 +79,7 @@ def test_a_tree_that_keeps_the_rules_passes(tree: Path) -> None:
     (tree / "cli" / "a.py").write_text("import fleet, surfaces, audit, journal, domain\n")
     (tree / "surfaces" / "a.py").write_text("import audit, risk, strategies, journal, market, brokers.oanda, domain\n")
     (tree / "brokers" / "oanda.py").write_text("import oandapyV20, socket\n")
+    (tree / "forecast" / "a.py").write_text("import anthropic, google.genai, openai, domain\n")
     (tree / "risk" / "a.py").write_text("import decimal, domain\n")
 
     code, output = lint(tree)
@@ -107,3 +112,4 @@ def test_every_package_has_its_place_in_the_contracts(packages: list[str], setti
     assert ours <= set(contracts["client-stands-alone"]["forbidden_modules"])
     assert ours <= set(contracts["nobody-imports-client"]["source_modules"])
     assert ours - {"brokers"} <= set(contracts["vendors-in-brokers"]["source_modules"])
+    assert ours - {"forecast"} <= set(contracts["models-in-forecast"]["source_modules"])

@@ -22,8 +22,8 @@ PARENT = Path(__file__).with_name("warm_parent.py")
 # Program -> what its parent imports beforehand.
 IMPORTS = {
     "feed": "feed.__main__",
-    "surfaces": "journal.process,surfaces.oanda_fx.wire",
-    "resolver": "journal.process,resolver.oanda_fx.wire",
+    "surfaces": "journal.process,surfaces.oanda_fx.wire,surfaces.kalshi_st.wire,surfaces.kalshi_lt.wire,brokers.kalshi.client",
+    "resolver": "journal.process,resolver.oanda_fx.wire,resolver.kalshi_st.wire,resolver.kalshi_lt.wire,brokers.kalshi.client",
     "simulators.oanda": "simulators.oanda.run",
     "tbot_client": "tbot_client.cli,tbot_client.loop,tbot_client.factory",
     "cli.tbot": "cli.tbot,audit.logs,feed.token_store,fleet.status",

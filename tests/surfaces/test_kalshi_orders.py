@@ -30,7 +30,7 @@ def trader(world, tmp_path):
 def blocked(trader):
     """Return what gate 2 said of the market whenever it refused it."""
     verdicts = [verdict for one in trader.decisions(MARKET) for verdict in one["verdicts"]]
-    return [one["detail"] for one in verdicts if one["gate"] == Gate.DEDUP and one["passed"] is False]
+    return [one["note"] for one in verdicts if one["gate"] == Gate.DEDUP and one["passed"] is False]
 
 
 def assert_one_position(trader):

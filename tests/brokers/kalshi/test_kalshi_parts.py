@@ -18,6 +18,7 @@ from brokers.kalshi.buckets import MARGIN, Bucket, Buckets
 from brokers.kalshi.config import KalshiConfig, WireChoice, load
 from brokers.kalshi.errors import error_of, of_status
 from brokers.kalshi.signing import signer_of
+from brokers.kalshi.steps import Steps
 from brokers.kalshi.venue_time import VenueTime
 from domain.clock import FakeClock
 from domain.errors import Ask, Misconfigured, Refuse, Retry
@@ -26,6 +27,7 @@ from domain.vocabulary import Leg, Side
 
 D = Decimal
 NOON = datetime(2014, 5, 6, 12, tzinfo=UTC)
+CENTS, FINE = (Steps(((D(0), D(1), D(step)),)) for step in ("0.01", "0.001"))
 GIVEN = {"KALSHI_KEY_ID": "a-key", "KALSHI_PRIVATE_KEY": "pem"}
 
 
@@ -131,7 +133,7 @@ def test_unusable_keys_are_misconfigured_without_being_quoted(key, tmp_path):
 def test_entry_on_todays_wire_is_immediate_and_on_the_yes_book(entry):
     intent = entry(FakeClock(NOON), side=Side.SELL, price_bound=D("0.353"))
 
-    assert tickets.current(intent, tickets.limit_of(intent, D("0.01"))) == {
+    assert tickets.current(intent, tickets.limit_of(intent, CENTS)) == {
         "ticker": intent.market,
         "client_order_id": intent.client_order_id,
         "side": "ask",
@@ -153,7 +155,7 @@ def test_entry_on_todays_wire_is_immediate_and_on_the_yes_book(entry):
 )
 def test_older_wire_buys_and_sells_the_outcome_that_is_meant(entry, leg, side, expected):
     intent = entry(FakeClock(NOON), side=side, leg=leg, price_bound=D("0.40"))
-    ticket = tickets.older(intent, tickets.limit_of(intent, D("0.01")))
+    ticket = tickets.older(intent, tickets.limit_of(intent, CENTS))
 
     assert {key: value for key, value in ticket.items() if key in expected} == expected
     assert (ticket["count"], ticket["type"], ticket["time_in_force"]) == (10, "limit", "immediate_or_cancel")
@@ -161,7 +163,7 @@ def test_older_wire_buys_and_sells_the_outcome_that_is_meant(entry, leg, side, e
 
 
 def test_order_without_a_bound_goes_to_the_farthest_price(entry):
-    bounds = [tickets.limit_of(entry(FakeClock(NOON), side=side, price_bound=None), D("0.001")) for side in Side]
+    bounds = [tickets.limit_of(entry(FakeClock(NOON), side=side, price_bound=None), FINE) for side in Side]
 
     assert bounds == [D("0.999"), D("0.001")]
 
@@ -172,11 +174,32 @@ def test_order_without_a_bound_goes_to_the_farthest_price(entry):
     st.sampled_from(Side),
 )
 def test_limit_lies_on_the_tick_inside_the_book_and_is_never_looser_than_asked(bound, tick, side):
-    limit = tickets.limit_of(_intent(bound, side), tick)
+    limit = tickets.limit_of(_intent(bound, side), Steps(((D(0), D(1), tick),)))
 
     assert limit % tick == 0
     assert tick <= limit <= 1 - tick
     assert (limit - bound) * side.sign <= 0 or limit in (tick, 1 - tick)
+
+
+TAPERED = Steps(
+    ((D(0), D("0.1"), D("0.001")), (D("0.1"), D("0.9"), D("0.01")), (D("0.9"), D(1), D("0.001"))),
+)
+
+
+@pytest.mark.parametrize(
+    ("side", "bound", "limit"),
+    [
+        (Side.BUY, "0.0539", "0.053"),
+        (Side.BUY, "0.5539", "0.55"),
+        (Side.SELL, "0.5539", "0.56"),
+        (Side.BUY, "0.1000", "0.10"),
+        (Side.SELL, "0.9551", "0.956"),
+        (Side.BUY, None, "0.999"),
+        (Side.SELL, None, "0.001"),
+    ],
+)
+def test_limit_lies_on_the_step_of_its_own_range(side, bound, limit):
+    assert tickets.limit_of(_intent(bound and D(bound), side), TAPERED) == D(limit)
 
 
 def _intent(bound, side):

@@ -7,6 +7,7 @@ import pytest
 
 from brokers.kalshi import market_rows, records
 from brokers.kalshi.parse import count, moment, money, number, price
+from brokers.kalshi.steps import steps_of
 from domain.contract import ContractStatus
 from domain.vocabulary import Side
 
@@ -203,7 +204,7 @@ def test_statuses_of_the_older_wire_have_todays_meaning(word, status):
 
 @pytest.mark.parametrize(("row", "tick"), [({}, "0.01"), ({"tick_size": 1}, "0.01"), ({"tick_size": 5}, "0.05")])
 def test_tick_of_the_older_wire_is_in_cents(row, tick):
-    assert market_rows.tick(row) == D(tick)
+    assert steps_of(row).finest == D(tick)
 
 
 @pytest.mark.parametrize("value", [None, True, "abc", [], "Infinity"])
