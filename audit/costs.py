@@ -49,10 +49,11 @@ class Call:
 
 
 class CostFold:
-    """Everything one surface spent, by UTC day of the reservation."""
+    """Everything one surface spent, by UTC day of the reservation; ``latest`` is the last such day."""
 
     def __init__(self) -> None:
         self.calls: dict[str, Call] = {}
+        self.latest = date.min
         self._by_day: dict[date, Decimal] = defaultdict(Decimal)
 
     def apply(self, record: Record) -> None:
@@ -81,6 +82,7 @@ class CostFold:
             mode=record["mode"],
         )
         self.calls[call.reservation] = call
+        self.latest = max(self.latest, call.at.date())
         self._by_day[call.at.date()] += call.reserved
 
     def _settled(self, record: Record) -> None:

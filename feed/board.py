@@ -56,7 +56,7 @@ class Board:
         elif line.is_amend:
             if self._rows.ended_at(signal_id) is None:
                 self._amends[signal_id] = line
-        elif signal_id:
+        elif line.is_end and signal_id:
             self._rows.end(signal_id, at)
             self._open.pop(signal_id, None)
             self._amends.pop(signal_id, None)

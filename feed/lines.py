@@ -23,6 +23,7 @@ class Facts(msgspec.Struct):
     mode: str
     signal_id: str = ""
     action: str | None = None
+    provisional: bool = False
     side: str | None = None
     reference_price: Decimal | None = None
     published_at: Moment | None = None
@@ -61,6 +62,11 @@ class Line(msgspec.Struct, frozen=True):
     @property
     def is_amend(self) -> bool:
         return self.kind == Kind.SIGNAL and self.facts.action == Action.AMEND
+
+    @property
+    def is_end(self) -> bool:
+        """Tell whether its signal is over; an outcome that was only seen early ends nothing."""
+        return not (self.is_open or self.is_amend or self.facts.provisional)
 
     @property
     def order(self) -> tuple[str, bool, str, int]:

@@ -13,6 +13,8 @@ from fleet.envfile import write_env_file
 
 ST, LT, SUBSCRIBER = "demo-st", "demo-lt", "demo-subscriber"
 BALANCE = "10000.00"
+# Request limits are of real seconds, each of which is two minutes of the demo.
+TIER = "premier"
 # Provider -> where the simulator answers for it.
 PROVIDERS = {"anthropic": "anthropic", "openai": "openai/v1", "gemini": "gemini", "deepseek": "deepseek"}
 PANEL = (
@@ -59,6 +61,9 @@ DEMO_LT = COMMON | {
     "LT_UNKNOWN_QUERY_S": "60",
     "LT_HORIZON_HOURS": "6",
     "LT_MARKET_WEIGHT": "0.5",
+    # Real seconds: a provider that hangs must not keep a watcher waiting for minutes.
+    "MODELS_DEADLINE_S": "10",
+    "MODELS_CALL_TIMEOUT_S": "8",
     "RISK_MIN_QUORUM": "2",
     "RISK_MIN_CONFIDENCE": "0.1",
     "RISK_COST_DAY_USD": "20",
@@ -91,7 +96,7 @@ def write_venue(home: Path) -> dict[str, AccountKey]:
         public = private.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
-        accounts.append({"key_id": name, "public_key_pem": public.decode(), "balance": BALANCE})
+        accounts.append({"key_id": name, "public_key_pem": public.decode(), "balance": BALANCE, "tier": TIER})
         keys[name] = AccountKey(name, file)
     _write_private(home / "env" / "simulator-kalshi.json", json.dumps(accounts))
     return keys

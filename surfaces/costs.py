@@ -117,9 +117,10 @@ class CostBook:
                 )
 
     def _spent(self) -> Spent:
-        today = self._clock.now().date()
-        day, month = self._fold.day(today), self._fold.month(today)
         others = [fold for _, fold in self._others.values()]
+        # A journal's time never steps back: after a clock that did, what is reserved counts for the day it is stamped.
+        today = max([self._clock.now().date(), self._fold.latest, *(fold.latest for fold in others)])
+        day, month = self._fold.day(today), self._fold.month(today)
         return Spent(
             day=day,
             month=month,

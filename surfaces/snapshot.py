@@ -19,6 +19,9 @@ class Valuation:
     A position never seen priced (a restart over a weekend) has no mark. The gates count it with its loss at the stop,
     so that silence lets nothing in. The breaker counts it without any: it ends a whole day, which takes a price to say,
     and a day that began too low would have room for more.
+
+    The last mark also stands once an event contract's trading has ended, and while nobody stands on either side of its
+    book: the bid of nothing that shows then is no price, and would count all that awaits its result as lost.
     """
 
     def __init__(self) -> None:
@@ -33,11 +36,22 @@ class Valuation:
         return books.fold.bankroll.balance + open_profit
 
     def _marked(self, position: Position, quote: Quote | None, never_priced: Decimal) -> Decimal:
-        value = position.marked(quote)
+        value = None if _is_empty(position, quote) else position.marked(quote)
         if value is None:
             return self._last.get(position.signal_id, never_priced)
         self._last[position.signal_id] = value
         return value
+
+
+def _is_empty(position: Position, quote: Quote | None) -> bool:
+    """Tell of an event contract whether its quote is that of an empty or a closed book."""
+    if quote is None or not _is_event(position.decision):
+        return False
+    return not quote.tradeable or (quote.bid <= 0 and quote.ask >= 1)
+
+
+def _is_event(decision: Decision) -> bool:
+    return decision.candidate.closes_at is not None
 
 
 def risk_state(
@@ -79,7 +93,7 @@ def risk_state(
 def exposures(books: Books) -> tuple[Exposure, ...]:
     """Return what is open and what may become open: a sent order counts in full until the broker says otherwise."""
     fold = books.fold
-    held = [_exposure(p.decision, p.quantity / p.decision.size.quantity, "open") for p in fold.positions()]
+    held = [_exposure(p.decision, _share_held(p), "open") for p in fold.positions()]
     awaited = [
         _exposure(
             fold.decisions[intent.signal_id],
@@ -90,6 +104,21 @@ def exposures(books: Books) -> tuple[Exposure, ...]:
         if intent.signal_id in fold.decisions
     ]
     return tuple(held + awaited)
+
+
+def _share_held(position: Position) -> Decimal:
+    """Return which share of what was decided is open; a contract that cost more than was decided counts for more.
+
+    A cent of slippage is a third of a contract decided at 3 cents.
+    """
+    decision = position.decision
+    share = position.quantity / decision.size.quantity
+    if not _is_event(decision):
+        return share
+    candidate = decision.candidate
+    decided = abs(candidate.decision_price - candidate.stop_loss)
+    paid = abs(position.entry_price - candidate.stop_loss)
+    return share * paid / decided if paid > decided > 0 else share
 
 
 def _share_to_come(books: Books, intent: OrderIntent) -> Decimal:

@@ -70,15 +70,20 @@ class DryRunExecutor:
             )
         return fills
 
-    def settle(self, market: str, value: Decimal, at: datetime) -> Sequence[Fill]:
+    def settle(self, market: str, value: Decimal | None, at: datetime) -> Sequence[Fill]:
         """End every trade of an event contract at what YES paid, as its venue does: without a fee.
 
-        A contract handed over twice is settled once.
+        A contract handed over twice is settled once; one that was void (None) gives back what its trades had paid.
         """
         ended = [trade for trade in self._book.trades.values() if trade.market == market]
         return [
             self._book.close(
-                trade, quantity=trade.quantity, price=value, rate=Decimal(1), at=at, reason=ExitReason.SETTLED
+                trade,
+                quantity=trade.quantity,
+                price=trade.price if value is None else value,
+                rate=Decimal(1),
+                at=at,
+                reason=ExitReason.SETTLED,
             )
             for trade in ended
         ]

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import structlog
+
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_kalshi
@@ -14,6 +16,8 @@ from brokers.kalshi.config import Environment, KalshiConfig
 from brokers.port import Executor
 from domain import settings
 from domain.clock import Clock, parse_clock
+from domain.contract import Contract
+from domain.errors import Retry
 from domain.event_settings import EventSettings
 from domain.house import House
 from domain.surface_settings import require_armed
@@ -30,6 +34,7 @@ from strategies.event.fees import fee_of
 if TYPE_CHECKING:
     from brokers.dry_run.executor import DryRunExecutor
 
+log = structlog.get_logger()
 # How often, on the process's clock, somebody looks whether an outcome can be seen.
 LOOK_EVERY_S = 300.0
 PAYOUT_EVERY_S = 60.0
@@ -141,6 +146,14 @@ class Payouts:
             return
         self._next = now + timedelta(seconds=PAYOUT_EVERY_S)
         for market in {position.market for position in positions}:
-            contract = self._data.contract(market)
-            if contract is not None and contract.is_over and contract.value is not None:
+            contract = self._contract(market)
+            if contract is not None and contract.is_over:
                 self._executor.settle(market, contract.value, now)
+
+    def _contract(self, market: str) -> Contract | None:
+        """Return a contract, None while it can't be read: the others are paid all the same."""
+        try:
+            return self._data.contract(market)
+        except Retry as error:
+            log.warning("payout_waits", market=market, error=str(error))
+            return None

@@ -14,6 +14,11 @@ _CENT = Decimal("0.01")
 _KNOWN = ("quadratic", "quadratic_with_maker_fees", "quadratic_with_combo_maker_fees")
 
 
+def is_known(fee_type: str) -> bool:
+    """Tell whether the formula of a kind of fee is known here."""
+    return fee_type in _KNOWN
+
+
 def taker_fee(
     price: Decimal, contracts: Decimal, *, fee_type: str = "quadratic", fee_multiplier: Decimal = Decimal(1)
 ) -> Decimal:

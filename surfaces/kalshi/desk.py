@@ -1,6 +1,7 @@
 """The desk of an event surface: open contracts in, a proposal for each whose estimate is due."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -8,13 +9,14 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from domain.clock import Clock
-from domain.contract import Contract, SettlementRule, Unread
+from domain.contract import Contract, ContractStatus, SettlementRule, Unread
 from domain.errors import Retry
 from domain.event_settings import EVERY, EventSettings
 from domain.outcome import Outcome
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import Side, Surface
 from market.recorder import Recorder
+from strategies.event.fees import is_known
 from strategies.event.rules import read_rule
 from surfaces.kalshi.belief import Belief, Estimator
 from surfaces.kalshi.learning import Learner
@@ -28,6 +30,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 QUOTES_HOLD_NS = 250_000_000
 # Each takes a request of its own; the rest waits for the next listing.
 ENDS_A_TIME = 50
+# Each may be refused and written down, which takes a millisecond or, on a slow disk, five; positions wait for the turn.
+PROPOSALS_A_TURN = 200
 
 
 class EventData(Protocol):
@@ -74,9 +78,11 @@ class EventDesk:
         self._recorder = recorder
         self._note = note
         self._contracts: dict[str, Contract] = {}
-        self._rules: dict[str, SettlementRule | Unread] = {}
+        self._rules: dict[str, tuple[Contract, SettlementRule | Unread]] = {}
         self._due: dict[str, datetime] = {}
         self._next_list: datetime | None = None
+        self._looked_up: dict[str, int] = {}
+        self._look_ups = 0
         self._quotes: Mapping[str, Quote] = {}
         self._quoted_ns: int | None = None
 
@@ -97,9 +103,10 @@ class EventDesk:
         return self._quotes
 
     def scan(self, now: datetime) -> Iterator[Proposal]:
-        """Yield a proposal for every open contract whose estimate is due."""
+        """Yield a proposal for every open contract whose estimate is due, so many a turn."""
         self._list_when_due(now)
         quotes = self.quotes()
+        proposed = 0
         waiting = [c for c in self._contracts.values() if c.is_open(now) and self._due.get(c.ticker, now) <= now]
         for contract in sorted(waiting, key=lambda contract: (contract.close_at, contract.ticker)):
             quote = quotes.get(contract.ticker)
@@ -109,6 +116,9 @@ class EventDesk:
             proposal = self._proposal(contract, quote, now)
             if proposal is not None:
                 yield proposal
+                proposed += 1
+                if proposed == PROPOSALS_A_TURN:
+                    return
 
     def is_open(self, market: str, now: datetime) -> bool:
         contract = self._contracts.get(market)
@@ -154,10 +164,8 @@ class EventDesk:
         found = self._data.contracts(series, closing_before=horizon)
         wanted = [c for c in found if not settings.categories or c.category in settings.categories]
         listed = {contract.ticker: contract for contract in wanted}
-        gone = [
-            ticker for ticker in {**self._contracts, **dict.fromkeys(self._learner.awaited)} if ticker not in listed
-        ]
-        self._learn(gone[:ENDS_A_TIME])
+        self._contracts |= listed
+        self._learn([t for t in {**self._contracts, **dict.fromkeys(self._learner.awaited)} if t not in listed])
         self._contracts = listed | {t: c for t, c in self._contracts.items() if t not in listed and not c.is_over}
         for forgotten in self._rules.keys() - self._contracts.keys():
             del self._rules[forgotten]
@@ -165,22 +173,45 @@ class EventDesk:
         self._next_list = now + timedelta(seconds=settings.list_s)
 
     def _learn(self, gone: Sequence[str]) -> None:
-        """Read how contracts ended that are not open any more; what was estimated of them can be judged then."""
-        for ticker in gone:
-            fresh = self._data.contract(ticker)
-            if fresh is None:
-                continue
-            self._contracts[ticker] = fresh
-            if fresh.is_over and fresh.value is not None and self._learner.awaits(fresh.ticker):
-                self._note(outcome_of(fresh))
+        """Read how contracts ended that are not open any more; what was estimated of them can be judged then.
+
+        Those asked longest ago come first: fifty that are in no hurry to end, or one that can't be read, must not keep
+        the others from it, nor the listing from being taken over.
+        """
+        self._looked_up = {ticker: self._looked_up.get(ticker, 0) for ticker in gone}
+        for ticker in sorted(gone, key=self._looked_up.__getitem__)[:ENDS_A_TIME]:
+            self._look_ups += 1
+            self._looked_up[ticker] = self._look_ups
+            try:
+                fresh = self._data.contract(ticker)
+            except Retry as error:
+                log.warning("end_waits", market=ticker, error=str(error))
+                return
+            self._ended(ticker, fresh)
+
+    def _ended(self, ticker: str, fresh: Contract | None) -> None:
+        if fresh is None:
+            self._contracts.pop(ticker, None)
+            return
+        self._contracts[ticker] = fresh
+        if fresh.is_over and fresh.value is not None and self._learner.awaits(ticker):
+            self._note(outcome_of(fresh))
 
     def _is_worth_a_look(self, quote: Quote) -> bool:
         return quote.ask >= self._settings.min_price and quote.bid <= self._settings.max_price
 
     def _rule(self, contract: Contract) -> SettlementRule | Unread:
-        if contract.ticker not in self._rules:
-            self._rules[contract.ticker] = read_rule(contract, void_in_terms=self._settings.void_in_terms)
-        return self._rules[contract.ticker]
+        """Return the reading of a contract's text, read again when the venue has changed anything in it."""
+        terms, known = terms_of(contract), self._rules.get(contract.ticker)
+        if known is None or known[0] != terms:
+            known = self._rules[contract.ticker] = (terms, self._read(contract))
+        return known[1]
+
+    def _read(self, contract: Contract) -> SettlementRule | Unread:
+        if not is_known(contract.fee_type):
+            # Nobody should pay for an estimate of what can't be priced.
+            return Unread(reason=f"the fee of kind {contract.fee_type[:40]!r} has no known formula")
+        return read_rule(contract, void_in_terms=self._settings.void_in_terms)
 
     def _proposal(self, contract: Contract, quote: Quote, now: datetime) -> Proposal | None:
         """Return a proposal; None for a contract of a kind that is another surface's business."""
@@ -196,15 +227,20 @@ class EventDesk:
 
         def predict() -> Finish:
             belief = chosen.believe(contract, rule, now)
-            return lambda: self._finish(contract.ticker, rule, belief)
+            return lambda: self._finish(contract, rule, belief)
 
         costs = estimator.costs_usd(contract, rule)
         return Proposal(candidates=candidates, predict=predict, is_slow=True, costs_usd=costs)
 
-    def _finish(self, market: str, rule: SettlementRule, belief: Belief) -> Judged | None:
-        """Price a belief at the newest quote; None when the contract can't be traded any more."""
-        contract, quote, now = self._contracts.get(market), self.quotes().get(market), self._clock.now()
+    def _finish(self, asked: Contract, rule: SettlementRule, belief: Belief) -> Judged | None:
+        """Price a belief at the newest quote; None when the contract can't be traded any more, or says another thing."""
+        market, now = asked.ticker, self._clock.now()
+        contract, quote = self._contracts.get(market), self.quotes().get(market)
         if contract is None or quote is None or not contract.is_open(now):
+            return None
+        if terms_of(contract) != terms_of(asked):
+            log.warning("terms_changed", market=market)
+            self._due.pop(market, None)
             return None
         side, estimate = self._pricing.judge(contract, quote, belief, now)
         return candidate_of(contract, side, quote, self._surface, now, rule=rule, method=belief.method), estimate
@@ -212,3 +248,8 @@ class EventDesk:
     def _unread(self, contract: Contract, quote: Quote, reason: str) -> Proposal:
         candidate = candidate_of(contract, Side.BUY, quote, self._surface, self._clock.now(), unread=reason)
         return Proposal(candidates=(candidate,), predict=lambda: lambda: (candidate, blank(candidate)))
+
+
+def terms_of(contract: Contract) -> Contract:
+    """Return what a contract says, whatever has become of it: two that compare equal may share a reading."""
+    return replace(contract, status=ContractStatus.ACTIVE, result="", value=None, expiration_value="")

@@ -1,6 +1,6 @@
 """What an event surface learns from how its contracts ended, rebuilt from its own journal after every restart.
 
-The last estimate of a contract before its end stands for what was known of it. Skill differs between a thermometer, a
+The last estimate of a contract before its end, at a price, stands for what was known of it. Skill differs between a thermometer, a
 price and a panel, so each method has its own calibration and its own weight beside the market.
 """
 
@@ -24,6 +24,8 @@ Record = Mapping[str, Any]
 PLACES = Decimal("0.0001")
 # The fact that holds a probability as it was before any correction: corrections are learnt from that.
 RAW = "raw_probability"
+# Beyond this the middle of a quote is nobody's opinion: an empty book shows 0 and 1, which is no chance of a half.
+NO_PRICE = Decimal("0.20")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +49,7 @@ class _Estimated:
     method: str
     raw: float
     model: float
-    market: float
+    market: float | None
     votes: tuple[tuple[str, float], ...]
 
 
@@ -121,14 +123,18 @@ class Learner:
         return _chance(pooled.probability), _chance(pooled.disagreement), votes
 
     def _decision(self, record: Record) -> None:
-        estimate = record["estimate"]
+        estimate, candidate = record["estimate"], record["candidate"]
         if estimate.get("model_probability") is None or estimate.get("market_probability") is None:
             return
-        self._estimated[record["candidate"]["market"]] = _Estimated(
+        earlier = self._estimated.get(candidate["market"])
+        is_priced = Decimal(candidate["quote"]["ask"]) - Decimal(candidate["quote"]["bid"]) <= NO_PRICE
+        if not is_priced and earlier is not None and earlier.market is not None:
+            return
+        self._estimated[candidate["market"]] = _Estimated(
             method=estimate["method"],
             raw=float(dict(estimate["facts"]).get(RAW, estimate["model_probability"])),
             model=float(estimate["model_probability"]),
-            market=float(estimate["market_probability"]),
+            market=float(estimate["market_probability"]) if is_priced else None,
             votes=tuple((vote["model"], float(vote["probability"])) for vote in estimate["votes"]),
         )
 
@@ -141,7 +147,8 @@ class Learner:
         for model, probability in known.votes:
             self._weights.learn(moment, model, probability, value)
         self._platt[known.method].learn(moment, known.raw, value)
-        self._market[known.method].learn(moment, known.model, known.market, value)
+        if known.market is not None:
+            self._market[known.method].learn(moment, known.model, known.market, value)
 
 
 def _chance(number: float) -> Decimal:

@@ -39,7 +39,8 @@ def question_of(contract: Contract) -> Question:
     rules = "\n\n".join(part for part in (contract.rules_primary, contract.rules_secondary) if part)
     return Question(
         id=contract.ticker,
-        text=contract.title,
+        # A listing without a title must not end the surface: whatever else names the question does then.
+        text=next(text for text in (contract.title, contract.event_title, contract.ticker) if text.strip()),
         rules=rules,
         closes_at=contract.expected_expiration_at or contract.close_at,
         yes=contract.yes_sub_title,

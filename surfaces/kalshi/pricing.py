@@ -24,6 +24,8 @@ MOST_CONTRACTS = Decimal(25_000)
 # The fee is rounded up to a cent an order: an order of ten bears a tenth of a cent of it each, a smaller one more.
 FEE_LOT = Decimal(10)
 MICRO = Decimal("0.000001")
+# What a venue read is a number or a name.
+LONGEST_WORD = 200
 # side -> (stop, target): a contract bought can fall to nothing, one sold can rise to its payout; no order rests there.
 BOUNDS: Mapping[Side, tuple[Decimal, Decimal]] = {Side.BUY: (NOTHING, PAYOUT), Side.SELL: (PAYOUT, NOTHING)}
 
@@ -144,6 +146,6 @@ def outcome_of(contract: Contract) -> Outcome:
         market=contract.ticker,
         value=contract.value,
         result=contract.result,
-        read_as=contract.expiration_value,
+        read_as=contract.expiration_value[:LONGEST_WORD],
         closed_at=contract.close_at,
     )

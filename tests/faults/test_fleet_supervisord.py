@@ -52,7 +52,7 @@ def until(what, holds, seconds=40.0):
 
 
 class Fleet:
-    """Surface, resolver, feed and venue under supervisord, in a home of their own."""
+    """One surface, its resolver and venue, and the feed under supervisord: what holds for these holds for all."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -61,7 +61,9 @@ class Fleet:
         self.supervisor: subprocess.Popen[bytes] | None = None
         parser = configparser.RawConfigParser()
         parser.read(self.config)
-        parser.remove_section("program:demo-subscriber")
+        for section in parser.sections():
+            if section.startswith("program:") and section.removeprefix("program:") not in MARKS:
+                parser.remove_section(section)
         with self.config.open("w") as file:
             parser.write(file)
 

@@ -70,7 +70,7 @@ class Publisher:
         )  # fmt: skip
         return self._write(self.resolutions, "signal", close)
 
-    def resolve(self, signal_id: str) -> Receipt:
+    def resolve(self, signal_id: str, *, provisional: bool = False) -> Receipt:
         now = self.clock.now()
         resolution = Resolution(
             id=new_id("res", now), signal_id=signal_id, surface=self.surface, mode=Mode.PAPER, market="EUR_USD",
@@ -78,6 +78,7 @@ class Publisher:
             exit_price=Decimal("1.12"), reason=ExitReason.TAKE_PROFIT, resolution_source=ResolutionSource.SIM,
             realised=Decimal("20.00"), fees=Decimal(0), currency="USD", mae=Decimal(0), mfe=Decimal("0.02"),
             opened_at=now, resolved_at=now, eta_hours=Decimal(2), actual_hours=Decimal(1), late=False,
+            provisional=provisional,
         )  # fmt: skip
         return self._write(self.resolutions, "resolution", resolution)
 

@@ -356,6 +356,21 @@ def test_the_snapshot_holds_what_is_open_and_its_cursor_goes_on_from_there(stage
     assert ids(poll(client, cursor=snapshot.json()["cursor"], wait=5)) == [later]
 
 
+def test_an_outcome_that_was_only_seen_early_is_served_and_ends_nothing(stage: Any) -> None:
+    publisher = stage.publisher()
+    signal_id = publisher.open()
+    seen = publisher.resolve(signal_id, provisional=True)
+    running = stage.feed()
+    client = stage.client(running, stage.token())
+    stage.until(lambda: len(ids(poll(client, start="oldest", wait=0))) == 2)
+
+    answer = poll(client, start="oldest", wait=0)
+
+    assert (ids(answer), answer.json()["expired"]) == ([signal_id, seen.id], [])
+    assert ids(client.get("/api/signals/open")) == [signal_id]
+    assert running.service.logs.board.ended_at(signal_id) is None
+
+
 def test_an_unchanged_snapshot_is_not_sent_again(stage: Any) -> None:
     publisher = stage.publisher()
     publisher.open()

@@ -47,7 +47,7 @@ class LightFleet:
         accounts = [{"id": "101-001-1-001", "token": "a-token", "currency": "USD", "balance": "1000"}]
         (home / "env" / "simulator-oanda.json").write_text(json.dumps(accounts))
         self.config = write_config(home, {"simulator-oanda": ["--port", "0"]}, clock="real")
-        self._leave_out("oanda-fx", "resolver-fx")
+        self._leave_out(*(item.name for item in FLEET if not item.demo_only and item.name != "feed"))
 
     def _leave_out(self, *names: str) -> None:
         parser = configparser.RawConfigParser()
@@ -208,49 +208,60 @@ def test_a_supervisor_that_stalls_is_a_retry_and_does_not_stall_who_asks(short: 
     assert time.monotonic() - begun < 5
 
 
+DEMO_ONLY: dict[str, list[str]] = {item.name: [] for item in FLEET if item.demo_only}
+
+
 def written(home: Path, **extra: list[str]) -> configparser.RawConfigParser:
+    """Return the configuration of a demo with every program there is, some of them with arguments."""
     parser = configparser.RawConfigParser()
-    parser.read(write_config(home, {name.replace("_", "-"): words for name, words in extra.items()}, clock="real"))
+    given = DEMO_ONLY | {name.replace("_", "-"): words for name, words in extra.items()}
+    parser.read(write_config(home, given, clock="real"))
     return parser
+
+
+def programs_of(parser: configparser.RawConfigParser) -> dict[str, configparser.SectionProxy]:
+    return {name.removeprefix("program:"): parser[name] for name in parser.sections() if name.startswith("program:")}
 
 
 def test_the_written_configuration_names_its_own_home_and_every_program(tmp_path: Path) -> None:
     home = Path("/") / "h"  # never made: only the text is looked at
     text = write_config(tmp_path, {}, clock="real").read_text()
-    parser = written(tmp_path, simulator_oanda=["--port", "1"], demo_subscriber=[])
+    parser = written(tmp_path, simulator_oanda=["--port", "1"], simulator_kalshi=["--port", "2"])
 
-    programs = {name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")}
-    assert programs == {item.name for item in FLEET}
+    programs = programs_of(parser)
+    assert set(programs) == {item.name for item in FLEET}
     assert "%(here)s" not in text
     assert str(home) + "/" not in text
-    assert parser["program:simulator-oanda"]["command"].endswith("fleet.launch simulator-oanda --port 1")
+    assert programs["simulator-oanda"]["command"].endswith("fleet.launch simulator-oanda --port 1")
+    assert programs["simulator-kalshi"]["command"].endswith("fleet.launch simulator-kalshi --port 2")
     assert f'TBOT_HOME="{tmp_path}"' in parser["supervisord"]["environment"]
 
 
-def test_the_venue_starts_before_those_who_ask_it_and_the_subscriber_last(tmp_path: Path) -> None:
-    parser = written(tmp_path, simulator_oanda=[], demo_subscriber=[])
-    order = sorted(
-        (name for name in parser.sections() if name.startswith("program:")), key=lambda n: int(parser[n]["priority"])
-    )
+def test_the_venues_start_before_those_who_ask_them_and_the_subscribers_last(tmp_path: Path) -> None:
+    programs = programs_of(written(tmp_path))
+    waves = [
+        {name for name, section in programs.items() if int(section["priority"]) == priority}
+        for priority in sorted({int(section["priority"]) for section in programs.values()})
+    ]
 
-    assert [name.removeprefix("program:") for name in order] == [
-        "simulator-oanda",
-        "oanda-fx",
-        "resolver-fx",
-        "feed",
-        "demo-subscriber",
+    assert waves == [
+        {"simulator-oanda", "simulator-kalshi", "simulator-nws", "simulator-coinbase", "simulator-models"},
+        {"oanda-fx", "kalshi-st", "kalshi-lt"},
+        {"resolver-fx", "resolver-st", "resolver-lt"},
+        {"feed"},
+        {"demo-subscriber", "demo-subscriber-kalshi"},
     ]
 
 
 def test_the_shipped_configuration_holds_every_program_that_is_not_of_the_demo() -> None:
     parser = configparser.RawConfigParser()
     parser.read(ROOT / "supervisord.conf")
-    programs = {name.removeprefix("program:") for name in parser.sections() if name.startswith("program:")}
+    programs = programs_of(parser)
 
-    assert programs == {item.name for item in FLEET if not item.demo_only}
-    for name in programs:
-        assert parser[f"program:{name}"]["command"].endswith(f"-m fleet.launch {name}")
-        assert parser[f"program:{name}"]["exitcodes"] == "0,70,78"
+    assert set(programs) == {item.name for item in FLEET if not item.demo_only}
+    for name, section in programs.items():
+        assert section["command"].endswith(f"-m fleet.launch {name}")
+        assert section["exitcodes"] == "0,70,78"
 
 
 def test_a_home_too_deep_for_a_socket_is_refused(tmp_path: Path) -> None:

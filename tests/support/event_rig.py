@@ -244,7 +244,6 @@ class Trader:
 
     def open(self, estimators: Sequence | None = None, *, resolver=True):
         """Put surface and resolver together as their processes do; ``oracle`` estimates unless told otherwise."""
-        _FusedBooks.fuse = _FusedResolverBooks.fuse = self.fuse
         self.config = (load_st if self.surface is Surface.ST else load_lt)(self.environ)
         self.clock = parse_clock(self.config.house.clock)
         self._open_surface([self.oracle] if estimators is None else estimators)
@@ -270,7 +269,8 @@ class Trader:
         made = self._facts(estimators)
         fold = SurfaceFold(config.limits.bankroll, "USD", self.mode)
         self.books = _FusedBooks(self.house, self.surface, self.mode, self.clock, fold, also=learner.apply)
-        self._open.append(lambda: self.books.__exit__(None, None, None))
+        self.books.fuse = self.fuse
+        self._open.append(lambda books=self.books: books.__exit__(None, None, None))
         self.data, executor = self._connect()
         self.desk = EventDesk(
             self.data, self.surface, config.settings, made, learner, self.clock, None, self.books.ended
@@ -321,7 +321,7 @@ class Trader:
         books = _FusedResolverBooks(
             self.house, self.surface, self.mode, self.clock, fold, None, ResolutionSource.KALSHI_RESOLUTION
         )
-        self.resolver_books = books
+        books.fuse = self.fuse
         self._open.append(lambda: books.__exit__(None, None, None))
         data, executor = self._connect()
         witnesses = [VenueWitness(data.contract)]

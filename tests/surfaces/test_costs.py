@@ -134,3 +134,15 @@ def test_many_threads_and_surfaces_never_reserve_more_than_there_is(desk):
 
     assert desk[Surface.LT].spent().fleet_day == D("1.50")
     assert len(refused) == 36 - 5
+
+
+@pytest.mark.parametrize("back_s", [86_400, 40 * 86_400])
+def test_a_clock_that_steps_back_finds_no_second_budget(desk, back_s):
+    book = desk[Surface.LT]
+    for _ in range(3):
+        book.reserve(CALL)
+    desk.clock.advance(-back_s)
+
+    with pytest.raises(BudgetSpent):
+        book.reserve(CALL)
+    assert book.spent() == Spent(day=D("0.90"), month=D("0.90"), fleet_day=D("0.90"), fleet_month=D("0.90"))

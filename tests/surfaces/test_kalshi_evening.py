@@ -5,10 +5,12 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from event_rig import BALANCE, START, Trader, World, row_of, until
+from event_rig import BALANCE, Trader, World, row_of, until
+
+from nws_sim import start_nws
 
 from domain.clock import parse_iso
-from domain.vocabulary import Code, Gate, Kind, Surface
+from domain.vocabulary import Code, Kind, Surface
 from simulators.kalshi.catalogue import bitcoin, highs
 
 D = Decimal
@@ -35,28 +37,44 @@ def source_and_outcome(found):
 
 
 class Evening:
-    """The surface and its resolver as processes, from the first trade to the last payment."""
+    """Two surfaces with their resolvers as processes, from the first trade to the last payment.
 
-    def __init__(self, world, home):
-        self.world = world
-        self.trader = Trader(world, home, Surface.ST, **SETTINGS)
+    ``trader`` has an account at the venue; ``dreamer`` only imagines one, and its weather service errs by two degrees
+    until it corrects itself.
+    """
+
+    def __init__(self, world, erring, home):
+        self.world, self.erring = world, erring
+        self.trader = Trader(world, home / "paper", Surface.ST, **SETTINGS)
+        imagined = {"ST_MODE": "dry_run", "ST_MARKETS": "KXHIGHNY", "NWS_URL": erring.url}
+        self.dreamer = Trader(world, home / "dry", Surface.ST, **SETTINGS | imagined)
+        erring.fault("corrected_cli", issue="final")
         self.faults = {
             "disputed": self.trader.fault(
                 "disputed_result", {"ticker": DISPUTED}, after=60, seconds=900, result="yes", timer=60
             ),
             "short": self.trader.fault("early_close", {"ticker": SHORT}, closes_at="2014-05-07T04:30:00Z"),
         }
-        self.trader.start()
-        try:
-            until(lambda: len(self.trader.resolutions()) >= 4, f"four ends; {self.trader.said()}", 25)
-            self.fired = {name: self.trader.fired(fault) for name, fault in self.faults.items()}
-            self.codes = self.trader.end()
-            self.cash = self.trader.cash()
-        finally:
-            self.trader.finish()
 
-    def of(self, market, *, provisional=False):
-        return [row for row in self.trader.resolutions(provisional=provisional) if row["market"] == market]
+    def live(self):
+        both = (self.trader, self.dreamer)
+        for one in both:
+            one.start()
+        try:
+            until(lambda: [len(one.resolutions()) for one in both] == [4, 3], "seven ends", 25)
+            self.fired = {name: self.trader.fired(fault) for name, fault in self.faults.items()}
+            self.codes = [one.end() for one in both]
+            self.cash = [one.cash() for one in both]
+        except AssertionError as error:
+            raise AssertionError(f"{error}; {self.trader.said()}; dry: {self.dreamer.said()}") from error
+        finally:
+            for one in both:
+                one.finish()
+        return self
+
+    def of(self, market, *, provisional=False, who=None):
+        found = (who or self.trader).resolutions(provisional=provisional)
+        return [row for row in found if row["market"] == market]
 
 
 @pytest.fixture(scope="module")
@@ -64,9 +82,11 @@ def evening(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evening")
     listed = rows(WARM, DISPUTED, SHORT, BITCOIN)
     world = World(folder, listed, series=SERIES, begin=BEGIN, speed=1800, nws=True, coinbase=True)
+    erring = start_nws(world.kalshi.clock)
     try:
-        yield Evening(world, folder / "home")
+        yield Evening(world, erring, folder).live()
     finally:
+        erring.stop()
         world.stop()
 
 
@@ -74,19 +94,19 @@ def test_both_kinds_are_decided_traded_published_and_settled_and_the_processes_e
     trader = evening.trader
     settled = {row["market"]: row["outcome"] for row in trader.resolutions()}
 
-    assert evening.codes == [0, 0]
+    assert evening.codes == [[0, 0], [0, 0]]
     assert {signal["market"] for signal in trader.signals()} == settled.keys()
     assert settled == {WARM: "yes", BITCOIN: "yes", DISPUTED: "yes", SHORT: "no"}
     assert {signal["market"]: signal["side"] for signal in trader.signals()}[WARM] == "buy"
     assert {row["candidate"]["sub_strategy"] for row in trader.decisions() if row["admitted"]} == {
-        "event.nws_high",
-        "event.realised_volatility",
+        "event.weather",
+        "event.volatility",
     }
     trader.assert_sound()
 
 
 def test_what_the_resolutions_say_was_earned_is_what_the_account_has_more(evening):
-    assert evening.trader.realised() == evening.cash - BALANCE
+    assert evening.trader.realised() == evening.cash[0] - BALANCE
 
 
 def test_the_weather_service_is_first_and_the_venue_has_the_last_word(evening):
@@ -126,3 +146,26 @@ def test_what_was_estimated_is_noted_when_it_has_ended(evening):
 
     assert noted.items() <= {WARM: "1", BITCOIN: "1", DISPUTED: "1", SHORT: "0"}.items()
     assert BITCOIN in noted
+
+
+def test_a_dry_run_sends_nothing_and_is_paid_by_the_venues_results(evening):
+    dreamer = evening.dreamer
+    ends = {row["market"]: (row["outcome"], row["resolution_source"]) for row in dreamer.resolutions()}
+
+    assert dreamer.created() == {}
+    assert dreamer.held() == {}
+    assert evening.cash[1] == BALANCE
+    assert ends == {WARM: ("yes", "sim"), DISPUTED: ("yes", "sim"), SHORT: ("no", "sim")}
+    assert {row["market"] for row in dreamer.signals()} == ends.keys()
+    assert {row["mode"] for row in dreamer.signals()} == {"dry_run"}
+    dreamer.assert_sound()
+
+
+def test_a_report_that_is_corrected_later_leaves_the_outcome_disputed(evening):
+    early = evening.of(WARM, provisional=True, who=evening.dreamer)
+    [last] = evening.of(WARM, who=evening.dreamer)
+
+    assert evening.erring.fired("corrected_cli") >= 1
+    assert source_and_outcome(early)[0] == ("nws_observation", 0)
+    assert D(last["exit_price"]) == 1
+    assert last["disputed"]

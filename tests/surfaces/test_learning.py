@@ -34,7 +34,9 @@ def panel(**said):
     return Belief(method="panel", votes=votes)
 
 
-def decision(market, *, method="panel", model="0.6", market_price="0.41", votes=(), facts=(), group="G"):
+def decision(
+    market, *, method="panel", model="0.6", market_price="0.41", votes=(), facts=(), group="G", bid="0.40", ask="0.42"
+):
     estimate = {
         "method": method,
         "model_probability": model,
@@ -42,7 +44,8 @@ def decision(market, *, method="panel", model="0.6", market_price="0.41", votes=
         "votes": [{"model": name, "probability": p} for name, p in votes],
         "facts": [list(fact) for fact in facts],
     }
-    return {"kind": Kind.DECISION, "candidate": {"market": market, "group": group}, "estimate": estimate}
+    candidate = {"market": market, "group": group, "quote": {"bid": bid, "ask": ask}}
+    return {"kind": Kind.DECISION, "candidate": candidate, "estimate": estimate}
 
 
 def outcome(market, value, at=START, read_as="56"):

@@ -1,4 +1,4 @@
-"""The page on the simulators names every one of them, every fault each can play, and what a fault takes."""
+"""The page on the simulators names each of them, each fault it can play and what that takes; a test plays it."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 class Simulator:
     """Where the page explains a simulator's faults, and the actions its own table must hold.
 
-    ``shared`` are explained once, in another simulator's table; the section names them all the same.
+    ``shared`` are explained and played once, as another simulator's; the section names them all the same.
     """
 
     heading: str
@@ -84,6 +84,13 @@ def test_each_parameter_of_a_fault_is_named(name: str) -> None:
     }
 
     assert {action: missing for action, missing in unnamed.items() if missing} == {}
+
+
+@pytest.mark.parametrize("name", SIMULATORS)
+def test_each_fault_is_played_by_a_test(name: str) -> None:
+    tests = "".join(path.read_text() for path in (ROOT / "tests" / "simulators").glob(f"test_{name}_*.py"))
+
+    assert [action for action in SIMULATORS[name].actions if f'"{action}"' not in tests] == []
 
 
 def test_each_folder_of_recorded_data_says_whose_it_is() -> None:
