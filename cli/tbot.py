@@ -43,11 +43,11 @@ def demo(
         bool, typer.Option("--clear", help="Only move what the last demo left into demo-runs/, then end.")
     ] = False,
 ) -> None:
-    """Run the whole fleet against a simulated venue that replays recorded quotes.
+    """Run the whole fleet against simulated venues: recorded quotes and outcomes, synthetic contracts and forecasts.
 
     Nothing needs to be configured. The journals stay in logs/ and can be read with the audit command, jq or DuckDB.
     With --json nothing is shown while it runs; at the end one object tells what every process did, and the exit code
-    is 0 only if every surface traded, the subscriber followed, and every journal verifies.
+    is 0 only if every surface traded, the subscribers followed, and every journal verifies.
     """
     from cli.spans import parse_span
     from fleet.demo import clear_demo, run_demo

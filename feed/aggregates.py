@@ -11,12 +11,13 @@ from decimal import ROUND_HALF_EVEN, Context, Decimal, localcontext
 from typing import Any
 
 from domain.callback import Callback
-from domain.vocabulary import Side, Stage
+from domain.vocabulary import Side, Stage, Surface
 from feed.keepsake import KeptCell
 from feed.lines import Signal
 from feed.thread import Pair, Thread, gather
 
 OTHER = "other"
+_OF_CONTRACTS = frozenset({Surface.ST, Surface.LT})
 _COUNTS = ("received", "accepted", "executed", "resolved", "parked_overdue", "late")
 _BP = Decimal("0.000001")
 _EXACT = Context(prec=80, rounding=ROUND_HALF_EVEN)
@@ -130,7 +131,9 @@ def _slippage_bp(fill: Callback, signal: Signal | None) -> Decimal | None:
     if signal is None or not signal.reference_price or fill.price is None or signal.side not in tuple(Side):
         return None
     worse = (fill.price - signal.reference_price) * Side(signal.side).sign
-    return (worse / signal.reference_price * 10_000).quantize(_BP)
+    # An event contract pays a dollar: a cent of it is 100 basis points, whatever it cost.
+    basis = 1 if signal.surface in _OF_CONTRACTS else signal.reference_price
+    return (worse / basis * 10_000).quantize(_BP)
 
 
 def _group(tally: Tally, surface: str, mode: str, cohort_min: int) -> dict[str, Any]:

@@ -18,6 +18,8 @@ from fleet.status import FleetFacts, Watcher, surface_dict
 from fleet.view import line, page
 from journal.keys import Keyring
 
+# Nobody should take the demo's results for those of a market.
+SOURCES = "recorded: FX quotes, weather, outcomes; synthetic: contract prices, forecasts"
 INTERRUPTED = 130
 FAILED = 1
 
@@ -125,19 +127,25 @@ def _watch(demo: Demo, watcher: Watcher, fleet: Fleet, *, seconds: float | None,
 
 
 def _show_page(demo: Demo, watcher: Watcher, fleet: Fleet, console: Console, deadline: float | None) -> None:
+    # Above the page, where they can be copied from while it changes, and take none of its rows.
+    _print_addresses(demo)
     with Live(console=console, auto_refresh=False, screen=False) as live:
         while _left(deadline) > 0:
             fleet.require_alive()
-            title = f"T BOT demo  {_venue_time(demo)}  Ctrl-C stops it"
-            live.update(
-                page(watcher.look(), title=title, addresses=_addresses(demo), width=console.width), refresh=True
-            )
+            title = f"T BOT demo  {_venue_time(demo)}  Ctrl-C stops it\n{SOURCES}"
+            width, height = console.size
+            live.update(page(watcher.look(), title=title, addresses={}, width=width, height=height - 1), refresh=True)
             time.sleep(min(0.5, max(0.0, _left(deadline))))
 
 
-def _show_lines(demo: Demo, watcher: Watcher, fleet: Fleet, deadline: float | None) -> None:
+def _print_addresses(demo: Demo) -> None:
     for name, where in _addresses(demo).items():
         print(f"{name:14} {where}", flush=True)
+
+
+def _show_lines(demo: Demo, watcher: Watcher, fleet: Fleet, deadline: float | None) -> None:
+    print(SOURCES)
+    _print_addresses(demo)
     while _left(deadline) > 0:
         fleet.require_alive()
         print(f"{_venue_time(demo)}  {line(watcher.look())}", flush=True)
@@ -155,7 +163,7 @@ def _left(deadline: float | None) -> float:
 
 
 def _venue_time(demo: Demo) -> str:
-    return f"{parse_clock(demo.house.clock).now():%a %Y-%m-%d %H:%M} UTC, recorded quotes"
+    return f"{parse_clock(demo.house.clock).now():%a %Y-%m-%d %H:%M} UTC"
 
 
 def _addresses(demo: Demo) -> dict[str, str]:

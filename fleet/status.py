@@ -114,9 +114,9 @@ class Watcher:
             follower.ordered(entry)
 
     def _remember(self, entry: Entry) -> None:
-        """Keep what is news to a person: not each acknowledgement, and of an end the resolution, not its close."""
+        """Keep what is news to a person: not what echoes a signal, and of an end the resolution, not its close."""
         record = entry.record
-        is_echo = record.get("action") == Action.CLOSE or record.get("stage") == Stage.ACK
+        is_echo = record.get("action") == Action.CLOSE or record.get("stage") in (Stage.ACK, Stage.EXECUTED)
         if record["kind"] in SHOWN and not is_echo:
             self.facts.events.append((record["ts"], record["log"], sentence(record)))
 

@@ -1,5 +1,7 @@
 """The live view of a fleet: a page for a terminal, or plain lines where there is none."""
 
+from textwrap import wrap
+
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -11,24 +13,49 @@ from domain.vocabulary import State
 from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, realised_text
 
+# Rows of a page besides processes, standings, surfaces, addresses and events: title, headings, subscribers, a frame.
+OTHER_ROWS = 6
+MOST_ROWS = 1000
+FEWEST_EVENTS = 3
 
-def page(facts: FleetFacts, *, title: str, addresses: dict[str, str], width: int) -> RenderableType:
-    """Lay the facts out as one page, at most ``width`` columns wide."""
+
+def page(
+    facts: FleetFacts, *, title: str, addresses: dict[str, str], width: int, height: int | None = None
+) -> RenderableType:
+    """Lay the facts out as one page, at most ``width`` columns wide.
+
+    Args:
+        height: rows there are. Where they are few, processes about which there is nothing to say share a line, and the
+            oldest events give way.
+    """
+    rows = _rows_left(facts, addresses, height)
+    is_tight = rows - len(facts.processes) - 1 < FEWEST_EVENTS
+    processes = _brief_processes(facts, width) if is_tight else [_processes(facts)]
+    used = len(processes) if is_tight else len(facts.processes) + 1
     return Group(
         Text(title, style="bold"),
-        _processes(facts),
+        *processes,
         *(_standing(name, standing) for name, standing in facts.standings.items()),
         _surfaces(facts),
         _subscribers(facts),
         *(Text(said, style="red") for said in _unreadable(facts)),
-        _events(facts, width),
+        _events(facts, width, most=max(FEWEST_EVENTS, rows - used)),
         _addresses(addresses),
     )
 
 
+def _rows_left(facts: FleetFacts, addresses: dict[str, str], height: int | None) -> int:
+    """Return how many rows processes and events may take together."""
+    if height is None:
+        return MOST_ROWS
+    taken = len(facts.standings) + 2 * len(facts.surfaces) + len(facts.unreadable) + len(addresses)
+    return height - taken - OTHER_ROWS
+
+
 def plain(facts: FleetFacts) -> str:
     """Return the facts as lines of text."""
-    lines = [f"{process.name:16} {_process(process)}" for process in facts.processes]
+    longest = max((len(process.name) for process in facts.processes), default=0)
+    lines = [f"{process.name:{max(16, longest)}} {_process(process)}" for process in facts.processes]
     lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
     lines += [f"{name:16} {_counts(tally)}" for name, tally in facts.surfaces.items()]
     lines.append(f"{'subscribers':16} {_reports(facts)}")
@@ -124,6 +151,30 @@ def _processes(facts: FleetFacts) -> RenderableType:
     return table
 
 
+def _brief_processes(facts: FleetFacts, width: int) -> list[RenderableType]:
+    """Return a line for each process there is something to say about, the others together by name and memory."""
+    if facts.problem:
+        return [Text(facts.problem, style="red")]
+    well = [process for process in facts.processes if process.state == "RUNNING" and not _trouble(process)]
+    rows: list[RenderableType] = [
+        Text(f"{process.name} {process.state} {_trouble(process)}".rstrip(), style="yellow")
+        for process in facts.processes
+        if process not in well
+    ]
+    names = [f"{process.name} {process.rss_mib:.0f}" for process in well]
+    text = f"{len(well)} running (MiB): " + ", ".join(names)
+    return [*rows, *(Text(row, style="green") for row in wrap(text, width))]
+
+
+def _trouble(process: ProcessFacts) -> str:
+    """Return what keeps a process from its plain work, nothing when nothing does."""
+    if not process.pid:
+        return _ending(process).strip(", ")
+    beat = process.beat
+    is_plain = not (beat.get("trouble") or beat.get("stopped") or beat.get("state") not in (None, "RUN"))
+    return "" if is_plain else _beat(process)
+
+
 def _beat(process: ProcessFacts) -> str:
     beat = process.beat
     if not beat:
@@ -161,9 +212,10 @@ def _subscribers(facts: FleetFacts) -> Text:
     return Text.assemble(("subscriber  ", "dim"), _reports(facts))
 
 
-def _events(facts: FleetFacts, width: int) -> Panel:
+def _events(facts: FleetFacts, width: int, *, most: int) -> Panel:
     rows = [
-        Text(f"{ts[5:19].replace('T', ' ')}  {log:14}  {what}"[: width - 4]) for ts, log, what in sorted(facts.events)
+        Text(f"{ts[5:19].replace('T', ' ')}  {log:14}  {what}"[: width - 4])
+        for ts, log, what in sorted(facts.events)[-most:]
     ]
     return Panel(
         Group(*rows) if rows else Text("nothing published yet", style="dim"), title="newest", title_align="left"

@@ -114,6 +114,8 @@ class KalshiData:
             return False
         if seen.polled_ns is not None and now_ns - seen.polled_ns <= self._config.poll_interval_s * 1e9:
             return True
+        if self._is_too_old(seen):
+            return False
         recent = seen.streamed_ns is not None and now_ns - seen.streamed_ns <= self._config.quote_silence_s * 1e9
         # The stream says nothing about a market's status: whether it trades is known from polling alone.
         known = seen.polled_ns is not None and now_ns - seen.polled_ns <= self._config.listing_refresh_s * 1e9
@@ -158,7 +160,10 @@ class KalshiData:
             )
 
     def _quote(self, market: str) -> Quote | None:
-        seen, now = self._seen[market], self._wire.clock.now()
-        if seen.book is None or (now - seen.at).total_seconds() > self._config.quote_max_age_s:
+        seen = self._seen[market]
+        if seen.book is None or self._is_too_old(seen):
             return None
         return market_rows.quote(market, seen.book, at=seen.at, received_at=seen.received_at, tradeable=seen.is_active)
+
+    def _is_too_old(self, seen: _Seen) -> bool:
+        return (self._wire.clock.now() - seen.at).total_seconds() > self._config.quote_max_age_s

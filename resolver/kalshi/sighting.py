@@ -22,6 +22,8 @@ from resolver.books import ResolverBooks
 log = structlog.get_logger()
 HOUR = Decimal(3600)
 ONE, ZERO = Decimal(1), Decimal(0)
+# A price of several executions has no end of digits; the venue books money to a hundredth of a cent.
+PLACES = Decimal("0.0001")
 CONTESTABLE = frozenset({ContractStatus.DETERMINED, ContractStatus.DISPUTED, ContractStatus.AMENDED})
 
 
@@ -125,7 +127,7 @@ def provisional(books: ResolverBooks, position: Position, sighting: Sighting) ->
         exit_price=sighting.value,
         reason=ExitReason.SETTLED,
         resolution_source=sighting.source,
-        realised=position.realised + move * position.quantity,
+        realised=(position.realised + move * position.quantity).quantize(PLACES),
         fees=sum((lot.fee for lot in position.entries + position.exits), ZERO),
         currency=books.fold.bankroll.currency,
         mae=max(-move, ZERO),

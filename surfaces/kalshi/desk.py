@@ -95,9 +95,10 @@ class EventDesk:
         return None if contract is None else instrument_of(contract)
 
     def quotes(self) -> Mapping[str, Quote]:
-        moment = self._clock.monotonic_ns()
-        if self._quoted_ns is None or moment - self._quoted_ns >= QUOTES_HOLD_NS:
-            self._quotes, self._quoted_ns = self._data.quotes(tuple(self._contracts)), moment
+        if self._quoted_ns is None or self._clock.monotonic_ns() - self._quoted_ns >= QUOTES_HOLD_NS:
+            self._quotes = self._data.quotes(tuple(self._contracts))
+            # Counted from the answer: thousands of markets take seconds, and each candidate would ask for all anew.
+            self._quoted_ns = self._clock.monotonic_ns()
             if self._recorder is not None:
                 self._recorder.quotes(self._quotes.values())
         return self._quotes
@@ -233,7 +234,7 @@ class EventDesk:
         return Proposal(candidates=candidates, predict=predict, is_slow=True, costs_usd=costs)
 
     def _finish(self, asked: Contract, rule: SettlementRule, belief: Belief) -> Judged | None:
-        """Price a belief at the newest quote; None when the contract can't be traded any more, or says another thing."""
+        """Price a belief at the newest quote; None when the contract is closed, or says something else by now."""
         market, now = asked.ticker, self._clock.now()
         contract, quote = self._contracts.get(market), self.quotes().get(market)
         if contract is None or quote is None or not contract.is_open(now):

@@ -1,7 +1,7 @@
 """What an event surface learns from how its contracts ended, rebuilt from its own journal after every restart.
 
-The last estimate of a contract before its end, at a price, stands for what was known of it. Skill differs between a thermometer, a
-price and a panel, so each method has its own calibration and its own weight beside the market.
+The last estimate of a contract before its end, at a price, stands for what was known of it. Skill differs between a
+thermometer, a price and a panel, so each method has its own calibration and its own weight beside the market.
 """
 
 from collections import defaultdict

@@ -3,6 +3,7 @@
 import json
 import random
 from decimal import Decimal
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 from domain.vocabulary import Side, Surface
 from feed import aggregates
 from feed.inbox import records
+from feed.lines import Signal
 from feed.thread import gather
 from feed.tokens import Scope
 from journal import read
@@ -118,3 +120,12 @@ def test_only_an_operator_may_look(crowd: Any) -> None:
     client = crowd.client(crowd.running_feed, crowd.tokens[0])
 
     assert client.get("/api/aggregate").status_code == 403
+
+
+@pytest.mark.parametrize(("surface", "side", "bp"), [("st", "buy", 100), ("lt", "sell", -100), ("fx", "buy", 2500)])
+def test_a_cent_of_an_event_contract_is_100_basis_points_whatever_it_cost(surface: str, side: str, bp: int) -> None:
+    signal = Signal("sig_1", surface, "paper", side, Decimal("0.04"), None, None)
+
+    found = aggregates._slippage_bp(SimpleNamespace(price=Decimal("0.05")), signal)
+
+    assert found == bp

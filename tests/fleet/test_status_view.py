@@ -18,6 +18,7 @@ from domain.house import House
 from domain.operation import StateChange
 from domain.vocabulary import Kind, State, Surface
 from fleet.orders import order
+from fleet.programs import FLEET
 from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, Watcher, as_dict, collect_once
 from fleet.view import line, page, plain
@@ -83,10 +84,10 @@ def down() -> FleetFacts:
     return FleetFacts(problem="expected the supervisor at run/supervisor.sock to answer; found nobody; start the fleet")
 
 
-def shown(facts: FleetFacts, width: int) -> str:
+def shown(facts: FleetFacts, width: int, *, addresses: dict[str, str] = ADDRESSES, height: int | None = None) -> str:
     with open(os.devnull, "w") as nowhere:
         console = Console(record=True, width=width, file=nowhere)
-        console.print(page(facts, title="T BOT demo", addresses=ADDRESSES, width=width))
+        console.print(page(facts, title="T BOT demo", addresses=addresses, width=width, height=height))
     return console.export_text()
 
 
@@ -143,6 +144,46 @@ def test_only_the_newest_events_are_shown_and_each_takes_one_line(width: int) ->
     assert text.count("fx/resolutions") == 12
     assert "05-06 07:19:00" in text
     assert "05-06 07:07:00" not in text
+
+
+def whole() -> FleetFacts:
+    """Return a demo in full swing: every program, three surfaces, longer names and numbers than it has."""
+    facts = FleetFacts(processes=[process(item.name) for item in FLEET], subscribers=full().subscribers)
+    for name in ("st", "lt", "fx"):
+        facts.surfaces[name] = surface()
+        facts.standings[name] = Standing(
+            state=State.RUN, reason="", flatten=False, ordered="", open=123, stop_files=(), beat_age_s=0.4
+        )
+    for n in range(20):
+        what = (
+            f"resolved -42.97 USD by settled, outcome no: KXFBPLYPOL-14MAY06-{n:06} at 0.1524812030 (kalshi_resolution)"
+        )
+        facts.events.append((f"2014-05-06T12:{n:02}:00.000000Z", "lt/resolutions", what))
+    return facts
+
+
+@pytest.mark.parametrize("height", [24, 32, 50])
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_the_page_of_a_whole_demo_fits_a_terminal_with_its_newest_events(width: int, height: int) -> None:
+    text = shown(whole(), width, addresses={}, height=height)
+
+    assert max(len(row) for row in text.splitlines()) <= width
+    assert len(text.splitlines()) <= height
+    assert all(item.name in text for item in FLEET)
+    assert "05-06 12:19:00" in text
+    assert "05-06 12:17:00" in text
+
+
+def test_a_process_in_trouble_keeps_a_line_of_its_own_where_rows_are_few() -> None:
+    facts = whole()
+    facts.processes[0] = process("oanda-fx", phase="degraded", trouble="the venue does not answer", open=2)
+    facts.processes[1] = process("resolver-fx", "BACKOFF")
+
+    text = shown(facts, 80, addresses={}, height=24)
+
+    assert "oanda-fx RUNNING degraded, 2 open, the venue does not answer" in text
+    assert "resolver-fx BACKOFF" in text
+    assert "12 running (MiB): " in text
 
 
 def test_an_event_that_looks_like_markup_is_shown_as_it_is() -> None:

@@ -12,6 +12,7 @@ from pages import DOCS, ROOT, is_named, missing, page
 import feed
 from cli.audit import app as audit_app
 from cli.tbot import app as tbot_app
+from domain.contract import RuleKind
 from domain.settings import Secret
 from domain.vocabulary import Code, ExitReason, Gate, Kind, Mode, ResolutionSource, State
 from feed import routes
@@ -157,6 +158,10 @@ def test_each_way_to_an_estimate_is_explained() -> None:
     assert missing([f"`{method}`" for method in sorted(methods())], page("forecasting.md")) == []
 
 
+def test_each_kind_of_settlement_rule_is_explained() -> None:
+    assert missing([f"`{kind}`" for kind in RuleKind], page("forecasting.md")) == []
+
+
 def test_each_wording_of_the_question_is_named() -> None:
     versions = [path.stem for path in Path(prompts.__file__).parent.glob("*.md")]
 
@@ -197,6 +202,27 @@ def test_each_page_can_be_reached_from_the_readme() -> None:
             pending += [target for _, target in links(path)]
 
     assert sorted(str(path.relative_to(ROOT)) for path in set(DOCS.glob("*.md")) - seen) == []
+
+
+def anchors(path: Path) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    text = re.sub(r"```.*?```", "", path.read_text(), flags=re.DOTALL)
+    titles = [re.sub(r"[^\w\- ]", "", title.lower()) for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
+    return {title.strip().replace(" ", "-") for title in titles}
+
+
+def test_links_to_headings_lead_to_one(repository_files: list[Path]) -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {link}"
+        for path in repository_files
+        if path.suffix == ".md"
+        for link in LINK.findall(path.read_text())
+        if "#" in link and "://" not in link
+        for name, _, anchor in [link.partition("#")]
+        if anchor not in anchors((path.parent / name).resolve() if name else path)
+    ]
+
+    assert broken == []
 
 
 def links(path: Path) -> list[tuple[str, Path]]:

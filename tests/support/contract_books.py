@@ -1,4 +1,4 @@
-"""Three ways to know an account of event contracts: from the venue's file, the surface's journal, the client's ledger."""
+"""What an account of event contracts did and has: by the venue's file, a surface's journal, the client's ledger."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -10,6 +10,7 @@ from demo_story import Story, whole_lines
 
 Record = dict[str, Any]
 OPENING = Decimal("10000.00")
+FOUR = Decimal("0.0001")
 
 
 @dataclass
@@ -70,6 +71,14 @@ def venue_rows(story: Story, account: str, what: str) -> list[Record]:
 
 def earned(settlements: Iterable[Record]) -> dict[str, Decimal]:
     """Return market -> what a settlement left after the cost and the fees of what was held."""
-    return {
-        one["ticker"]: Decimal(one["revenue"]) - Decimal(one["cost"]) - Decimal(one["fees"]) for one in settlements
-    }
+    return {one["ticker"]: Decimal(one["revenue"]) - Decimal(one["cost"]) - Decimal(one["fees"]) for one in settlements}
+
+
+def executions(fills: Iterable[Record]) -> dict[str, tuple[Decimal, Decimal]]:
+    """Return order id -> how many contracts it bought or sold, and their average price to four decimals."""
+    counts: dict[str, Decimal] = defaultdict(Decimal)
+    worth: dict[str, Decimal] = defaultdict(Decimal)
+    for one in fills:
+        counts[one["order_id"]] += Decimal(one["count"])
+        worth[one["order_id"]] += Decimal(one["count"]) * Decimal(one["price"])
+    return {name: (count, (worth[name] / count).quantize(FOUR)) for name, count in counts.items()}

@@ -88,7 +88,7 @@ class Story:
     def told_by(self, simulator: str) -> Record:
         """Return what a simulator says of itself."""
         words = self._configuration().partition(f"fleet.launch {simulator} --port ")[2].split()
-        with urllib.request.urlopen(f"http://127.0.0.1:{words[0]}/_sim/state", timeout=5) as answer:  # noqa: S310  http
+        with urllib.request.urlopen(f"http://127.0.0.1:{words[0]}/_sim/state", timeout=5) as answer:
             return dict(json.load(answer))
 
     def infos(self) -> dict[str, Record]:

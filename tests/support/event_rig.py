@@ -287,6 +287,7 @@ class Trader:
             stop_reasons=lambda: stop_reasons(files),
             stop=threading.Event(),
             workers=config.settings.asks_at_once,
+            cancel_all=getattr(executor, "cancel_all", lambda: None),
             **spent,
         )
         self._open.append(self.loop.shutdown)

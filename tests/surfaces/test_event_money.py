@@ -13,7 +13,7 @@ from brokers.dry_run.executor import DryRunExecutor
 from domain.contract import ContractStatus, Unread
 from domain.errors import Retry
 from domain.house import House
-from domain.vocabulary import Code, Kind, Mode, Side, Surface
+from domain.vocabulary import Code, Kind, Leg, Mode, OrderState, Side, Surface
 from forecast.question import Question
 from journal import encode_fields, read
 from journal.beat import Heartbeat
@@ -79,20 +79,21 @@ class Market:
 class Desk:
     """A whole surface in a dry run on the hand-written venue."""
 
-    def __init__(self, home, probability="0.80", limits=None):
+    def __init__(self, home, probability="0.80", limits=None, executor=DryRunExecutor):
         self.room = Room()
         self.room.oracle = Oracle(probability)
         self.venue, self.clock = self.room.venue, self.room.clock
         self.limits = limits or EventLimits(bankroll=BANKROLL, min_confidence=D(0), max_spread_bp=D(10_000))
         self.house = House(home=home)
         self.fold = SurfaceFold(BANKROLL, "USD")
+        self.executor = executor
 
     def start(self):
         settings = replace(self.room.settings, market_weight=D(0), record_quotes=False)
         self.books = Books(self.house, Surface.ST, Mode.DRY_RUN, self.clock, self.fold, also=self.room.learner.apply)
         self.room.settings = settings
         self.room.open()
-        executor = DryRunExecutor(Market(self.venue), self.clock, balance=BANKROLL, currency="USD", fee=fee_of)
+        executor = self.executor(Market(self.venue), self.clock, balance=BANKROLL, currency="USD", fee=fee_of)
         self.loop = Loop(
             books=self.books,
             executor=executor,
@@ -278,6 +279,25 @@ def test_a_turn_judges_no_more_than_its_share_of_what_is_due_and_the_next_ones_t
     assert counts == [200, 250, 250]
 
 
+def test_quotes_that_take_long_are_asked_for_once_and_not_by_each_candidate(desk):
+    for number in range(20):
+        desk.venue.add(contract(f"KXHIGHNY-26MAR16-B{number}.5", fee_type="flat"))
+    desk.start()
+    quotes, asked = desk.venue.quotes, []
+
+    def slow(markets):
+        asked.append(len(markets))
+        desk.clock.advance(2)
+        return quotes(markets)
+
+    desk.venue.quotes = slow
+    desk.clock.advance(60)
+    desk.loop.on_tick()
+
+    assert len(desk.decided()) == 20
+    assert asked == [20]
+
+
 # ---------------------------------------------------------------- how contracts end
 
 
@@ -346,3 +366,37 @@ def test_an_empty_books_middle_teaches_nobody_to_distrust_the_market():
     room.remember(*room.judged(601)[0])
 
     assert room.learner._estimated[candidate.market].market == 0.41
+
+
+# ---------------------------------------------------------------- parts of an order
+
+
+class Thin(DryRunExecutor):
+    """An account at a venue where 7 contracts stand at the price, and the rest of an order is gone."""
+
+    def submit(self, intent):
+        whole, least = super().submit(intent)[0], D(7)
+        part = replace(whole, quantity=least, fee=fee_of(intent.market, least, whole.price), state=OrderState.PARTIAL)
+        gone = replace(whole, quantity=D(0), price=None, fee=D(0), state=OrderState.CANCELLED, transaction_id=None)
+        return [part, gone]
+
+
+@pytest.mark.parametrize(("probability", "side", "cost"), [("0.80", Side.BUY, "2.94"), ("0.10", Side.SELL, "4.20")])
+def test_a_part_of_an_order_is_all_that_is_held_published_and_at_risk(tmp_path, probability, side, cost):
+    desk = Desk(tmp_path / "home", probability, executor=Thin)
+    trade(desk)
+    (position,), (exposure,) = desk.fold.positions(), exposures(desk.books)
+    (signal,) = desk.fold.published.values()
+    equity = Valuation().equity(desk.books, desk.room.desk.quotes(), unpriced_at_stop=True)
+    again = SurfaceFold(BANKROLL, "USD")
+    for stream in ("decisions", "orders", "signals"):
+        for entry in read(desk.house.log(Surface.ST, stream)):
+            again.apply(entry.record)
+    desk.books.__exit__(None, None, None)
+
+    assert (position.side, position.quantity, signal.quantity) == (side, D(7), D(7))
+    assert position.decision.size.quantity > 7
+    assert exposure.notional == exposure.risk == exposure.margin == D(cost)
+    assert equity == BANKROLL - D("0.12") - D("0.14")
+    assert desk.fold.unfinished(Leg.ENTRY) == []
+    assert again.positions() == desk.fold.positions()
