@@ -34,7 +34,7 @@ COMMON = {
     "RISK_MIN_EDGE_BP": "50",
     "RISK_MAX_POSITIONS": "40",
     "RISK_MAX_MARKET_NOTIONAL": "40",
-    "RISK_MAX_GROUP_NOTIONAL": "120",
+    "RISK_MAX_GROUP_NOTIONAL": "160",
     "RISK_DAILY_LOSS": "1000",
     # Real seconds, of which each is two minutes of the demo: a book that stands still is looked at that often.
     "KALSHI_QUOTE_SILENCE_S": "1",
@@ -50,6 +50,7 @@ DEMO_ST = COMMON | {
     "ST_UNKNOWN_QUERY_S": "60",
     "ST_HORIZON_HOURS": "30",
     "ST_MARKET_WEIGHT": "0.1",
+    "RISK_MIN_EDGE_BP": "20",
     "RISK_MIN_CONFIDENCE": "0.1",
 }
 DEMO_LT = COMMON | {

@@ -16,6 +16,8 @@ from fleet.status import FleetFacts, ProcessFacts, realised_text
 # Rows of a page besides processes, standings, surfaces, addresses and events: title, headings, subscribers, a frame.
 OTHER_ROWS = 6
 MOST_ROWS = 1000
+# A space at which no line is broken.
+TIE = "\u00a0"
 FEWEST_EVENTS = 3
 
 
@@ -57,7 +59,7 @@ def plain(facts: FleetFacts) -> str:
     longest = max((len(process.name) for process in facts.processes), default=0)
     lines = [f"{process.name:{max(16, longest)}} {_process(process)}" for process in facts.processes]
     lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
-    lines += [f"{name:16} {_counts(tally)}" for name, tally in facts.surfaces.items()]
+    lines += [f"{name:16} {_counts(tally)}" for name, tally in _tallies(facts)]
     lines.append(f"{'subscribers':16} {_reports(facts)}")
     lines += _unreadable(facts)
     if facts.problem:
@@ -67,7 +69,7 @@ def plain(facts: FleetFacts) -> str:
 
 def line(facts: FleetFacts) -> str:
     """Return the facts in one line, for a log."""
-    surfaces = "; ".join(f"{name}: {_held(facts, name)}{_counts(tally)}" for name, tally in facts.surfaces.items())
+    surfaces = "; ".join(f"{name}: {_held(facts, name)}{_counts(tally)}" for name, tally in _tallies(facts))
     up = sum(p.state == "RUNNING" for p in facts.processes)
     running = f"running unknown: {facts.problem}" if facts.problem else f"{up}/{len(facts.processes)} running"
     damaged = f"; cannot be read: {', '.join(facts.unreadable)}" if facts.unreadable else ""
@@ -161,9 +163,10 @@ def _brief_processes(facts: FleetFacts, width: int) -> list[RenderableType]:
         for process in facts.processes
         if process not in well
     ]
-    names = [f"{process.name} {process.rss_mib:.0f}" for process in well]
+    names = [f"{process.name}{TIE}{process.rss_mib:.0f}" for process in well]
     text = f"{len(well)} running (MiB): " + ", ".join(names)
-    return [*rows, *(Text(row, style="green") for row in wrap(text, width))]
+    folded = wrap(text, width, break_on_hyphens=False)
+    return [*rows, *(Text(row.replace(TIE, " "), style="green") for row in folded)]
 
 
 def _trouble(process: ProcessFacts) -> str:
@@ -190,16 +193,22 @@ def _standing(name: str, standing: Standing) -> Text:
     return Text.assemble((f"{name} stands    ", "dim"), (standing_text(standing), "" if _is_free(standing) else "red"))
 
 
+def _tallies(facts: FleetFacts) -> list[tuple[str, SurfaceTally]]:
+    """Return what each surface did, in the order in which they stand above it."""
+    places = {name: place for place, name in enumerate(facts.standings)}
+    return sorted(facts.surfaces.items(), key=lambda item: places.get(item[0], len(places)))
+
+
 def _surfaces(facts: FleetFacts) -> RenderableType:
     if not facts.surfaces:
         return Text("no decision yet: the surfaces are warming up", style="dim")
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in ("surface", "candidates", "signals", "filled", "resolved", "late", "realised"):
         table.add_column(name, justify="left" if name == "surface" else "right")
-    for name, tally in facts.surfaces.items():
+    for name, tally in _tallies(facts):
         counts = (tally.decisions, tally.signals, tally.executed, tally.resolved, tally.late)
         table.add_row(name, *map(str, counts), _money(tally))
-    return Group(table, *(_refused(name, tally) for name, tally in facts.surfaces.items()))
+    return Group(table, *(_refused(name, tally) for name, tally in _tallies(facts)))
 
 
 def _refused(name: str, tally: SurfaceTally) -> Text:

@@ -23,6 +23,8 @@ MAX_BARS = 4_900
 HOUR = Decimal(3600)
 # Attempt 0 of the exit leg stands for the protective orders resting at the broker.
 RESTING = 0
+# Finer than any venue's tick.
+FINEST, FINEST_PLACES = Decimal("1E-8"), -8
 
 
 def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> tuple[Row, ...]:
@@ -134,8 +136,8 @@ def _resolution(
         strategy=candidate.strategy,
         sub_strategy=candidate.sub_strategy,
         quantity=position.quantity_out,
-        entry_price=position.entry_price,
-        exit_price=vwap(position.exits),
+        entry_price=tidy(position.entry_price),
+        exit_price=tidy(vwap(position.exits)),
         reason=reason,
         resolution_source=books.source,
         realised=position.realised,
@@ -151,6 +153,12 @@ def _resolution(
         disputed=_is_disputed(books, position, reason),
         outcome=outcome_of(vwap(position.exits)) if reason is ExitReason.SETTLED else "",
     )
+
+
+def tidy(price: Decimal) -> Decimal:
+    """Return an average price without the endless digits that several executions leave behind."""
+    exponent = price.as_tuple().exponent
+    return price.quantize(FINEST) if isinstance(exponent, int) and exponent < FINEST_PLACES else price
 
 
 def outcome_of(value: Decimal) -> str:

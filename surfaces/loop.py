@@ -232,6 +232,7 @@ class Loop:
                 return False
             refusals.append((candidate, nothing, outcome))
         self._books.decided(self._decision(*refusals[0]))
+        proposal.refused()
         return True
 
     def _consider(self, judged: tuple[Candidate, Estimate] | None) -> None:

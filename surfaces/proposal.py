@@ -21,12 +21,14 @@ class Proposal:
         predict: works the estimate out, in a thread of its own when ``is_slow``; what it returns is called back in the
             loop, so that a candidate is always made from the newest quote.
         costs_usd: the most that ``predict`` may cost; the gates are asked before it is spent.
+        refused: called when they refused, so that nothing was predicted.
     """
 
     candidates: tuple[Candidate, ...]
     predict: Callable[[], Finish]
     is_slow: bool = False
     costs_usd: Decimal = Decimal(0)
+    refused: Callable[[], object] = lambda: None
 
 
 def judged(candidate: Candidate, estimate: Estimate) -> Proposal:

@@ -6,6 +6,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
+import structlog
+
 from brokers.kalshi import records
 from brokers.kalshi.errors import Rejected
 from brokers.kalshi.lots import Ledger, fold, held
@@ -14,6 +16,8 @@ from brokers.kalshi.wire import Body, Wire
 from domain.errors import Retry
 
 T = TypeVar("T")
+log = structlog.get_logger()
+_UNREADABLE = (KeyError, ValueError, TypeError, ArithmeticError)
 # Where the venue keeps what is older than its cutoff. Source: docs.kalshi.com, "Historical Data".
 OLD = "/historical"
 
@@ -58,8 +62,9 @@ class Histories:
         """
         now = self._wire.clock.now()
         begin = min(moment, self._complete_until - self._wire.late)
-        rows = self._wire.rows("executions", "/portfolio/fills", "fills", records.fill, min_ts=int(begin.timestamp()))
-        found = {row.fill_id: row for row in rows}
+        parse = _or_nothing("an execution", records.fill)
+        rows = self._wire.rows("executions", "/portfolio/fills", "fills", parse, min_ts=int(begin.timestamp()))
+        found = {row.fill_id: row for row in rows if row is not None}
         with self._lock:
             for row in found.values():
                 if row.ticker in self._whole:
@@ -73,10 +78,11 @@ class Histories:
 
     def settlements_since(self, moment: datetime) -> Sequence[SettlementRow]:
         """Read the account's settlements at and after ``moment``."""
+        parse = _or_nothing("a settlement", records.settlement)
         rows = self._wire.rows(
-            "settlements", "/portfolio/settlements", "settlements", records.settlement, min_ts=int(moment.timestamp())
+            "settlements", "/portfolio/settlements", "settlements", parse, min_ts=int(moment.timestamp())
         )
-        return list({row.ticker: row for row in rows}.values())
+        return list({row.ticker: row for row in rows if row is not None}.values())
 
     def positions(self) -> Sequence[PositionRow]:
         """Read what the account holds now."""
@@ -157,3 +163,20 @@ class Histories:
         with self._lock:
             self._orders |= found
         return list(found.values())
+
+
+def _or_nothing(what: str, parse: Callable[[Body], T]) -> Callable[[Body], T | None]:
+    """Return a parser that tells of a row it cannot read and leaves it out.
+
+    One odd row must not keep every other position from being settled. Its own market stays as it was: what is held
+    there then differs from what executions explain, which is said where it is found.
+    """
+
+    def read(data: Body) -> T | None:
+        try:
+            return parse(data)
+        except _UNREADABLE as error:
+            log.error("unreadable_row", what=what, ticker=str(data.get("ticker"))[:64], error=str(error)[:200])
+            return None
+
+    return read

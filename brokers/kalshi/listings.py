@@ -15,6 +15,7 @@ from domain.quotes import Instrument
 
 # Series and events change seldom; markets are read anew each time they matter.
 KEPT_S = 3600.0
+FORGOTTEN_S = 86_400.0
 # The most events a page gives, and the most markets a request can name. Source: OpenAPI 3.13.0.
 EVENTS_PAGE, MARKETS_AT_ONCE = 200, 100
 
@@ -38,6 +39,7 @@ class Listings:
 
     def contracts(self, series: Sequence[str] | None, *, closing_before: datetime | None) -> Sequence[Contract]:
         """Return the open contracts of some series, or of all, in the venue's order."""
+        self._forget()
         names: Iterable[str | None] = [None] if series is None else series
         if series is None:
             self._read_all_series()
@@ -107,7 +109,9 @@ class Listings:
         return list({row["event_ticker"]: row for row in rows if row.get("event_ticker")}.values())
 
     def _of_event(self, event: Body) -> list[Contract]:
-        self._events[str(event["event_ticker"])] = (self._now_ns(), event)
+        # Without its markets: they are read anew each time they matter, and a year of them would fill the memory.
+        kept = {key: value for key, value in event.items() if key != "markets"}
+        self._events[str(event["event_ticker"])] = (self._now_ns(), kept)
         found: list[Contract] = []
         for row in event.get("markets") or ():
             try:
@@ -117,6 +121,14 @@ class Listings:
                 self.unreadable += 1
                 self.last_problem = f"{row.get('ticker')}: {error}"
         return found
+
+    def _forget(self) -> None:
+        """Let go of what was not read for long; who asks for it again makes a request."""
+        self._events = {name: kept for name, kept in self._events.items() if self._age_s(kept[0]) <= KEPT_S}
+        old = [name for name, (at_ns, _) in self._contracts.items() if self._age_s(at_ns) > FORGOTTEN_S]
+        for name in old:
+            del self._contracts[name]
+            self._steps.pop(name, None)
 
     def _keep(self, row: Body, event: Body) -> Contract:
         self._note_steps(row)

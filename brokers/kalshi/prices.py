@@ -16,6 +16,8 @@ from domain.contract import Contract, ContractStatus
 from domain.errors import Retry
 from domain.quotes import Bar, Instrument, Quote
 
+# How long a market is remembered that nobody asks for, and how many there may be before anybody looks.
+FORGOTTEN_S, FEW = 3600.0, 1000
 _UNREADABLE = (KeyError, ValueError, TypeError, ArithmeticError)
 
 
@@ -41,6 +43,7 @@ class KalshiData:
         self._candles = Candles(wire, listings)
         self._seen: dict[str, _Seen] = {}
         self._asked_ns: dict[str, int] = {}
+        self._most = FEW
         self._lock = threading.Lock()
         self.bad_rows = 0
         self.stream = TickerStream(wire, self._on_ticker, self._on_gap)
@@ -67,6 +70,7 @@ class KalshiData:
 
         An open connection proves nothing about a market: each that was silent for ``quote_silence_s`` is polled.
         """
+        self._forget()
         self.stream.watch(markets)
         fresh = {market for market in markets if self._is_fresh(market)}
         failure = self._poll([market for market in markets if market not in fresh])
@@ -134,6 +138,17 @@ class KalshiData:
         except Retry as error:
             return error
         return None
+
+    def _forget(self) -> None:
+        """Let go of markets nobody asked for in a long time, once there are many: each day lists others."""
+        if len(self._asked_ns) <= self._most:
+            return
+        oldest = self._wire.clock.monotonic_ns() - int(FORGOTTEN_S * 1e9)
+        with self._lock:
+            for market in [market for market, asked in self._asked_ns.items() if asked < oldest]:
+                del self._asked_ns[market]
+                self._seen.pop(market, None)
+        self._most = 2 * len(self._asked_ns) + FEW
 
     def _is_due(self, market: str, now_ns: int) -> bool:
         last_ns = self._asked_ns.get(market)

@@ -182,9 +182,18 @@ def _value(result: str, data: Json) -> Decimal | None:
         return ONE if result == "yes" else ZERO
     if result == "void":
         return None
-    if data.get("value") is None:
-        raise ValueError(f"expected a value beside market_result {result!r}, found none")
-    return number(data["value"]) / CENTS
+    if data.get("value") is not None:
+        return number(data["value"]) / CENTS
+    return _value_paid(result, data)
+
+
+def _value_paid(result: str, data: Json) -> Decimal:
+    """Work out what YES paid from what the account was paid, in cents, for what it held of one side."""
+    yes, no, revenue = count(data, "yes_count"), count(data, "no_count"), data.get("revenue")
+    if revenue is None or yes is None or no is None or (yes > 0) is (no > 0):
+        raise ValueError(f"expected a value, or a revenue of one side, beside market_result {result!r}, found neither")
+    each = number(revenue) / CENTS / (yes or no)
+    return each if yes > 0 else ONE - each
 
 
 def _positive(quantity: Decimal) -> Decimal:

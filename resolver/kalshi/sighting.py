@@ -18,6 +18,7 @@ from domain.ledger.position import Position
 from domain.resolution import Resolution
 from domain.vocabulary import ExitReason, Kind, ResolutionSource
 from resolver.books import ResolverBooks
+from resolver.settle import tidy
 
 log = structlog.get_logger()
 HOUR = Decimal(3600)
@@ -123,7 +124,7 @@ def provisional(books: ResolverBooks, position: Position, sighting: Sighting) ->
         strategy=candidate.strategy,
         sub_strategy=candidate.sub_strategy,
         quantity=position.quantity,
-        entry_price=position.entry_price,
+        entry_price=tidy(position.entry_price),
         exit_price=sighting.value,
         reason=ExitReason.SETTLED,
         resolution_source=sighting.source,

@@ -17,7 +17,7 @@ from brokers.port import Executor
 from domain import settings
 from domain.clock import Clock, parse_clock
 from domain.contract import Contract
-from domain.errors import Retry
+from domain.errors import Refuse, Retry
 from domain.event_settings import EventSettings
 from domain.house import House
 from domain.surface_settings import require_armed
@@ -154,6 +154,6 @@ class Payouts:
         """Return a contract, None while it can't be read: the others are paid all the same."""
         try:
             return self._data.contract(market)
-        except Retry as error:
+        except (Retry, Refuse) as error:
             log.warning("payout_waits", market=market, error=str(error))
             return None

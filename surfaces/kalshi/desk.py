@@ -10,7 +10,7 @@ import structlog
 
 from domain.clock import Clock
 from domain.contract import Contract, ContractStatus, SettlementRule, Unread
-from domain.errors import Retry
+from domain.errors import Refuse, Retry
 from domain.event_settings import EVERY, EventSettings
 from domain.outcome import Outcome
 from domain.quotes import Instrument, Quote
@@ -32,6 +32,8 @@ QUOTES_HOLD_NS = 250_000_000
 ENDS_A_TIME = 50
 # Each may be refused and written down, which takes a millisecond or, on a slow disk, five; positions wait for the turn.
 PROPOSALS_A_TURN = 200
+
+LOOK_AGAIN_S = 900.0
 
 
 class EventData(Protocol):
@@ -83,6 +85,7 @@ class EventDesk:
         self._next_list: datetime | None = None
         self._looked_up: dict[str, int] = {}
         self._look_ups = 0
+        self._told: dict[str, str] = {}
         self._quotes: Mapping[str, Quote] = {}
         self._quoted_ns: int | None = None
 
@@ -171,6 +174,7 @@ class EventDesk:
         for forgotten in self._rules.keys() - self._contracts.keys():
             del self._rules[forgotten]
             self._due.pop(forgotten, None)
+            self._told.pop(forgotten, None)
         self._next_list = now + timedelta(seconds=settings.list_s)
 
     def _learn(self, gone: Sequence[str]) -> None:
@@ -185,7 +189,7 @@ class EventDesk:
             self._looked_up[ticker] = self._look_ups
             try:
                 fresh = self._data.contract(ticker)
-            except Retry as error:
+            except (Retry, Refuse) as error:
                 log.warning("end_waits", market=ticker, error=str(error))
                 return
             self._ended(ticker, fresh)
@@ -218,7 +222,10 @@ class EventDesk:
         """Return a proposal; None for a contract of a kind that is another surface's business."""
         rule = self._rule(contract)
         if isinstance(rule, Unread):
-            return self._unread(contract, quote, rule.reason)
+            # A text that stays the same stays unread: once told is enough until it changes or we start anew.
+            is_news = self._told.get(contract.ticker) != rule.reason
+            self._told[contract.ticker] = rule.reason
+            return self._unread(contract, quote, rule.reason) if is_news else None
         estimator = next((one for one in self._estimators if one.takes(rule)), None)
         if estimator is None:
             log.debug("not_ours", market=contract.ticker, kind=rule.kind)
@@ -231,7 +238,17 @@ class EventDesk:
             return lambda: self._finish(contract, rule, belief)
 
         costs = estimator.costs_usd(contract, rule)
-        return Proposal(candidates=candidates, predict=predict, is_slow=True, costs_usd=costs)
+        return Proposal(
+            candidates=candidates,
+            predict=predict,
+            is_slow=True,
+            costs_usd=costs,
+            refused=lambda: self._look_again(contract.ticker, now),
+        )
+
+    def _look_again(self, market: str, now: datetime) -> None:
+        """Ask soon about a contract that was refused before anything was paid: a stop or a full budget passes."""
+        self._due[market] = now + timedelta(seconds=min(self._settings.ask_s, LOOK_AGAIN_S))
 
     def _finish(self, asked: Contract, rule: SettlementRule, belief: Belief) -> Judged | None:
         """Price a belief at the newest quote; None when the contract is closed, or says something else by now."""

@@ -11,9 +11,6 @@ from domain.errors import Retry
 from forecast.volatility import WINDOW_MINUTES, Candle, estimate_price_above
 from surfaces.kalshi.belief import Belief
 
-# All strikes of an hour ask for the same minutes.
-FACTS_HOLD = timedelta(seconds=60)
-
 
 class PriceEstimator:
     """Asks Coinbase for the last hours of a pair, once for all strikes, and reckons the chance of each."""
@@ -40,8 +37,13 @@ class PriceEstimator:
     def _candles_of(self, pair: str, now: datetime) -> Sequence[Candle]:
         with self._lock:
             at, candles = self._candles.get(pair, (None, ()))
-            if at is None or now - at >= FACTS_HOLD:
+            if at is None or _minute(at) != _minute(now):
                 bars = self._coinbase.candles(pair, now - timedelta(minutes=WINDOW_MINUTES), now)
                 candles = [Candle(one.start, *map(float, (one.open, one.high, one.low, one.close))) for one in bars]
                 self._candles[pair] = (now, candles)
             return candles
+
+
+def _minute(moment: datetime) -> datetime:
+    """Return when a moment's minute began: all strikes asked about in it share what was closed before."""
+    return moment.replace(second=0, microsecond=0)

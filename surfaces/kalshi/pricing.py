@@ -41,7 +41,9 @@ class Pricing:
     def judge(self, contract: Contract, quote: Quote, belief: Belief, now: datetime) -> tuple[Side, Estimate]:
         """Return the side with the better edge, and the estimate for it."""
         blended = self._learner.blend(belief, quote, self._settings.market_weight, now)
-        edges = {side: _edge(contract, quote, side, blended.probability) for side in Side}
+        # Nobody sells where nobody bids, nor buys at the whole payout: such a side has no price to judge.
+        priced = [side for side in Side if NOTHING < quote.entry_price(side) < PAYOUT] or [Side.BUY]
+        edges = {side: _edge(contract, quote, side, blended.probability) for side in priced}
         side = max(edges, key=lambda side: edges[side])
         gross = (blended.probability - quote.mid) * side.sign
         estimate = Estimate(

@@ -22,6 +22,8 @@ FACTS_HOLD = timedelta(minutes=5)
 HOUR = timedelta(hours=1)
 # Hours before the end of a climate day from which its highest report stands for the whole of it.
 LAST_REPORTS_LEAD = 3.0
+# What lies outside was misread: one high of 561 degrees would bend every forecast after it.
+COLDEST_F, HOTTEST_F = -90.0, 140.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +68,10 @@ class WeatherEstimator:
 
     def _read(self, rule: SettlementRule, now: datetime) -> _Facts:
         forecast = self._nws.hourly(rule.station)
-        hours = tuple((hour.at, float(hour.temperature_f)) for hour in forecast)
+        hours = tuple((hour.at, float(hour.temperature_f)) for hour in forecast if _is_weather(hour.temperature_f))
+        if not hours:
+            # Without hours ahead the highest so far would pass for the day's.
+            raise Retry(f"a forecast for {rule.station} that can be weather", "none", "asked again when it is due")
         outlook = Outlook(issued_at=forecast[0].issued_at, hours=hours)
         has_begun = rule.begins_at is not None and now > rule.begins_at + HOUR
         seen = self._nws.observations(rule.station, rule.begins_at) if has_begun and rule.begins_at else ()
@@ -74,10 +79,21 @@ class WeatherEstimator:
 
 
 def reports_of(observations: Sequence[Observation]) -> Reports | None:
-    """Return what a station's observations say of the day so far; those without a temperature say nothing."""
+    """Return what a station's observations say of the day so far.
+
+    Those without a temperature say nothing, and those with one no place ever had are a broken sensor's.
+    """
     return reports_from(
-        [(seen.at, float(seen.temperature_f), seen.is_exact) for seen in observations if seen.temperature_f is not None]
+        [
+            (seen.at, float(seen.temperature_f), seen.is_exact)
+            for seen in observations
+            if seen.temperature_f is not None and _is_weather(seen.temperature_f)
+        ]
     )
+
+
+def _is_weather(degrees_f: Decimal | float) -> bool:
+    return COLDEST_F <= degrees_f <= HOTTEST_F
 
 
 class WeatherHistory:
@@ -132,8 +148,9 @@ class WeatherHistory:
 
 
 def _degrees(text: str) -> float | None:
-    """Return the high a venue read, None where it names none."""
+    """Return the high a venue read, None where it names none that a day on earth has had."""
     try:
-        return float(text.split()[0].rstrip("°F"))
+        high = float(text.split()[0].rstrip("°F"))
     except (ValueError, IndexError):
         return None
+    return high if _is_weather(high) else None

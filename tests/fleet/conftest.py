@@ -47,8 +47,8 @@ def play(story: Story) -> None:
     story.fills_agreed = True
     story.until("Kalshi and the journals to agree to the cent", lambda: agree_on_contracts(story), 60)
     story.contracts_agreed = True
-    story.models = story.told_by("simulator-models")
     story.stopping_at = story.clock.now()
+    story.models = story.told_by("simulator-models")
     story.process.send_signal(signal.SIGINT)
     story.exit_code = story.process.wait(90)
 

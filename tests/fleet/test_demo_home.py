@@ -13,8 +13,10 @@ from domain.errors import Refuse
 from feed.config import load as load_feed
 from fleet.demo import is_success, result
 from fleet.demo_home import KEEP_RUNS, MARKER, prepare
+from fleet.demo_kalshi import PROVIDERS
 from fleet.envfile import read_env_file
 from fleet.status import FleetFacts
+from surfaces.kalshi.config import load_lt, load_st
 from surfaces.oanda_fx.config import load as load_fx
 
 
@@ -31,7 +33,15 @@ def test_a_prepared_home_holds_settings_that_every_process_accepts(home: Path) -
     assert fx.oanda.rest_url == demo.urls["oanda"]
     assert demo.feed_url.endswith(f":{feed.port}")
     assert demo.config.is_file()
-    assert (demo.subscriber_homes[0] / "config.toml").stat().st_mode & 0o077 == 0
+    st, lt = (load(read_env_file(home / "env" / f"{name}.env")) for name, load in (("st", load_st), ("lt", load_lt)))
+    for event in (st, lt):
+        assert event.kalshi.rest_url == f"{demo.urls['kalshi']}/trade-api/v2"
+    assert st.kalshi.key_id != lt.kalshi.key_id
+    assert (st.nws.url, st.coinbase.url) == (demo.urls["nws"], demo.urls["coinbase"])
+    assert {seat.partition(":")[0] for seat in lt.models.panel} == set(PROVIDERS)
+    assert len(demo.subscriber_homes) == 2
+    private = [*(subscriber / "config.toml" for subscriber in demo.subscriber_homes), *home.glob("env/*.pem")]
+    assert [path for path in private if path.stat().st_mode & 0o077] == []
 
 
 def test_a_second_demo_keeps_the_first_in_demo_runs(home: Path) -> None:

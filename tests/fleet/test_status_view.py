@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -148,9 +149,10 @@ def test_only_the_newest_events_are_shown_and_each_takes_one_line(width: int) ->
 
 def whole() -> FleetFacts:
     """Return a demo in full swing: every program, three surfaces, longer names and numbers than it has."""
+    money = {("kalshi_resolution", "USD"): Decimal("-12345.678")}
     facts = FleetFacts(processes=[process(item.name) for item in FLEET], subscribers=full().subscribers)
     for name in ("st", "lt", "fx"):
-        facts.surfaces[name] = surface()
+        facts.surfaces[name] = replace(surface(), realised=money)
         facts.standings[name] = Standing(
             state=State.RUN, reason="", flatten=False, ordered="", open=123, stop_files=(), beat_age_s=0.4
         )

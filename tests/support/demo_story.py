@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -128,7 +129,7 @@ class Story:
             return name not in WITH_A_BEAT or self.beat(name).get("pid") == info["pid"]
 
         for name in names:
-            self.until(f"{name} to come back", lambda name=name: is_back(name), 45)  # type: ignore[misc]  mypy: default
+            self.until(f"{name} to come back", partial(is_back, name), 45)
             self.outage_s[name] = time.monotonic() - began
 
     def beat(self, name: str) -> Record:

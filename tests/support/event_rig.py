@@ -1,7 +1,7 @@
 """Event surfaces and their resolvers against the simulated venue and the sources of facts that a test asks for.
 
-A `Trader` is one account with a home of its own. A test turns its surface and resolver by hand (``turn``, ``until``), which
-is what the processes do by themselves, or starts the processes themselves (``start``, ``end``).
+A `Trader` is one account with a home of its own. A test turns its surface and resolver by hand (``turn``, ``until``),
+which is what the processes do by themselves, or starts the processes (``start``, ``end``).
 """
 
 import dataclasses
@@ -136,7 +136,9 @@ def row_of(listing, **changes):
 class World:
     """A venue, and beside it the sources of facts that were asked for, all on one clock."""
 
-    def __init__(self, folder, markets, *, speed=SPEED, begin=START, series=(), nws=False, coinbase=False, models=False):
+    def __init__(
+        self, folder, markets, *, speed=SPEED, begin=START, series=(), nws=False, coinbase=False, models=False
+    ):
         key = kalshi_sim.key_pair(0)
         members = [kalshi_sim.Member(f"key-{number}", *key, f"{BALANCE}.00") for number in range(ACCOUNTS)]
         self.kalshi = kalshi_sim.start(folder, markets, series=series, members=members, speed=speed, begin=iso(begin))

@@ -20,10 +20,11 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 PARENT = Path(__file__).with_name("warm_parent.py")
 # Program -> what its parent imports beforehand.
+_KALSHI = "brokers.kalshi.client"
 IMPORTS = {
     "feed": "feed.__main__",
-    "surfaces": "journal.process,surfaces.oanda_fx.wire,surfaces.kalshi_st.wire,surfaces.kalshi_lt.wire,brokers.kalshi.client",
-    "resolver": "journal.process,resolver.oanda_fx.wire,resolver.kalshi_st.wire,resolver.kalshi_lt.wire,brokers.kalshi.client",
+    "surfaces": f"journal.process,surfaces.oanda_fx.wire,surfaces.kalshi_st.wire,surfaces.kalshi_lt.wire,{_KALSHI}",
+    "resolver": f"journal.process,resolver.oanda_fx.wire,resolver.kalshi_st.wire,resolver.kalshi_lt.wire,{_KALSHI}",
     "simulators.oanda": "simulators.oanda.run",
     "tbot_client": "tbot_client.cli,tbot_client.loop,tbot_client.factory",
     "cli.tbot": "cli.tbot,audit.logs,feed.token_store,fleet.status",

@@ -167,3 +167,31 @@ def test_the_day_is_new_yorks(room):
 
     assert room.desk.trading_day(before) < room.desk.trading_day(after)
     assert room.desk.day_start(room.desk.trading_day(after)) == after
+
+
+def test_a_text_that_stays_unread_is_told_once_until_it_changes(room):
+    strange = contract("KXHIGHNY-26MAR16-B57.5", rules_primary="Somebody will decide.", floor_strike=D(57))
+    room.venue.add(strange)
+    told = [sum(bool(candidate.unread) for candidate, _ in room.judged(601)) for _ in range(3)]
+    room.venue.add(replace(strange, rules_primary=""))
+    told.append(sum(bool(candidate.unread) for candidate, _ in room.judged(601)))
+
+    assert told == [1, 0, 0, 1]
+
+
+def test_what_was_refused_before_it_was_paid_for_is_looked_at_again_soon(room):
+    room.settings = replace(room.settings, ask_s=21_600.0, list_s=86_400.0)
+    room.open()
+    [proposal] = room.scan()
+    proposal.refused()
+
+    assert [len(room.scan(seconds)) for seconds in (899, 1, 900)] == [0, 1, 0]
+
+
+def test_nothing_is_sold_where_nobody_bids(room):
+    room.oracle.belief = replace(room.oracle.belief, probability=D("0.01"))
+    room.venue.quote("KXHIGHNY-26MAR16-B55.5", "0", "0.05")
+    [(candidate, estimate)] = room.judged()
+
+    assert candidate.side is Side.BUY
+    assert estimate.edge_bp < 0

@@ -11,7 +11,7 @@ from written_venue import START, Oracle, Room, contract
 from audit.fold import SurfaceFold
 from brokers.dry_run.executor import DryRunExecutor
 from domain.contract import ContractStatus, Unread
-from domain.errors import Retry
+from domain.errors import Refuse, Retry
 from domain.house import House
 from domain.vocabulary import Code, Kind, Leg, Mode, OrderState, Side, Surface
 from forecast.question import Question
@@ -325,7 +325,8 @@ def test_fifty_contracts_in_no_hurry_to_end_do_not_keep_another_from_being_learn
     assert ticker in [note.market for note in room.notes]
 
 
-def test_a_contract_whose_end_cannot_be_read_keeps_nothing_from_being_listed():
+@pytest.mark.parametrize("error", [Retry, Refuse])
+def test_a_contract_whose_end_cannot_be_read_keeps_nothing_from_being_listed(error):
     room = Room()
     estimated(room, [55, 57])
     known = room.venue.contract
@@ -334,7 +335,7 @@ def test_a_contract_whose_end_cannot_be_read_keeps_nothing_from_being_listed():
     def unreadable(ticker):
         if ticker.endswith("B55.5"):
             refused.append(ticker)
-            raise Retry(f"a market row of {ticker} that can be read", "'voided' is no status", "ask again")
+            raise error(f"a market row of {ticker} that can be read", "'voided' is no status", "ask again")
         return known(ticker)
 
     room.venue.contract = unreadable

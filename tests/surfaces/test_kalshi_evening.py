@@ -1,12 +1,12 @@
-"""One evening of the short-term surface and its resolver as they are run: weather and bitcoin, traded, settled, paid."""
+"""An evening of the short-term surface and its resolver as they are run: weather and bitcoin, from trade to payment."""
 
 from dataclasses import asdict
 from datetime import date
 from decimal import Decimal
 
 import pytest
+import warm_start
 from event_rig import BALANCE, Trader, World, row_of, until
-
 from nws_sim import start_nws
 
 from domain.clock import parse_iso
@@ -14,7 +14,7 @@ from domain.vocabulary import Code, Kind, Surface
 from simulators.kalshi.catalogue import bitcoin, highs
 
 D = Decimal
-BEGIN = parse_iso("2014-05-07T02:30:00Z")
+BEGIN = parse_iso("2014-05-07T02:05:00Z")
 WARM, DISPUTED, SHORT = (f"KXHIGHNY-14MAY06-B{degrees}" for degrees in ("47.5", "51.5", "53.5"))
 BITCOIN = "KXBTCD-14MAY0701-T4574.99"
 # The last hours of a day whose high is known, at a price as if nobody knew.
@@ -61,7 +61,7 @@ class Evening:
         for one in both:
             one.start()
         try:
-            until(lambda: [len(one.resolutions()) for one in both] == [4, 3], "seven ends", 25)
+            until(lambda: [len(one.resolutions()) for one in both] == [4, 3], "seven ends", 40)
             self.fired = {name: self.trader.fired(fault) for name, fault in self.faults.items()}
             self.codes = [one.end() for one in both]
             self.cash = [one.cash() for one in both]
@@ -80,8 +80,11 @@ class Evening:
 @pytest.fixture(scope="module")
 def evening(tmp_path_factory):
     folder = tmp_path_factory.mktemp("evening")
+    for module in ("surfaces", "resolver"):
+        # What these processes import is loaded now: the evening begins with its world.
+        warm_start.run(["-m", module, "st"], env={"TBOT_HOME": str(folder)})
     listed = rows(WARM, DISPUTED, SHORT, BITCOIN)
-    world = World(folder, listed, series=SERIES, begin=BEGIN, speed=1800, nws=True, coinbase=True)
+    world = World(folder, listed, series=SERIES, begin=BEGIN, speed=1440, nws=True, coinbase=True)
     erring = start_nws(world.kalshi.clock)
     try:
         yield Evening(world, erring, folder).live()

@@ -19,6 +19,8 @@ from surfaces.costs import CostBook
 D = Decimal
 BEGIN = START - timedelta(hours=5)
 FULL = (*PANEL, "anthropic:claude-haiku-4-5", "openai:gpt-5.4-nano")
+# Where a process is started: each vendor's SDK takes its time to load.
+ONE = "openai:gpt-5.4-mini"
 QUICK = {
     "MODELS_DEADLINE_S": "5",
     "MODELS_CALL_TIMEOUT_S": "5",
@@ -28,7 +30,7 @@ QUICK = {
     "LT_ASK_S": "36000",
 }
 NAMES = ("MIXED", "QUORUM", "SLOW", "HANG", "DEAD", "HELD", "ANGRY")
-MANY = {name: 6 for name in ("SCAN", "FLEET", "AGAIN")}
+MANY = dict.fromkeys(("SCAN", "FLEET", "AGAIN"), 6)
 
 
 def listed():
@@ -219,28 +221,28 @@ def test_a_restart_forgets_nothing_that_was_spent(desk):
 
 
 def test_a_call_that_was_under_way_when_the_process_was_killed_counts_in_full(desk):
-    desk.about("HANG")
+    desk.about("HANG", MODELS_PANEL=ONE)
     hanging = desk.vendor("hang", paid=False)
     desk.start("surfaces")
-    until(lambda: desk.sim.fired(hanging) == 4, f"four calls under way; {desk.said()}")
+    until(lambda: desk.sim.fired(hanging), "a call under way")
     desk.end(signal.SIGKILL)
     calls = desk.costs_log().calls
     desk.open_panel()
 
-    assert Counter(call.outcome for call in calls.values()) == {UNSETTLED: 4}
+    assert Counter(call.outcome for call in calls.values()) == {UNSETTLED: 1}
     assert desk.costs.spent().day == sum(call.reserved for call in calls.values())
 
 
 def test_a_surface_told_to_end_takes_the_answers_that_are_on_their_way_and_no_more_time(desk):
-    desk.about("DEAD", MODELS_DEADLINE_S="60", MODELS_CALL_TIMEOUT_S="60")
+    desk.about("DEAD", MODELS_PANEL=ONE, MODELS_DEADLINE_S="60", MODELS_CALL_TIMEOUT_S="60")
     slow = desk.vendor("slow", seconds=1)
     desk.start("surfaces")
-    until(lambda: desk.sim.fired(slow) == 4, f"four calls under way; {desk.said()}")
+    until(lambda: desk.sim.fired(slow), "a call under way")
     process = desk.running.pop("surfaces")
     process.terminate()
 
     assert process.wait(3) == 0
-    assert Counter(call.outcome for call in desk.costs_log().calls.values()) == {"answered": 4}
+    assert Counter(call.outcome for call in desk.costs_log().calls.values()) == {"answered": 1}
     assert desk.records("decisions", Kind.DECISION) == []
 
 

@@ -92,6 +92,17 @@ def test_an_order_that_the_list_shows_late_is_waited_for(trader):
     assert_one_position(trader)
 
 
+def test_an_order_that_the_list_shows_after_it_was_given_up_is_found_by_its_position(trader):
+    lost = trader.fault("drop_reply", ORDERS, times=1)
+    late = trader.fault("late_listing", ORDERS, times=1, seconds=2.5)
+    trader.open(resolver=False)
+    trader.until(trader.signals, "the position published")
+
+    assert (trader.fired(lost), trader.fired(late)) == (1, 1)
+    assert trader.events() == ["unknown", "absent", "filled"]
+    assert_one_position(trader)
+
+
 @pytest.mark.parametrize(
     ("action", "params", "first"),
     [

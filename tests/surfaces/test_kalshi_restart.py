@@ -13,13 +13,13 @@ from domain.vocabulary import Kind
 
 D = Decimal
 # One market ends every ten minutes, which is a second: a life takes the first that leaves it enough time to trade.
-STEP, MARKETS, LEAD = timedelta(minutes=10), 120, timedelta(minutes=40)
+STEP, MARKETS, LEAD = timedelta(minutes=10), 120, timedelta(minutes=30)
 SETTINGS = {"LT_RECONCILE_S": "7200", "LT_ASK_S": "600", "LT_LIST_S": "300", "RISK_DEDUP_WINDOW_S": "0"}
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
-    listed = [question(f"E{n}", closes=START + n * STEP, lasts_s=2400) for n in range(1, MARKETS)]
+    listed = [question(f"E{n}", closes=START + n * STEP, lasts_s=1200) for n in range(1, MARKETS)]
     made = World(tmp_path_factory.mktemp("venue"), listed)
     yield made
     made.stop()

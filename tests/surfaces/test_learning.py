@@ -6,15 +6,17 @@ from decimal import Decimal
 
 import pytest
 
+from brokers.nws.values import HourlyForecast, Observation
 from domain.candidate import Vote
 from domain.clock import iso, parse_iso
 from domain.contract import RuleKind, SettlementRule
+from domain.errors import Retry
 from domain.quotes import Quote
 from domain.vocabulary import Kind
 from forecast.weather import Outlook
 from surfaces.kalshi.belief import Belief
 from surfaces.kalshi.learning import Learner
-from surfaces.kalshi.weather import WeatherHistory
+from surfaces.kalshi.weather import WeatherEstimator, WeatherHistory, reports_of
 
 D = Decimal
 START = parse_iso("2026-03-16T18:00:00Z")
@@ -192,11 +194,12 @@ def test_the_six_brackets_of_a_day_are_one_day():
     assert expected(once, now) == expected(often, now)
 
 
-def test_a_venue_that_names_no_degrees_teaches_nothing():
+@pytest.mark.parametrize("read_as", ["", "yes", "nan", "inf", "561", "-1e9"])
+def test_a_venue_that_names_no_degrees_teaches_nothing(read_as):
     history = WeatherHistory()
     before = expected(history, START)
     history.apply(weather("M", lead="35.0"))
-    history.apply(outcome("M", 1, read_as=""))
+    history.apply(outcome("M", 1, read_as=read_as))
 
     assert expected(history, START + timedelta(minutes=1)) == before
 
@@ -208,3 +211,23 @@ def test_a_thermometer_asked_by_a_clock_that_stepped_back_still_answers():
     rule = replace(RULE, low=None)
 
     assert history.estimate(rule, Outlook(issued_at=START, high_f=60.0), None, START).probability > 0
+
+
+def test_a_sensor_that_reports_what_no_place_ever_had_is_not_believed():
+    def seen(degrees, minutes=0):
+        at = START + timedelta(minutes=minutes)
+        return Observation(station="KNYC", at=at, temperature_f=D(degrees), is_exact=True)
+
+    mixed = reports_of([seen("55"), seen("1832", 5), seen("-999", 9)])
+
+    assert mixed.highest_f == 55
+    assert reports_of([seen("1832")]) is None
+
+
+def test_a_forecast_of_no_weather_is_no_sign_that_the_day_is_over():
+    class Nws:
+        def hourly(self, station):
+            return [HourlyForecast(at=START, temperature_f=D(1832), issued_at=START)]
+
+    with pytest.raises(Retry, match="can be weather"):
+        WeatherEstimator(Nws()).believe(None, RULE, START)

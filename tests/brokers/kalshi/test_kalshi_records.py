@@ -1,13 +1,15 @@
 """Rows of both generations of the wire, in the shapes their specifications give (3.30.0 and 3.2.0)."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
 
 from brokers.kalshi import market_rows, records
+from brokers.kalshi.history import Histories
 from brokers.kalshi.parse import count, moment, money, number, price
 from brokers.kalshi.steps import steps_of
+from domain.clock import FakeClock
 from domain.contract import ContractStatus
 from domain.vocabulary import Side
 
@@ -108,7 +110,7 @@ def test_the_word_of_todays_wire_wins_over_the_deprecated_ones():
         ("fill", {"book_side": None}, "book_side"),
         ("fill", {"yes_price_dollars": "NaN"}, "finite"),
         ("order", {"initial_count_fp": None, "fill_count_fp": None}, "none of them"),
-        ("settlement", {"market_result": "scalar", "value": None}, "a value beside"),
+        ("settlement", {"market_result": "scalar", "value": None, "revenue": None}, "expected a value"),
         ("position", {"market_exposure_dollars": None}, "neither"),
     ],
 )
@@ -128,6 +130,44 @@ def test_void_and_scalar_settlements():
     scalar = records.settlement(TODAY["settlement"] | {"market_result": "scalar", "value": 37})
 
     assert (void.value, scalar.value) == (None, D("0.37"))
+
+
+@pytest.mark.parametrize(
+    ("held", "revenue", "value"),
+    [({"yes_count_fp": "4.00", "no_count_fp": "0.00"}, 148, "0.37"), ({"no_count_fp": "4.00"}, 252, "0.37")],
+)
+def test_a_settlement_without_a_value_is_worked_out_from_what_was_paid(held, revenue, value):
+    row = TODAY["settlement"] | {"market_result": "scalar", "value": None, "revenue": revenue} | held
+
+    assert records.settlement(row).value == D(value)
+
+
+def test_a_settlement_that_says_nothing_of_its_value_is_an_error():
+    row = TODAY["settlement"] | {"market_result": "scalar", "value": None, "revenue": None}
+
+    with pytest.raises(ValueError, match="expected a value, or a revenue"):
+        records.settlement(row)
+
+
+class Pages:
+    """A wire that hands out rows written by a test."""
+
+    late = timedelta(0)
+    clock = FakeClock(NOON)
+
+    def __init__(self, rows):
+        self.pages = rows
+
+    def rows(self, what, path, key, parse, **params):
+        return [parse(row) for row in self.pages]
+
+
+def test_one_odd_row_keeps_no_other_position_from_being_settled(capsys):
+    odd = TODAY["settlement"] | {"ticker": "ODD", "market_result": "perhaps", "value": None, "revenue": None}
+    histories = Histories(Pages([odd, TODAY["settlement"]]))
+
+    assert [row.ticker for row in histories.settlements_since(NOON)] == ["T"]
+    assert "unreadable_row" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
