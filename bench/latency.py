@@ -93,6 +93,9 @@ class OneAtATime:
     def day_start(self, day: date) -> datetime:
         return datetime(day.year, day.month, day.day, tzinfo=UTC)
 
+    def trouble(self) -> str:
+        return ""
+
     def close(self) -> None: ...
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from brokers.lost import said, unreadable
 from domain.errors import Refuse, Retry
 
 _MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError)
@@ -73,9 +74,9 @@ class RestReader:
                 raise self._refusal(what, answer)
             return answer.json()
         except httpx.HTTPError as error:
-            raise Retry(f"{what} from {self.service}", type(error).__name__, "try again") from error
+            raise Retry(f"{what} from {self.service}", said(error), "try again") from error
         except _MALFORMED as error:
-            raise Retry(f"{what} from {self.service}", f"no JSON ({type(error).__name__})", "try again") from error
+            raise Retry(f"{what} from {self.service}", "an answer that is no JSON", "try again") from error
 
     def _refusal(self, what: str, answer: httpx.Response) -> Retry | Refuse:
         status = answer.status_code
@@ -99,7 +100,7 @@ class RestReader:
 
 def readable(what: str, error: Exception) -> Retry:
     """Return what to raise when a page was read and not understood."""
-    return Retry(f"{what} that can be read", f"{type(error).__name__}: {error}"[:200], "ask again")
+    return Retry(f"{what} that can be read", unreadable(error)[:200], "ask again")
 
 
 def _seconds(header: str | None) -> float:

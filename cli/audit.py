@@ -205,7 +205,10 @@ def cost(
 
 @app.command(short_help="All that happened to one candidate, and why.")
 def why(
-    wanted: Annotated[str, typer.Argument(metavar="ID", help="The id of a decision, signal, order or resolution.")],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="The id of a decision, candidate, signal, order, resolution or reservation."),
+    ],
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:

@@ -10,7 +10,7 @@ import typer
 
 app = typer.Typer(help="Make, replace and list the keys that sign what the surfaces publish.", no_args_is_help=True)
 
-SurfaceName = Annotated[str, typer.Argument(help="st, lt, fx or stk.")]
+SurfaceName = Annotated[str, typer.Argument(help="st, lt or fx.")]
 Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, keys/, logs/, run/ and state/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
 HERE = Path()

@@ -27,7 +27,7 @@ app.add_typer(keys.app, name="keys")
 
 Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, keys/, logs/, run/ and state/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-SurfaceName = Annotated[str, typer.Argument(help="st, lt, fx or stk.")]
+SurfaceName = Annotated[str, typer.Argument(help="st, lt or fx.")]
 Reason = Annotated[str, typer.Option(help="Why; written into the journals.")]
 HERE = Path()
 
@@ -45,6 +45,7 @@ def demo(
 ) -> None:
     """Run the whole fleet against simulated venues: recorded quotes and outcomes, synthetic contracts and forecasts.
 
+    Five simulated venues and services (OANDA, Kalshi, weather, Coinbase, models), three surfaces, two subscribers.
     Nothing needs to be configured. The journals stay in logs/ and can be read with the audit command, jq or DuckDB.
     With --json nothing is shown while it runs; at the end one object tells what every process did, and the exit code
     is 0 only if every surface traded, the subscribers followed, and every journal verifies.
@@ -64,17 +65,21 @@ def status(home: Home = HERE, as_json: Json = False) -> None:
 
     Exit code 3 when something that should run does not, or a journal can't be read.
     """
+    from cli.homes import existing_home
     from fleet.status import as_dict, collect_once
     from fleet.view import plain
 
-    facts = collect_once(home.resolve())
+    facts = collect_once(existing_home(home))
     print(json.dumps(as_dict(facts)) if as_json else plain(facts))
     raise typer.Exit(0 if facts.all_running and not facts.unreadable else 3)
 
 
 @app.command()
 def halt(surface: SurfaceName, reason: Reason = "operator", home: Home = HERE) -> None:
-    """Stop a surface: no entry, no exit by us; protective orders keep resting at the broker."""
+    """Stop a surface: no entry, no exit by us; protective orders keep resting at OANDA.
+
+    At Kalshi, where none rest, every order of the account is taken off the book.
+    """
     _order(home, surface, "HALT", reason)
 
 

@@ -54,6 +54,7 @@ def require_armed(
     arm_text: str | None,
     prefix: str,
     host_key: str = "OANDA_ENVIRONMENT",
+    hosts: tuple[str, str] = ("practice", "live"),
 ) -> None:
     """Raise Misconfigured unless mode and broker fit together and, for real money, all three keys agree.
 
@@ -61,18 +62,21 @@ def require_armed(
         is_real: the broker's host trades real money.
         arm_text: contents of the arm file, None when there is none.
         host_key: the setting that chooses between the practice and the live host.
+        hosts: its two values, for the practice host and for the live one.
     """
     if settings.mode is Mode.PAPER and is_real:
         raise Misconfigured(
             f"a practice host with {prefix}MODE=paper",
             "the live host",
-            f"set {host_key}=practice, or {prefix}MODE=live",
+            f"set {host_key}={hosts[0]}, or {prefix}MODE=live",
         )
     if settings.mode is not Mode.LIVE:
         return
     if not is_real:
         raise Misconfigured(
-            f"the live host with {prefix}MODE=live", "a practice host", f"set {host_key}=live, or {prefix}MODE=paper"
+            f"the live host with {prefix}MODE=live",
+            "a practice host",
+            f"set {host_key}={hosts[1]}, or {prefix}MODE=paper",
         )
     problems: Mapping[str, bool] = {
         f"{prefix}LIVE=true": settings.live,

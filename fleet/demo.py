@@ -60,8 +60,8 @@ def _run(demo: Demo, *, seconds: float | None, as_json: bool) -> int:
         ignore_interrupts()
         facts = watcher.look()
         memory = {process.name: process.rss_mib for process in facts.processes}
-        received = _received(demo)
-    return _finish(demo, watcher.look(), memory, received, as_json=as_json, interrupted=interrupted)
+    # After the end, like the other counts: what a client acknowledges while it is stopped, it has received.
+    return _finish(demo, watcher.look(), memory, _received(demo), as_json=as_json, interrupted=interrupted)
 
 
 def result(facts: FleetFacts, memory: dict[str, float], received: int, *, verified: bool) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,14 @@ from types import FrameType
 
 import filelock
 
+from audit.words import printable
 from domain.errors import Halt, Refuse, Retry
 from fleet.demo_home import Demo
 from fleet.lineage import die_with_parent
 from fleet.supervision import Supervisor
 
 STOP_WAIT_S = 60.0
+KEPT_BYTES = 16_384
 STOPS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -24,19 +27,48 @@ class Interrupted(BaseException):
     """A person wants to stop: SIGINT, SIGTERM or SIGHUP arrived."""
 
 
+class Said:
+    """The end of what supervisord says on its own: kept here, because on the journals' disk a full one would end it."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]") -> None:
+        self._process = process
+        self._kept = b""
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def text(self) -> str:
+        return self._kept.decode(errors="replace").strip()
+
+    def close(self) -> None:
+        """Let go of it once supervisord has ended; what still holds the other end of the pipe is not waited for."""
+        self._reader.join(1.0)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as out:
+            while piece := out.read1():  # type: ignore[attr-defined]  # a pipe opened for reading is buffered
+                self._kept = (self._kept + piece)[-KEPT_BYTES:]
+
+
 class Fleet:
     """A running supervisord."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", demo: Demo) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", demo: Demo, said: Said) -> None:
         self._process = process
         self._demo = demo
+        self._said = said
+
+    @property
+    def said(self) -> str:
+        """What supervisord said besides its log, such as why it can't write that."""
+        return self._said.text()
 
     def require_alive(self) -> None:
         """Raise Halt when supervisord has ended by itself: its children end with it."""
         code = self._process.poll()
         if code is not None:
             where = self._demo.house.logs / "supervisord.log"
-            raise Halt("supervisord to run until it is told to stop", f"exit code {code}", f"read {where}")
+            raise Halt("supervisord to run until it is told to stop", _found(code, self._said), f"read {where}")
 
 
 @contextmanager
@@ -84,22 +116,24 @@ def ignore_interrupts() -> None:
 @contextmanager
 def supervised(demo: Demo) -> Iterator[Fleet]:
     """Run supervisord in its own session, and stop it and everything under it at the end."""
-    command = [str(Path(sys.executable).parent / "supervisord"), "-n", "-c", str(demo.config)]
-    with (demo.house.logs / "supervisord.out").open("ab") as out:
-        process = subprocess.Popen(
-            command,
-            stdout=out,
-            stderr=out,
-            start_new_session=True,
-            cwd=demo.house.home,
-            preexec_fn=_begin,
-        )
-        try:
-            _await_answer(demo, process)
-            yield Fleet(process, demo)
-        finally:
-            ignore_interrupts()
-            _stop(process)
+    # Silent: its log says the same, and a pipe whose reader was killed must not trip it while it stops the others.
+    command = [str(Path(sys.executable).parent / "supervisord"), "-n", "--silent", "-c", str(demo.config)]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        cwd=demo.house.home,
+        preexec_fn=_begin,
+    )
+    said = Said(process)
+    try:
+        _await_answer(demo, process, said)
+        yield Fleet(process, demo, said)
+    finally:
+        ignore_interrupts()
+        _stop(process)
+        said.close()
 
 
 def _begin() -> None:
@@ -118,7 +152,13 @@ def _stop(process: "subprocess.Popen[bytes]") -> None:
         process.wait()
 
 
-def _await_answer(demo: Demo, process: "subprocess.Popen[bytes]") -> None:
+def _found(code: int | None, said: Said) -> str:
+    """Return how supervisord ended, with the last line it said."""
+    last = said.text().rpartition("\n")[2]
+    return f"exit code {code}" + (f": {printable(last)}" if last else "")
+
+
+def _await_answer(demo: Demo, process: "subprocess.Popen[bytes]", said: Said) -> None:
     supervisor, deadline = Supervisor(demo.house.home), time.monotonic() + 20
     while True:
         try:
@@ -126,8 +166,9 @@ def _await_answer(demo: Demo, process: "subprocess.Popen[bytes]") -> None:
             return
         except Retry as error:
             if process.poll() is not None or time.monotonic() > deadline:
-                where = demo.house.logs / "supervisord.out"
-                raise Halt("supervisord to start", f"exit code {process.poll()}", f"read {where}") from error
+                said.close()
+                where = demo.house.logs / "supervisord.log"
+                raise Halt("supervisord to start", _found(process.poll(), said), f"read {where}") from error
             time.sleep(0.1)
 
 

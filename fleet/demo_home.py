@@ -117,7 +117,7 @@ def _move_made(source: Path, target: Path) -> None:
     target.mkdir()
     for item in source.iterdir():
         if item.name != ".gitkeep" and item.suffix != ".example":
-            item.rename(target / item.name)
+            shutil.move(item, target / item.name)  # a folder may be a mount of its own, out of which nothing is renamed
 
 
 def _free_ports(count: int) -> list[int]:

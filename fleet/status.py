@@ -166,6 +166,7 @@ def as_dict(facts: FleetFacts) -> dict[str, Any]:
         "surfaces": {name: _surface_facts(facts, name) for name in facts.standings | facts.surfaces},
         "subscribers": {
             "acked": facts.subscribers.acked,
+            "skipped": dict(facts.subscribers.skipped),
             "executed": facts.subscribers.executed,
             "resolved": facts.subscribers.resolved,
             "realised": {unit: str(amount) for unit, amount in facts.subscribers.realised.items()},

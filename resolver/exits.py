@@ -20,6 +20,8 @@ log = structlog.get_logger()
 # How long the broker may take to act on a crossed level before we do it: two closed one-minute bars.
 GRACE = timedelta(seconds=120)
 CHECK_PERIOD_S = 60
+# Between two attempts to close an event contract that found nobody.
+FIRST_PAUSE, LONGEST_PAUSE, MOST_DOUBLINGS = timedelta(seconds=60), timedelta(hours=1), 10
 
 
 class ExitDesk:
@@ -38,7 +40,8 @@ class ExitDesk:
             return
         reason = self._due(position, self._books.clock.now())
         if reason is not None:
-            self._close(position, trade, reason)
+            if self._may_close_now(position):
+                self._close(position, trade, reason)
         elif trade.stop_loss is None and trade.trailing_distance is None:
             self._protect(position, trade)
 
@@ -51,6 +54,19 @@ class ExitDesk:
         if longest is not None and now - position.opened_at >= timedelta(hours=float(longest)):
             return ExitReason.TIME
         return self._overdue(position, now)
+
+    def _may_close_now(self, position: Position) -> bool:
+        """Tell whether an exit is worth an order: an event contract nobody bids for is tried ever more seldom.
+
+        Its market ends by itself; after the close only the settlement is left to wait for.
+        """
+        closes_at, now, fold = position.decision.candidate.closes_at, self._books.clock.now(), self._books.fold
+        tried = fold.attempts(position.signal_id, Leg.EXIT)
+        if closes_at is None or not tried:
+            return closes_at is None or now < closes_at
+        last = client_order_id(self._books.surface, position.signal_id, Leg.EXIT, tried)
+        pause = min(FIRST_PAUSE * 2 ** min(tried - 1, MOST_DOUBLINGS), LONGEST_PAUSE)
+        return now < closes_at and now - fold.intended_at.get(last, now - pause) >= pause
 
     def _overdue(self, position: Position, now: datetime) -> ExitReason | None:
         """Return the level that the market crossed so long ago that the broker should have acted."""

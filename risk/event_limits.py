@@ -30,3 +30,10 @@ class EventLimits(Limits):
     disagreement_premium: Decimal = Decimal(200)
     min_confidence: Decimal = Decimal("0.3")
     max_disagreement: Decimal = Decimal("1.3")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PanelLimits(EventLimits):
+    """Limits of a surface that asks a panel: one opinion is no panel."""
+
+    min_quorum: int = 2

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import structlog
 
 from domain.errors import Ask, Refuse, Retry
+from surfaces.ailments import Ailments
 from surfaces.proposal import Finish, Proposal
 
 log = structlog.get_logger()
@@ -19,10 +20,12 @@ class Asking:
 
     Args:
         workers: how many predictions run at once; more wait for their turn.
+        ailments: is told which category of markets cannot be estimated, and when it can be again.
     """
 
-    def __init__(self, workers: int) -> None:
+    def __init__(self, workers: int, ailments: Ailments) -> None:
         self._workers = workers
+        self._ailments = ailments
         self._threads: list[threading.Thread] = []
         self._waiting: queue.SimpleQueue[Proposal | None] = queue.SimpleQueue()
         self._done: queue.SimpleQueue[tuple[Proposal, Finish | BaseException]] = queue.SimpleQueue()
@@ -49,10 +52,13 @@ class Asking:
         while not self._done.empty():
             proposal, result = self._done.get()
             self._count -= 1
+            candidate = proposal.candidates[0]
             if not isinstance(result, BaseException):
+                self._ailments.well(candidate.category)
                 yield result
             elif isinstance(result, Retry | Ask | Refuse):
-                log.warning("prediction_failed", market=proposal.candidates[0].market, error=str(result))
+                log.warning("prediction_failed", market=candidate.market, error=str(result))
+                self._ailments.failed(candidate.category, f"no estimate: {result}")
             else:
                 raise result
 

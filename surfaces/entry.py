@@ -72,7 +72,7 @@ class EntryDesk:
             # Never resent: the market stays blocked until a query by our id answers (brokers.md 5, row 1).
             self._note(intent, OrderState.UNKNOWN, str(error))
         except Retry as error:
-            self._note(intent, OrderState.ABSENT, f"never sent: {error}")
+            self._note(intent, OrderState.ABSENT, f"not taken: {error}")
         except Refuse as error:
             self._note(intent, OrderState.REJECTED, str(error))
         else:

@@ -26,6 +26,7 @@ from journal.beat import Heartbeat
 from risk.chain import Outcome, decide, look
 from risk.limits import Limits
 from risk.state import RiskState
+from surfaces.ailments import Ailments
 from surfaces.asking import Asking
 from surfaces.books import Books
 from surfaces.day import cool_down, mind_the_day
@@ -62,6 +63,9 @@ class Desk(Protocol):
     def day_start(self, day: date) -> datetime:
         """Return when a trading day begins."""
 
+    def trouble(self) -> str:
+        """Return in words what keeps the desk from finding anything; empty when nothing does."""
+
     def close(self) -> None: ...
 
 
@@ -93,7 +97,8 @@ class Loop:
         self._books = books
         self._executor = executor
         self._desk = desk
-        self._asking = Asking(workers)
+        self._ailments = Ailments()
+        self._asking = Asking(workers, self._ailments)
         self._room = 2 * workers
         self._spent = spent
         self._cancel_all = cancel_all
@@ -197,8 +202,9 @@ class Loop:
             known = [self._entries.settle_unknown(intent) for intent in self._books.fold.unfinished(Leg.ENTRY)]
             self._publish_recovered()
             if any(known):
-                # What is known now may be all that kept the surface in REDUCE.
-                self._next_reconcile = now
+                # What is known now may be all that kept the surface in REDUCE, and an order called absent may yet show
+                # as a position: before anything else is decided.
+                self._reconcile()
 
     def _reconcile(self) -> None:
         reconcile(self._books, self._executor, self._entries)
@@ -239,12 +245,21 @@ class Loop:
         if judged is None:
             return
         candidate, estimate = judged
+        self._mind_the_panel(estimate)
         outcome = decide(candidate, estimate, self._state(candidate), self._limits)
         decision = self._decision(candidate, estimate, outcome)
         self._books.decided(decision)
         instrument = self._desk.instrument(candidate.market)
         if decision.admitted and instrument is not None:
             self._entries.execute(decision, instrument)
+
+    def _mind_the_panel(self, estimate: Estimate) -> None:
+        if estimate.missing:
+            seats = len(estimate.votes) + len(estimate.missing)
+            who = ", ".join(f"{one.model} ({one.reason})" for one in estimate.missing)
+            self._ailments.failed("panel", f"{len(estimate.votes)} of {seats} models answered, missing {who}")
+        elif estimate.votes:
+            self._ailments.well("panel")
 
     def _state(self, candidate: Candidate, *, next_usd: Decimal = NOTHING) -> RiskState:
         books, quotes = self._books, self._desk.quotes()
@@ -280,7 +295,7 @@ class Loop:
         stopped = list(self._stop_reasons())
         self._heartbeat.beat(
             phase=phase,
-            trouble=self._trouble,
+            trouble=self._trouble or "; ".join(filter(None, (self._desk.trouble(), self._ailments.text()))),
             state=fold.state.state,
             reason=fold.state.reason,
             stopped=stopped,

@@ -1,7 +1,8 @@
 """Settings of the Coinbase adapter, read from keys that start with ``COINBASE_``."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from brokers.addresses import require_address
 
 PREFIX = "COINBASE_"
 
@@ -17,9 +18,7 @@ class CoinbaseConfig:
     price_max_age_s: float = 300.0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-            raise ValueError(f"{PREFIX}URL must be a plain https://host[:port], found {self.url!r}")
+        require_address(f"{PREFIX}URL", self.url)
         for name in ("connect_timeout_s", "read_timeout_s", "read_attempts", "price_max_age_s"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be above 0, found {getattr(self, name)}")

@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from brokers.addresses import LOOPBACK
 from domain import settings
 from domain.settings import Secret
 
@@ -15,7 +16,6 @@ ROOT = "/trade-api/v2"
 SOCKET_PATH = "/trade-api/ws/v2"
 # What env/st.env.example and env/lt.env.example show.
 PLACEHOLDER = "put-your-key-id-here"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Environment(StrEnum):

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 
 from brokers.kalshi.buckets import penalty_s
+from brokers.lost import said, unreadable
 from domain.errors import Ask, Misconfigured, Refuse, Retry, TBotError
 
 # Raised before a byte of the request left: nothing can have happened.
@@ -36,11 +37,11 @@ def translated(what: str, *, repeatable: bool) -> Iterator[None]:
     except TBotError:
         raise
     except _NEVER_SENT as error:
-        raise Retry(f"a connection for {what}", type(error).__name__, "try again") from error
+        raise Retry(f"a connection for {what}", said(error), "try again") from error
     except httpx.HTTPError as error:
-        raise unanswered(what, type(error).__name__, repeatable) from error
+        raise unanswered(what, said(error), repeatable) from error
     except _MALFORMED as error:
-        found = f"a reply that cannot be read ({type(error).__name__}: {error})"
+        found = f"a reply that cannot be read ({unreadable(error)})"
         raise unanswered(what, found[:200], repeatable) from error
 
 

@@ -4,6 +4,7 @@ import base64
 import os
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -48,29 +49,52 @@ def signer_of(config: KalshiConfig) -> Signer:
     pem = config.private_key or _file(config.private_key_file or Path())
     # In an env file a PEM stands on one line, its line ends written as \n.
     text = pem.reveal().replace("\\n", "\n").strip() + "\n"
-    source = str(config.private_key_file or "KALSHI_PRIVATE_KEY")
+    source = str(config.private_key_file.absolute()) if config.private_key_file else "KALSHI_PRIVATE_KEY"
     try:
         key = load_pem_private_key(text.encode(), password=None)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+        locked = isinstance(error, TypeError)  # what the library raises when only the passphrase is missing
         raise Misconfigured(
-            f"a PEM private key without a passphrase in {source}",
-            type(error).__name__,
+            f"an RSA private key in PEM form without a passphrase in {source}",
+            "a key locked with a passphrase" if locked else "no RSA private key",
             "download the key again, or convert it with openssl pkey",
         ) from None  # the cause may quote the text
     if not isinstance(key, RSAPrivateKey):
-        raise Misconfigured(f"an RSA key in {source}", type(key).__name__, "use the key that Kalshi made")
+        raise Misconfigured(
+            f"an RSA private key in {source}",
+            "no RSA private key but one of another kind",
+            "use the key that Kalshi made",
+        )
     return Signer(config.key_id, key)
 
 
 def _file(path: Path) -> Secret:
     """Read a key file, which nobody but its owner may be able to open."""
+    whole = path.absolute()
     try:
         mode = os.stat(path).st_mode & 0o777
         text = path.read_text(encoding="ascii")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Misconfigured(
-            f"a readable PEM file at {path}", type(error).__name__, "set KALSHI_PRIVATE_KEY_FILE to it"
-        ) from error
+    except OSError as error:
+        raise Misconfigured(f"a readable PEM file at {whole}", _unreadable(error), _todo(path)) from error
+    except UnicodeDecodeError:
+        # Without its cause, which quotes what was read.
+        raise Misconfigured(f"an RSA private key in {whole}", "no RSA private key", _todo(path)) from None
     if mode & 0o077:
-        raise Misconfigured(f"{path} readable by its owner alone", f"mode {mode:o}", f"run chmod 600 {path}")
+        found = f"a file others may read (mode {mode:o})"
+        raise Misconfigured(f"{whole} readable by its owner alone", found, f"run chmod 600 {whole}")
     return Secret(text)
+
+
+def _unreadable(error: OSError) -> str:
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return "no such file"
+    if isinstance(error, IsADirectoryError):
+        return "a folder"
+    if isinstance(error, PermissionError):
+        return "a file this user may not read"
+    return error.strerror or "a file that cannot be read"
+
+
+def _todo(path: Path) -> str:
+    counted = "" if path.is_absolute() else f"; a relative path counts from {Path.cwd()}, where the process was started"
+    return f"set KALSHI_PRIVATE_KEY_FILE to it{counted}"

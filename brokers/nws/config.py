@@ -1,7 +1,8 @@
 """Settings of the weather adapter, read from keys that start with ``NWS_``."""
 
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+from brokers.addresses import require_address
 
 PREFIX = "NWS_"
 # What env/st.env.example shows.
@@ -28,9 +29,7 @@ class NwsConfig:
             raise ValueError(f"{PREFIX}USER_AGENT must be printable ASCII that names you, found {self.user_agent!r}")
         if PLACEHOLDER in self.user_agent:
             raise ValueError(f"{PREFIX}USER_AGENT is still the example's; put your own mail address there")
-        parts = urlsplit(self.url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.username:
-            raise ValueError(f"{PREFIX}URL must be a plain https://host[:port], found {self.url!r}")
+        require_address(f"{PREFIX}URL", self.url)
         for name in _POSITIVE:
             if getattr(self, name) <= 0:
                 raise ValueError(f"{PREFIX}{name.upper()} must be above 0, found {getattr(self, name)}")

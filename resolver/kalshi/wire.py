@@ -115,6 +115,7 @@ def _require_armed(told: Told) -> None:
         arm_text=arm_file.read_text() if arm_file.is_file() else None,
         prefix=f"{told.surface.upper()}_",
         host_key="KALSHI_ENVIRONMENT",
+        hosts=(Environment.DEMO, Environment.PROD),
     )
 
 

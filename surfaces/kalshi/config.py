@@ -7,11 +7,12 @@ from brokers.coinbase.config import CoinbaseConfig
 from brokers.kalshi.config import KalshiConfig
 from brokers.nws.config import NwsConfig
 from domain import settings
+from domain.errors import Misconfigured
 from domain.event_settings import EventSettings, LtSettings, StSettings
 from domain.house import House
 from domain.vocabulary import Surface
 from forecast.config import ModelsConfig
-from risk.event_limits import EventLimits
+from risk.event_limits import EventLimits, PanelLimits
 
 ST_SOURCE, LT_SOURCE = "env/st.env", "env/lt.env"
 ST_PREFIXES = ("TBOT_", "ST_", "RISK_", "KALSHI_", "NWS_", "COINBASE_")
@@ -69,12 +70,20 @@ def load_st(environ: Mapping[str, str]) -> StConfig:
 def load_lt(environ: Mapping[str, str]) -> LtConfig:
     """Read the settings of the long-term surface. Raises as `load_st`."""
     settings.refuse_strays(environ, LT_PREFIXES, source=LT_SOURCE)
-    return LtConfig(
+    config = LtConfig(
         surface=Surface.LT,
         program="kalshi-lt",
         house=settings.load(House, environ, prefix="TBOT_", source=LT_SOURCE),
         settings=settings.load(LtSettings, environ, prefix="LT_", source=LT_SOURCE),
-        limits=settings.load(EventLimits, environ, prefix="RISK_", source=LT_SOURCE),
+        limits=settings.load(PanelLimits, environ, prefix="RISK_", source=LT_SOURCE),
         kalshi=settings.load(KalshiConfig, environ, prefix="KALSHI_", source=LT_SOURCE),
         models=settings.load(ModelsConfig, environ, prefix="MODELS_", source=LT_SOURCE),
     )
+    seats, quorum = len(config.models.models), config.limits.min_quorum
+    if quorum > seats:
+        raise Misconfigured(
+            f"RISK_MIN_QUORUM of at most {seats}, the models in MODELS_PANEL",
+            str(quorum),
+            f"lower it or add models in {LT_SOURCE}; every answer would be paid for and none traded on",
+        )
+    return config

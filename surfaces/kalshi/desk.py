@@ -85,6 +85,7 @@ class EventDesk:
         self._next_list: datetime | None = None
         self._looked_up: dict[str, int] = {}
         self._look_ups = 0
+        self._wanted: frozenset[str] = frozenset()
         self._told: dict[str, str] = {}
         self._quotes: Mapping[str, Quote] = {}
         self._quoted_ns: int | None = None
@@ -111,7 +112,8 @@ class EventDesk:
         self._list_when_due(now)
         quotes = self.quotes()
         proposed = 0
-        waiting = [c for c in self._contracts.values() if c.is_open(now) and self._due.get(c.ticker, now) <= now]
+        wanted = [c for ticker in self._wanted if (c := self._contracts.get(ticker)) is not None]
+        waiting = [c for c in wanted if c.is_open(now) and self._due.get(c.ticker, now) <= now]
         for contract in sorted(waiting, key=lambda contract: (contract.close_at, contract.ticker)):
             quote = quotes.get(contract.ticker)
             if quote is None or not self._is_worth_a_look(quote):
@@ -133,6 +135,14 @@ class EventDesk:
 
     def day_start(self, day: date) -> datetime:
         return datetime.combine(day, time(), NEW_YORK).astimezone(self._clock.now().tzinfo)
+
+    def trouble(self) -> str:
+        """Return in words why there is nothing to do; empty when there is something."""
+        if self._wanted or self._next_list is None:
+            return ""
+        categories = f" of the categories {', '.join(self._settings.categories)}" if self._settings.categories else ""
+        hours = self._settings.horizon_hours
+        return f"no open contract in {', '.join(self._settings.markets)}{categories} that closes within {hours} h"
 
     def close(self) -> None:
         self._data.close()
@@ -168,6 +178,8 @@ class EventDesk:
         found = self._data.contracts(series, closing_before=horizon)
         wanted = [c for c in found if not settings.categories or c.category in settings.categories]
         listed = {contract.ticker: contract for contract in wanted}
+        # What was estimated or is held stays known beside it; only what the settings ask for is proposed.
+        self._wanted = frozenset(listed)
         self._contracts |= listed
         self._learn([t for t in {**self._contracts, **dict.fromkeys(self._learner.awaited)} if t not in listed])
         self._contracts = listed | {t: c for t, c in self._contracts.items() if t not in listed and not c.is_over}

@@ -38,6 +38,7 @@ def require_keys(config: EventConfig) -> None:
         arm_text=arm_file.read_text() if arm_file.is_file() else None,
         prefix=f"{config.surface.upper()}_",
         host_key="KALSHI_ENVIRONMENT",
+        hosts=(Environment.DEMO, Environment.PROD),
     )
 
 

@@ -88,6 +88,9 @@ class FxDesk:
     def day_start(self, day: date) -> datetime:
         return sessions.day_bounds(day)[0]
 
+    def trouble(self) -> str:
+        return ""
+
     def close(self) -> None:
         self._data.close()
         if self._recorder is not None:

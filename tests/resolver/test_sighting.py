@@ -2,12 +2,14 @@
 
 from datetime import timedelta
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
 from domain.contract import Contract, ContractStatus, RuleKind, SettlementRule
 from domain.errors import Retry
-from domain.vocabulary import ExitReason, Kind, ResolutionSource
+from domain.order import OrderEvent
+from domain.vocabulary import ExitReason, Kind, OrderState, ResolutionSource, State
 from resolver.kalshi.sighting import Lookout, Sighting, VenueWitness
 
 D = Decimal
@@ -129,3 +131,33 @@ def test_a_position_without_a_reading_is_not_looked_after(stage, thermometer):
     Lookout(stage.resolver_books, [thermometer], every_s=60).advance()
 
     assert thermometer.asked == 0
+
+
+def test_a_contract_that_finds_no_buyer_is_offered_ever_more_seldom_and_never_after_its_close(stage):
+    ends = stage.clock.now() + timedelta(hours=9)
+    signal_id = stage.trade(rule=rule_until(ends), closes_at=ends)
+    stage.tick()
+    stage.set_state(State.REDUCE, flatten=True)
+    refused = []
+
+    def submit(intent):
+        refused.append(stage.clock.now())
+        now = stage.clock.now()
+        return [
+            OrderEvent(
+                client_order_id=intent.client_order_id, signal_id=signal_id, leg=intent.leg,
+                state=OrderState.CANCELLED, happened_at=now, learned_at=now, reason="BOUNDS_VIOLATION",
+            )
+        ]  # fmt: skip
+
+    stage.broker.submit = submit
+    for _ in range(12 * 60):
+        stage.clock.advance(60)
+        stage.tick()
+
+    waits = [(later - earlier).total_seconds() for earlier, later in pairwise(refused)]
+    assert waits == sorted(waits)
+    assert waits[0] < 200
+    assert 3600 <= max(waits) < 3800
+    assert refused[-1] < ends
+    assert len(refused) < 20

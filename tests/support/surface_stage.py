@@ -102,6 +102,9 @@ class ScriptedDesk:
     def day_start(self, day):
         return sessions.day_bounds(day)[0]
 
+    def trouble(self):
+        return ""
+
     def close(self) -> None: ...
 
 

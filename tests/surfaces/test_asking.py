@@ -1,5 +1,6 @@
 """Slow estimates beside the loop: what else goes on, and what is never paid for."""
 
+import json
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -8,6 +9,7 @@ from decimal import Decimal
 import pytest
 from surface_stage import ESTIMATE
 
+from domain.candidate import Missing, Vote
 from domain.errors import Retry
 from domain.vocabulary import Code, Kind
 from surfaces.proposal import Proposal
@@ -146,3 +148,40 @@ def test_what_has_no_market_any_more_is_not_decided_on(asked):
         asked.tick(timedelta(seconds=1).total_seconds())
 
     assert asked.records("decisions", Kind.DECISION) == []
+
+
+def beat(stage):
+    return json.loads(stage.house.heartbeat("oanda-fx").read_text())["trouble"]
+
+
+def settled_beat(stage):
+    """Turn until the heartbeat, written once a second, is written anew."""
+    stage.house.heartbeat("oanda-fx").unlink()
+    for _ in range(2):
+        stage.tick(2)
+    return beat(stage)
+
+
+def test_what_cannot_be_estimated_shows_in_the_heartbeat_until_it_can_again(asked):
+    broken = Oracle(candidate(asked), Retry("the weather", "503", "later"))
+    broken.go.set()
+    asked.proposals.append(broken.proposal())
+    until(asked, lambda: len(asked.loop._asking) == 0)
+    ill = settled_beat(asked)
+    sound = Oracle(candidate(asked))
+    sound.go.set()
+    asked.proposals.append(sound.proposal())
+    until(asked, lambda: len(asked.loop._asking) == 0)
+
+    assert ill == "fx: no estimate: expected the weather; found 503; later"
+    assert settled_beat(asked) == ""
+
+
+def test_models_that_are_missing_show_in_the_heartbeat(asked):
+    vote = Vote(model="a", probability=D("0.6"), weight=D(1), cost_usd=D(0))
+    estimate = replace(ESTIMATE, votes=(vote,), missing=(Missing(model="b", reason="retired"),))
+    found = candidate(asked)
+    asked.proposals.append(Proposal(candidates=(found,), predict=lambda: lambda: (found, estimate)))
+    asked.tick()
+
+    assert settled_beat(asked) == "panel: 1 of 2 models answered, missing b (retired)"

@@ -173,7 +173,7 @@ def test_a_text_that_stays_unread_is_told_once_until_it_changes(room):
     strange = contract("KXHIGHNY-26MAR16-B57.5", rules_primary="Somebody will decide.", floor_strike=D(57))
     room.venue.add(strange)
     told = [sum(bool(candidate.unread) for candidate, _ in room.judged(601)) for _ in range(3)]
-    room.venue.add(replace(strange, rules_primary=""))
+    room.venue.add(replace(strange, floor_strike=D(58)))
     told.append(sum(bool(candidate.unread) for candidate, _ in room.judged(601)))
 
     assert told == [1, 0, 0, 1]
@@ -195,3 +195,23 @@ def test_nothing_is_sold_where_nobody_bids(room):
 
     assert candidate.side is Side.BUY
     assert estimate.edge_bp < 0
+
+
+def test_what_the_settings_ask_for_no_more_is_not_proposed_however_well_it_is_known(room):
+    [(candidate, estimate)] = room.judged()
+    room.remember(candidate, estimate)
+    del room.venue.listed[candidate.market]
+    room.venue.ended[candidate.market] = contract()
+    room.open()
+
+    assert [room.scan(seconds) for seconds in (0, 700, 700)] == [[], [], []]
+    assert room.desk.instrument(candidate.market) is not None
+
+
+def test_a_desk_that_finds_nothing_listed_says_so(room):
+    before = room.desk.trouble()
+    room.venue.listed.clear()
+    room.scan(301)
+
+    assert before == ""
+    assert "no open contract in *" in room.desk.trouble()
