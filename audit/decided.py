@@ -11,6 +11,9 @@ from journal import decode
 from risk.chain import nearest_miss
 
 Record = Mapping[str, Any]
+_CENT = Decimal("0.01")
+# A step below any that a source reports in stands for a comparison without rounding.
+_FINE = Decimal("1E-6")
 
 
 def decided(record: Record) -> list[str]:
@@ -95,10 +98,24 @@ def _bounds(rule: Record) -> str:
     if low is None and high is None:
         return "YES if the source says so"
     if low is None:
-        return f"YES up to {high} {unit}".rstrip()
+        strict = _strike(rule, high, -1)
+        return f"YES {f'below {strict}' if strict else f'up to {high}'} {unit}".rstrip()
     if high is None:
-        return f"YES from {low} {unit} up".rstrip()
+        strict = _strike(rule, low, 1)
+        return f"YES {f'above {strict} {unit}'.rstrip() if strict else f'from {low} {unit} up'}".rstrip()
     return f"YES from {low} to {high} {unit}".rstrip()
+
+
+def _strike(rule: Record, bound: str, away: int) -> str:
+    """Return the strike behind the bound of an unrounded comparison that the strike itself does not meet.
+
+    Where nothing is rounded, "above 4674.99" is kept as "from 4674.99000001": the first value that counts.
+    """
+    step = Decimal(rule["resolution"] or 1)
+    strike = Decimal(bound) - away * step
+    if step > _FINE or len(strike.normalize().as_tuple().digits) >= len(Decimal(bound).as_tuple().digits):
+        return ""
+    return f"{strike.quantize(_CENT) if strike == strike.quantize(_CENT) else strike.normalize():f}"
 
 
 def _observed(rule: Record) -> str:

@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from audit.tally import is_synthetic
+from audit.words import has_no_price
 from domain.vocabulary import Gate, Kind
 
 Record = Mapping[str, Any]
@@ -197,6 +198,8 @@ class SurfaceReport:
 
     def _remember_nearest(self, record: Record, verdict: Record) -> None:
         value, limit = Decimal(verdict["value"]), Decimal(verdict["limit"])
+        if has_no_price(verdict["unit"], limit):
+            return  # a side nobody stands on: 0 against 0 would hide every real miss
         margin = abs(value - limit) / abs(limit) if limit else abs(value - limit)
         known = self.nearest.get(verdict["gate"])
         if known is None or margin < known.margin:
@@ -207,7 +210,7 @@ class SurfaceReport:
 
 def has_degree(unit: str, limit: Decimal) -> bool:
     """Tell whether a comparison can be missed by more or by less, which a plain no can't."""
-    return unit not in COUNTED or limit != 0
+    return not has_no_price(unit, limit) and (unit not in COUNTED or limit != 0)
 
 
 def _early(record: Record) -> Early:

@@ -1,13 +1,14 @@
 """The answer to "why": everything the journals say about one candidate, order, signal or resolution."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from audit.decided import decided, is_of_event
 from audit.logs import journals
-from audit.words import counted, printable, rounded
+from audit.words import compared, counted, glossed, printable, rounded
 from domain.clock import parse_iso
 from domain.errors import Refuse
 from domain.ids import signal_of_order
@@ -64,6 +65,27 @@ def sentence(record: Record) -> str:
     return printable(text)
 
 
+def told(records: Sequence[Record]) -> Iterator[tuple[Record, str]]:
+    """Yield the records with a sentence each; a row of reconciliations that found nothing is one, told by its first."""
+    for is_quiet, found in groupby(records, _is_quiet):
+        row = list(found)
+        if is_quiet and len(row) > 1:
+            yield row[0], _agreed(row)
+        else:
+            yield from ((record, sentence(record)) for record in row)
+
+
+def _is_quiet(record: Record) -> bool:
+    return bool(record["kind"] == Kind.RECONCILIATION and record["clean"] and not record["gone"])
+
+
+def _agreed(row: Sequence[Record]) -> str:
+    counts = sorted({len(record["matched"]) for record in row})
+    matched = counted(counts[0], "position") if len(counts) == 1 else f"{counts[0]} to {counts[-1]} positions"
+    until = row[-1]["ts"][:19].replace("T", " ")
+    return f"the broker agreed with the journals {len(row)} times until {until}: {matched} matched"
+
+
 def details(record: Record) -> list[str]:
     """Return further lines about a record that one line can't hold, as safe to print."""
     return [printable(line) for line in decided(record)] if record["kind"] == Kind.DECISION else []
@@ -84,10 +106,8 @@ def _decision(record: Record) -> str:
     passed = sum(v["passed"] is True for v in verdicts)
     also = [v["code"] for v in verdicts if v["passed"] is False][1:]
     more = f"; also {', '.join(also)}" if also else ""
-    numbers = f"{rounded(first['value'])} against {rounded(first['limit'])} {first['unit']}".strip()
-    return (
-        f"{what} refused: {first['code']} at gate {first['gate']} ({numbers}), passed {passed} of {len(verdicts)}{more}"
-    )
+    gate = f"{first['code']} at gate {first['gate']} ({compared(first, candidate['side'])})"
+    return f"{what} refused: {gate}, passed {passed} of {len(verdicts)}{more}"
 
 
 def _intent(record: Record) -> str:
@@ -96,7 +116,7 @@ def _intent(record: Record) -> str:
 
 def _event(record: Record) -> str:
     fill = f" {record['quantity']} at {record['price']}" if record["price"] is not None else ""
-    reason = f" ({record['reason']})" if record["reason"] else ""
+    reason = f" ({glossed(record['reason'])})" if record["reason"] else ""
     return f"order {record['client_order_id']} {record['state']}{fill}{reason}"
 
 
@@ -113,10 +133,11 @@ def _resolution(record: Record) -> str:
     money = f"{Decimal(record['realised']):+.2f} {record['currency']}"
     source, contested = record["resolution_source"], ", disputed" if record.get("disputed") else ""
     if record.get("provisional"):
-        return f"seen early: {record['outcome']}{contested}, nothing paid yet; {money} if it holds ({source})"
+        seen = f"{record['market']} seen early: {record['outcome']}{contested}"
+        return f"{seen}, nothing paid yet; {money} if it holds ({source})"
     outcome = f", outcome {record['outcome']}" if record.get("outcome") else ""
     hours = f"{Decimal(record['actual_hours']):.2f} h of {Decimal(record['eta_hours']):.2f} h expected"
-    return f"resolved {money} by {record['reason']}{outcome}, {hours} ({source}){contested}"
+    return f"{record['market']} resolved {money} by {record['reason']}{outcome}, {hours} ({source}){contested}"
 
 
 def _outcome(record: Record) -> str:

@@ -217,14 +217,14 @@ def why(
     Under a decision stand its nearest miss and, for an event contract, who believed what, how its text was understood
     and the numbers behind it; a reservation's id tells of one paid call.
     """
-    from audit.why import details, history, sentence
+    from audit.why import details, history, told
 
     records = history(_logs(home), wanted)
     if as_json:
         print(json.dumps(list(records)))
         return
-    for record in records:
-        print(f"{record['ts']}  {record['log']:16}  {sentence(record)}")
+    for record, said in told(records):
+        print(f"{record['ts']}  {record['log']:16}  {said}")
         for line in details(record):
             print(f"    {line}")
 

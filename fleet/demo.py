@@ -1,6 +1,7 @@
 """The demo: the real fleet under real supervisord against a simulated venue, shown live or judged at the end."""
 
 import json
+import shlex
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ from rich.live import Live
 from audit.logs import verify_all
 from domain.clock import parse_clock
 from fleet.demo_fleet import Fleet, Interrupted, ignore_interrupts, interruptible, only_demo, supervised
-from fleet.demo_home import Demo, clear, prepare
+from fleet.demo_home import ADDRESSES, Demo, clear, prepare
 from fleet.status import FleetFacts, Watcher, surface_dict
 from fleet.view import line, page
 from journal.keys import Keyring
@@ -171,6 +172,7 @@ def _addresses(demo: Demo) -> dict[str, str]:
     return {
         "feed": f"{demo.feed_url}/healthz",
         **{f"venue {name}": f"{url}/_sim/state" for name, url in demo.urls.items()},
+        "for a shell": f". {shlex.quote(str(home / 'run' / ADDRESSES))}",
         "journals": f"{demo.house.logs}",
         "clock": f"TBOT_CLOCK={demo.house.clock}",
         "stop entries": f"touch {demo.house.logs / 'STOP'}",

@@ -20,13 +20,15 @@ from fleet.programs import FLEET
 from fleet.supervision import write_config
 from journal.key_files import create_key
 
-# Recorded quotes: see docs/demo.md for how start and speed were chosen.
+# docs/demo.md says how start and speed were chosen.
 START = "2014-05-06T11:00:00Z"
 SPEED = 120
 KEEP_RUNS = 5
 SURFACES = (Surface.ST, Surface.LT, Surface.FX)
 # What a demo's venues and services are called, and which simulator stands for each.
 SERVICES = ("oanda", "kalshi", "nws", "coinbase", "models")
+# Sourced by a shell, it sets the variables that docs/demo.md breaks the simulators with: O, K, N, C and M.
+ADDRESSES = "addresses.sh"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +60,8 @@ def prepare(home: Path) -> Demo:
     for surface in SURFACES:
         create_key(house.keys, surface, parse_iso(START))
     _write_feed(home, feed_url)
+    lines = [f"{service[0].upper()}={url}" for service, url in urls.items()]
+    (home / "run" / ADDRESSES).write_text("\n".join(lines) + "\n")
     homes = (_prepare_oanda(house, feed_url, urls["oanda"]), _prepare_kalshi(house, feed_url, urls))
     seal(home)
     config = write_config(home, _demo_programs(urls), clock=clock)
@@ -97,8 +101,9 @@ def clear(home: Path) -> None:
     require_free(home)
     if not (home / "logs" / MARKER).exists():
         return
-    for beat in (home / "run").glob("*.beat"):  # they would tell of the demo's processes in a home that has none
-        beat.unlink(missing_ok=True)
+    # They would tell of the demo's processes in a home that has none.
+    for told in (*(home / "run").glob("*.beat"), home / "run" / ADDRESSES):
+        told.unlink(missing_ok=True)
     runs = home / "demo-runs"
     target = runs / datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%f")
     is_worth_keeping = any((home / "logs").glob("*/*/[0-9]*.jsonl"))

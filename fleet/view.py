@@ -19,6 +19,8 @@ MOST_ROWS = 1000
 # A space at which no line is broken.
 TIE = "\u00a0"
 FEWEST_EVENTS = 3
+FRAME = 4
+NAMES = len("subscribers")
 
 
 def page(
@@ -57,10 +59,11 @@ def _rows_left(facts: FleetFacts, addresses: dict[str, str], height: int | None)
 def plain(facts: FleetFacts) -> str:
     """Return the facts as lines of text."""
     longest = max((len(process.name) for process in facts.processes), default=0)
-    lines = [f"{process.name:{max(16, longest)}} {_process(process)}" for process in facts.processes]
-    lines += [f"{name:16} {standing_text(standing)}" for name, standing in facts.standings.items()]
-    lines += [f"{name:16} {_counts(tally)}" for name, tally in _tallies(facts)]
-    lines.append(f"{'subscribers':16} {_reports(facts)}")
+    lines = [f"{process.name:{longest}} {_process(process)}" for process in facts.processes]
+    # Columns of their own: beside the longest name of a process the counts would not fit a terminal.
+    lines += [f"{name:{NAMES}} {standing_text(standing)}" for name, standing in facts.standings.items()]
+    lines += [f"{name:{NAMES}} {_counts(tally)}" for name, tally in _tallies(facts)]
+    lines.append(f"{'subscribers':{NAMES}} {_reports(facts)}")
     lines += _unreadable(facts)
     if facts.problem:
         lines.append(facts.problem)
@@ -223,12 +226,21 @@ def _subscribers(facts: FleetFacts) -> Text:
 
 def _events(facts: FleetFacts, width: int, *, most: int) -> Panel:
     rows = [
-        Text(f"{ts[5:19].replace('T', ' ')}  {log:14}  {what}"[: width - 4])
+        Text(_fitted(f"{ts[11:19]}  {log.partition('/')[0]:4}  {what}", width - FRAME))
         for ts, log, what in sorted(facts.events)[-most:]
     ]
     return Panel(
         Group(*rows) if rows else Text("nothing published yet", style="dim"), title="newest", title_align="left"
     )
+
+
+def _fitted(text: str, room: int) -> str:
+    """Return the text in one line; one that is too long loses words before its last parenthesis, which is a source."""
+    if len(text) <= room:
+        return text
+    start = text.rfind(" (")
+    end = text[start:] if text.endswith(")") and len(text) - start < room / 2 else ""
+    return f"{text[: room - len(end) - 1].rpartition(' ')[0]} …{end}"
 
 
 def _addresses(addresses: dict[str, str]) -> Table:

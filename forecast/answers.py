@@ -30,7 +30,7 @@ class Reason(StrEnum):
 
     DEADLINE = "deadline"  # the panel's time was over; the answer may still come
     BUDGET = "budget"  # no money for the call
-    RESTING = "resting"  # its provider failed several times and is left alone for a while
+    RESTING = "resting"  # it or its provider failed several times and is left alone for a while
     TIMEOUT = "timeout"  # no answer within the time of one call
     UNREACHABLE = "unreachable"  # no connection
     DROPPED = "dropped"  # the connection ended before the answer
@@ -60,6 +60,9 @@ PROVIDER_FAILURES = frozenset(
         Reason.UNPAID,
     }
 )
+# What says something about the model: asked again it will most likely do the same, and some of it is billed. A refusal
+# is in neither: it is about the question.
+MODEL_FAILURES = frozenset({Reason.RETIRED, Reason.REJECTED, Reason.TRUNCATED, Reason.MALFORMED, Reason.OUT_OF_RANGE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -49,7 +49,8 @@ class ModelsConfig:
         call_timeout_s: for one call; it may outlast the deadline, so that a late answer is still known and kept.
         attempts: calls made to one model at most.
         max_output_tokens: longest answer, thinking included; what is reserved before a call is reckoned from it.
-        rest_after, rest_s: after so many failures of a provider one after the other it is left alone so long.
+        rest_after, rest_s: after so many failures of a provider, or of one of its models, one after the other it is
+            left alone so long.
     """
 
     panel: tuple[str, ...]

@@ -18,9 +18,9 @@ from domain.candidate import Missing, Vote
 from domain.clock import Clock
 from domain.errors import Halt
 from forecast import prompts
-from forecast.answers import PROVIDER_FAILURES, Reason, middle
+from forecast.answers import Reason, middle
 from forecast.asking import Asking, Outcome, Round
-from forecast.breaker import Breaker
+from forecast.breaker import Rests
 from forecast.budget import Budget, Usage
 from forecast.cache import AnswerCache, Kept
 from forecast.config import ModelsConfig, PanelModel, Provider
@@ -84,7 +84,7 @@ class Panel:
         self._clients: dict[Provider, Client] = {}
         self._running: dict[str, Asking] = {}
         self._halt: Halt | None = None
-        self._breakers = {model.provider: Breaker(config.rest_after, config.rest_s) for model in self._models}
+        self._rests = Rests(self._models, config.rest_after, config.rest_s)
 
     def ask(self, question: Question, *, weights: Mapping[str, Decimal] | None = None) -> PanelAnswer:
         """Ask every model and return what is there at the deadline, or before it once all have answered.
@@ -98,7 +98,7 @@ class Panel:
         """
         self._require_ledger()
         started = time.monotonic()
-        clients = {provider: self._client(provider) for provider in self._breakers}
+        clients = {provider: self._client(provider) for provider in {model.provider for model in self._models}}
         prompt = prompts.write(self._wording, question, self._clock.now())
         round_ = Round(self._budget, question.id, self._config.deadline_s)
         samples = self._ask_each(question, prompt, round_, clients)
@@ -172,7 +172,7 @@ class Panel:
                 return _Sample(kept=kept)
             if key in self._running:
                 return _Sample(asking=self._running[key], is_own=False)
-            if not self._breakers[model.provider].admit():
+            if not self._rests.admit(model):
                 return _Sample(reason=Reason.RESTING)
             asking = Asking(model, prompt, round_, client, attempts=self._config.attempts, longest=longest)
             self._running[key] = asking
@@ -202,13 +202,7 @@ class Panel:
         self._finish(key, asking, outcome)
 
     def _finish(self, key: str, asking: Asking, outcome: Outcome) -> None:
-        breaker = self._breakers[asking.model.provider]
-        if outcome.failure in PROVIDER_FAILURES:
-            breaker.failed()
-        elif outcome.failure is not None or outcome.probability is not None:
-            breaker.succeeded()
-        else:
-            breaker.withdrew()
+        self._rests.learn(asking.model, outcome.failure, is_answered=outcome.probability is not None)
         with self._lock:
             del self._running[key]
         asking.future.set_result(outcome)

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from domain.clock import parse_iso
 from domain.contract import RuleKind, SettlementRule
-from domain.errors import Refuse, Retry
+from domain.errors import Misconfigured, Refuse, Retry
 
 METHOD = "odds"
 OLDEST = timedelta(hours=6)
@@ -51,14 +51,38 @@ class JsonOdds:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def odds(self, game: str) -> Sequence[GameOdds]:
+    def check(self) -> None:
+        """Look at the file once, for whoever starts with it.
+
+        Raises:
+            Misconfigured: it is missing, or holds no list of games.
+        """
         try:
-            entries = json.loads(self._path.read_bytes())["games"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise Retry(
-                "a JSON file with a list of games", f"{self._path}: {error}", "correct the odds file"
-            ) from error
-        return tuple(_read(entry) for entry in entries if isinstance(entry, dict) and entry.get("game") == game)
+            self._entries()
+        except Retry as error:
+            todo = "put the file there, or correct the setting that names it"
+            raise Misconfigured(error.expected, error.found, todo) from error
+
+    def odds(self, game: str) -> Sequence[GameOdds]:
+        return tuple(_read(one) for one in self._entries() if isinstance(one, dict) and one.get("game") == game)
+
+    def _entries(self) -> list[Any]:
+        try:
+            found = json.loads(self._path.read_bytes())
+        except FileNotFoundError as error:
+            raise self._unusable("no such file") from error
+        except OSError as error:
+            raise self._unusable(error.strerror or "a file that cannot be read") from error
+        except (ValueError, RecursionError) as error:
+            raise self._unusable("no JSON") from error
+        games = found.get("games") if isinstance(found, dict) else None
+        if not isinstance(games, list):
+            raise self._unusable('JSON without a list under "games"')
+        return games
+
+    def _unusable(self, found: str) -> Retry:
+        where = self._path.absolute()
+        return Retry(f'a JSON file {{"games": [...]}} of odds at {where}', found, "correct the odds file")
 
 
 def _read(entry: Mapping[str, Any]) -> GameOdds:

@@ -44,5 +44,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
 def _estimators(config: StConfig, clock: Clock, weather: WeatherEstimator) -> list[Estimator]:
     estimators: list[Estimator] = [weather, PriceEstimator(CoinbaseClient(config.coinbase, clock))]
     if config.settings.odds_file:
-        estimators.append(GameEstimator(JsonOdds(Path(config.settings.odds_file))))
+        odds = JsonOdds(Path(config.settings.odds_file))
+        odds.check()
+        estimators.append(GameEstimator(odds))
     return estimators

@@ -3,7 +3,7 @@
 import pytest
 
 from audit.logs import journals, verify_all
-from audit.why import history, sentence
+from audit.why import history, sentence, told
 from audit.words import rounded
 from domain.errors import Refuse
 from domain.vocabulary import Gate, Leg, OrderState
@@ -112,7 +112,7 @@ def test_every_record_of_a_trade_has_a_sentence_of_its_own(story, logs):
         "published amend: stop 1.0960, target 1.1100",
         f"order {exit_} filled 100 at 1.1",
         "published close: EUR_USD at 1.095 (stop_loss)",
-        "resolved +5.00 USD by stop_loss, 3.00 h of 6.00 h expected (oanda_candles)",
+        "EUR_USD resolved +5.00 USD by stop_loss, 3.00 h of 6.00 h expected (oanda_candles)",
     ]
     assert said[8].startswith("EUR_USD rests until 2026-03-04T13:00:")
 
@@ -166,6 +166,52 @@ FINDINGS = {"kind": "reconciliation", "clean": True, "matched": ["a"], "gone": [
     ],
 )
 def test_what_stands_beside_trades_has_a_sentence_too(record, said):
+    assert sentence(record) == said
+
+
+def found_at(minute, **changes):
+    return FINDINGS | {"ts": f"2014-05-06T07:{minute:02}:00.000000Z"} | changes
+
+
+def test_agreeing_reconciliations_in_a_row_share_a_line_and_news_keep_their_own():
+    other = {"kind": "cooldown", "market": "A", "until": "then", "reason": "x", "ts": "2014-05-06T07:09:00.000000Z"}
+    records = [
+        *(found_at(minute) for minute in range(4)),
+        found_at(4, gone=["b"]),
+        found_at(5, clean=False, external=["7"]),
+        found_at(6),
+        other,
+        found_at(10),
+        found_at(11, matched=["a", "b", "c"]),
+    ]
+
+    lines = [(record["ts"][14:16], said) for record, said in told(records)]
+
+    assert lines == [
+        ("00", "the broker agreed with the journals 4 times until 2014-05-06 07:03:00: 1 position matched"),
+        ("04", "the broker agrees with the journals: 1 position matched, 1 gone"),
+        ("05", "the broker does not agree with the journals: unknown position: 7"),
+        ("06", "the broker agrees with the journals: 1 position matched"),
+        ("09", "A rests until then (x)"),
+        ("10", "the broker agreed with the journals 2 times until 2014-05-06 07:11:00: 1 to 3 positions matched"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("reason", "said"),
+    [
+        ("BOUNDS_VIOLATION", "order o cancelled (BOUNDS_VIOLATION: nobody met the price)"),
+        ("PARTIAL_FILL", "order o cancelled (PARTIAL_FILL: the rest found nobody)"),
+        (
+            "OPPOSITE_POSITION",
+            "order o cancelled (OPPOSITE_POSITION: another trade of the account holds the other side)",
+        ),
+        ("something_new", "order o cancelled (something_new)"),
+    ],
+)
+def test_a_code_of_the_venue_is_told_with_its_meaning(reason, said):
+    record = {"kind": "order_event", "client_order_id": "o", "state": "cancelled", "price": None, "reason": reason}
+
     assert sentence(record) == said
 
 

@@ -6,11 +6,14 @@ from decimal import Decimal
 import pytest
 from event_journals import EDGE, RULE, EventJournals, missing, vote
 
+from audit.report import SurfaceReport
 from audit.why import details, history, sentence
 from domain.decision import Verdict
 from domain.vocabulary import Code, Gate, Mode
 
 D = Decimal
+# How a price that is compared unrounded is kept.
+STRICT = {"unit": "USD", "resolution": D("1E-8"), "rounding": "compared unrounded"}
 VOTES = (
     vote("claude-x", "0.71", weight=D("1.2"), version="claude-x-20140501", attempts=2),
     vote("gpt-y", "0.58", is_cached=True, cost_usd=D(0)),
@@ -110,6 +113,25 @@ def test_the_nearest_of_several_refusals_is_told_and_a_plain_no_is_near_to_nothi
     assert not lines_of(told, alone)[0].startswith("nearest miss")
 
 
+def test_a_side_where_nobody_stands_is_told_in_words_and_near_to_nothing(told):
+    nobody = Verdict(
+        gate=Gate.SLIPPAGE,
+        passed=False,
+        code=Code.SLIPPAGE,
+        value=D(0),
+        limit=D(0),
+        unit="price",
+        note="decision price",
+    )
+    decision = told.estimate("A", refusals=(nobody, EDGE))
+    [record] = history(told.logs, decision.id)
+    report = SurfaceReport("lt").add([record])
+
+    assert f"SLIPPAGE at gate slippage (no price to {record['candidate']['side']} at)" in sentence(record)
+    assert lines_of(told, decision)[0].startswith("nearest miss: EDGE at gate edge")
+    assert report.nearest == {}
+
+
 def test_a_refused_currency_trade_tells_its_nearest_miss_and_an_admitted_one_nothing_more(story, tmp_path):
     story.refuse(1, Gate.EDGE, "1.5", "2")
     story.decide(2)
@@ -127,6 +149,14 @@ def test_a_refused_currency_trade_tells_its_nearest_miss_and_an_admitted_one_not
     [
         ({"low": None}, "YES up to 61 degF"),
         ({"high": None}, "YES from 60 degF up"),
+        ({**STRICT, "low": D("4674.99000001"), "high": None}, "YES above 4674.99 USD"),
+        ({**STRICT, "low": D("4675.00000001"), "high": None}, "YES above 4675.00 USD"),
+        ({**STRICT, "low": D("0.10551"), "high": None}, "YES from 0.10551 USD up"),
+        ({**STRICT, "low": D("0.10551001"), "high": None}, "YES above 0.10551 USD"),
+        ({**STRICT, "low": D("4675"), "high": None}, "YES from 4675 USD up"),
+        ({**STRICT, "low": None, "high": D("4674.98999999")}, "YES below 4674.99 USD"),
+        ({**STRICT, "low": None, "high": D("4674.99")}, "YES up to 4674.99 USD"),
+        ({**STRICT, "resolution": D("0.01"), "low": D("4675.00"), "high": None}, "YES from 4675.00 USD up"),
         (
             {"low": None, "high": None, "unit": "", "station": ""},
             "settles: highest temperature, YES if the source says so",
@@ -156,9 +186,9 @@ def test_a_trade_tells_what_was_seen_early_how_it_was_paid_and_how_the_contract_
 
     assert said[0].startswith("buy A (event.panel) admitted by all ten gates")
     assert said[2:] == [
-        "seen early: 61 degF, nothing paid yet; +5.00 USD if it holds (nws_observation)",
-        "seen early: no (disputed), disputed, nothing paid yet; -5.00 USD if it holds (kalshi_resolution)",
-        "resolved -5.00 USD by settled, outcome no, 3.00 h of 20.00 h expected (kalshi_resolution), disputed",
+        "A seen early: 61 degF, nothing paid yet; +5.00 USD if it holds (nws_observation)",
+        "A seen early: no (disputed), disputed, nothing paid yet; -5.00 USD if it holds (kalshi_resolution)",
+        "A resolved -5.00 USD by settled, outcome no, 3.00 h of 20.00 h expected (kalshi_resolution), disputed",
         "contract A ended no: YES paid 0, read as 59; closed 2014-05-07 03:00",
     ]
     assert all(other.id not in str(record) for record in records)

@@ -73,7 +73,8 @@ class Writer:
         self.add("feed/callbacks", "callback", signal_id=SIGNAL, stage="ack", rev=0, decision="skip", reason="drift",
                  late=False)  # fmt: skip
         self.add(
-            "fx/resolutions", "resolution", signal_id=SIGNAL, reason="take_profit", resolution_source="oanda_candles",
+            "fx/resolutions", "resolution", signal_id=SIGNAL, market="EUR_USD", reason="take_profit",
+            resolution_source="oanda_candles",
             realised=Decimal("12.50"), fees=Decimal(0), currency="USD", eta_hours="2", actual_hours="1", late=False,
         )  # fmt: skip
         return self
@@ -162,7 +163,7 @@ def test_why_tells_a_whole_trade_from_any_of_its_ids(written: Path, wanted: str)
             f"order {ORDER} filled 100 at 1.1",
             "published open: buy 100 EUR_USD at 1.1",
             "a subscriber acknowledged: skip (drift)",
-            "resolved +12.50 USD by take_profit, 1.00 h of 2.00 h expected (oanda_candles)",
+            "EUR_USD resolved +12.50 USD by take_profit, 1.00 h of 2.00 h expected (oanda_candles)",
         ),
         strict=True,
     ):

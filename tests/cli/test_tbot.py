@@ -172,11 +172,15 @@ def test_a_subscriber_without_a_label_is_refused(tbot_home: Path, label: str) ->
     assert not (tbot_home / "state" / "subscribers.json").exists()
 
 
-@pytest.mark.parametrize("words", [("add", "x"), ("list",), ("rotate", "nobody00"), ("revoke", "nobody00")])
+@pytest.mark.parametrize(
+    "words",
+    [("status",), *(("subscribers", *rest) for rest in (("add", "x"), ("list",), ("rotate", "a"), ("revoke", "a")))],
+    ids=" ".join,
+)
 def test_a_home_that_does_not_exist_is_refused_and_not_made(tbot_home: Path, words: tuple[str, ...]) -> None:
     typo = tbot_home / "typo" / "home"
 
-    done = run("tbot", "subscribers", *words, home=typo)
+    done = run("tbot", *words, home=typo)
 
     assert (done.returncode, done.stdout) == (2, "")
     assert f"expected a home that exists; found no folder {typo}; correct --home" in done.stderr

@@ -1,6 +1,7 @@
 """The home of a demo: made afresh, the run before kept, anybody else's left alone; and what counts as a success."""
 
 import copy
+import subprocess
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +13,7 @@ from audit.tally import SubscriberTally, SurfaceTally
 from domain.errors import Refuse
 from feed.config import load as load_feed
 from fleet.demo import is_success, result
-from fleet.demo_home import KEEP_RUNS, MARKER, prepare
+from fleet.demo_home import ADDRESSES, KEEP_RUNS, MARKER, prepare
 from fleet.demo_kalshi import PROVIDERS
 from fleet.envfile import read_env_file
 from fleet.status import FleetFacts
@@ -42,6 +43,15 @@ def test_a_prepared_home_holds_settings_that_every_process_accepts(home: Path) -
     assert len(demo.subscriber_homes) == 2
     private = [*(subscriber / "config.toml" for subscriber in demo.subscriber_homes), *home.glob("env/*.pem")]
     assert [path for path in private if path.stat().st_mode & 0o077] == []
+
+
+def test_a_shell_learns_the_addresses_of_the_simulators_from_a_file(home: Path) -> None:
+    demo = prepare(home)
+    told = subprocess.run(
+        ["sh", "-c", '. "$0"; echo $O $K $N $C $M', str(home / "run" / ADDRESSES)], capture_output=True, text=True
+    )
+
+    assert told.stdout.split() == [demo.urls[name] for name in ("oanda", "kalshi", "nws", "coinbase", "models")]
 
 
 def test_a_second_demo_keeps_the_first_in_demo_runs(home: Path) -> None:

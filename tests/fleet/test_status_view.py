@@ -142,9 +142,33 @@ def test_the_most_frequent_refusals_and_the_money_are_on_the_page(width: int) ->
 def test_only_the_newest_events_are_shown_and_each_takes_one_line(width: int) -> None:
     text = shown(full(), width)
 
-    assert text.count("fx/resolutions") == 12
-    assert "05-06 07:19:00" in text
-    assert "05-06 07:07:00" not in text
+    assert len([row for row in text.splitlines() if "  fx    resolved by take_profit" in row]) == 12
+    assert "07:19:00" in text
+    assert "07:07:00" not in text
+
+
+def test_an_event_that_is_too_long_says_so_and_keeps_its_source() -> None:
+    rows = [row for row in shown(whole(), 80).splitlines() if "resolved -42.97 USD" in row]
+
+    assert len(rows) == 12
+    assert all(row.rstrip(" │").endswith("… (kalshi_resolution)") for row in rows)
+
+
+def test_plain_text_keeps_its_columns_within_80_beside_the_longest_names() -> None:
+    facts = whole()
+    facts.surfaces = {
+        name: SurfaceTally(
+            decisions=1234, signals=180, filled_orders={str(n) for n in range(180)}, resolved=73,
+            realised={("kalshi_resolution", "USD"): Decimal("-1234.56")},
+        )
+        for name in facts.standings
+    }  # fmt: skip
+
+    rows = plain(facts).splitlines()
+
+    assert {row.index("RUNNING") for row in rows if "RUNNING" in row} == {len("demo-subscriber-kalshi") + 1}
+    assert {row.index(row.split(maxsplit=1)[1]) for row in rows if "RUNNING" not in row} == {len("subscribers") + 1}
+    assert max(len(row) for row in rows) <= 80
 
 
 def whole() -> FleetFacts:
@@ -172,8 +196,8 @@ def test_the_page_of_a_whole_demo_fits_a_terminal_with_its_newest_events(width: 
     assert max(len(row) for row in text.splitlines()) <= width
     assert len(text.splitlines()) <= height
     assert all(item.name in text for item in FLEET)
-    assert "05-06 12:19:00" in text
-    assert "05-06 12:17:00" in text
+    assert "12:19:00  lt" in text
+    assert "12:17:00  lt" in text
 
 
 def test_a_process_in_trouble_keeps_a_line_of_its_own_where_rows_are_few() -> None:
@@ -243,7 +267,9 @@ def test_the_facts_as_json_hold_every_process_and_count() -> None:
         "resolved": 676,
         "realised": {"oanda_candles": {"USD": "-1234.567"}, "sim": {"USD": "1", "EUR": "2"}},
     }
-    assert facts["subscribers"] == {"acked": 670, "executed": 665, "resolved": 664, "realised": {"USD": "-12.341"}}
+    assert facts["subscribers"] == {
+        "acked": 670, "skipped": {"drift": 5}, "executed": 665, "resolved": 664, "realised": {"USD": "-12.341"}
+    }  # fmt: skip
 
 
 def held() -> FleetFacts:
@@ -333,7 +359,7 @@ def test_the_note_of_an_end_is_no_heartbeat(tbot_home: Path, note: Callable[[Hea
     after = collect_once(tbot_home)
 
     assert "RUN, 0 open, heartbeat 0." in before
-    assert f"fx               never ran, 0 open, no heartbeat since it ended ({phase})" in plain(after)
+    assert f"fx          never ran, 0 open, no heartbeat since it ended ({phase})" in plain(after)
     found = as_dict(after)["surfaces"]["fx"]
     assert (found["state"], found["beat_age_s"], found["ended"]) == (None, None, phase)
 

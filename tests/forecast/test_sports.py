@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.contract import RuleKind, SettlementRule
-from domain.errors import Refuse, Retry
+from domain.errors import Misconfigured, Refuse, Retry
 from forecast.sports import JsonOdds, estimate_game, from_american, from_decimal, multiplicative, power, shin
 
 NOW = datetime(2025, 6, 19, 20, tzinfo=UTC)
@@ -106,6 +106,38 @@ def test_no_fresh_odds_or_no_file_is_asked_again_later(source: Any, tmp_path: Pa
         estimate_game(game(), EVENT, source(), NOW)
     with pytest.raises(Retry, match="JSON file"):
         JsonOdds(tmp_path / "none.json").odds(EVENT)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        (None, "no such file"),
+        (b"", "no JSON"),
+        (b"\xff\xfe", "no JSON"),
+        (b"[]", 'JSON without a list under "games"'),
+        (b'{"games": 5}', 'JSON without a list under "games"'),
+    ],
+)
+def test_a_file_that_is_missing_or_garbage_is_told_at_the_start_and_asked_again_later(
+    content: bytes | None, found: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "odds.json"
+    if content is not None:
+        path.write_bytes(content)
+
+    with pytest.raises(Misconfigured) as start:
+        JsonOdds(path).check()
+    with pytest.raises(Retry) as later:
+        JsonOdds(path).odds(EVENT)
+
+    assert start.value.found == later.value.found == found
+    assert str(path) in start.value.expected
+
+
+def test_a_folder_is_no_odds_file_and_a_list_of_games_is_one(source: Any, tmp_path: Path) -> None:
+    with pytest.raises(Misconfigured, match="Is a directory"):
+        JsonOdds(tmp_path).check()
+    source().check()
 
 
 @pytest.mark.parametrize(

@@ -107,7 +107,15 @@ def test_candle_that_cannot_be_is_no_candle(row):
         _bar(row)
 
 
-@pytest.mark.parametrize("given", [{"COINBASE_URL": "nowhere"}, {"COINBASE_PRICE_MAX_AGE_S": "0"}, {"COINBASE_X": "1"}])
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"COINBASE_URL": "nowhere"},
+        {"COINBASE_URL": "http://evil.example"},
+        {"COINBASE_PRICE_MAX_AGE_S": "0"},
+        {"COINBASE_X": "1"},
+    ],
+)
 def test_settings_that_make_no_sense_name_their_key(given):
     with pytest.raises(Misconfigured, match="COINBASE_"):
         settings.load(CoinbaseConfig, given, prefix="COINBASE_", source="x")

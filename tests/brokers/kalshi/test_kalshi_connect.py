@@ -47,5 +47,5 @@ def test_account_has_the_name_it_was_given(venue):
 def test_key_that_cannot_be_read_is_misconfigured_at_once(venue):
     config = venue.config(private_key=Secret("no key"))
 
-    with pytest.raises(Misconfigured, match="PEM private key"):
+    with pytest.raises(Misconfigured, match="RSA private key in PEM form"):
         connect_kalshi(Mode.PAPER, config, venue.clock, balance=D(500), currency="USD")

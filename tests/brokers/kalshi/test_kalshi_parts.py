@@ -112,13 +112,13 @@ def test_key_file_must_be_its_owners_alone(key, tmp_path):
     file.write_text(pem_of(key))
     file.chmod(0o640)
 
-    with pytest.raises(Misconfigured, match="chmod 600"):
+    with pytest.raises(Misconfigured, match=r"a file others may read \(mode 640\); run chmod 600 /"):
         signer_of(KalshiConfig(key_id="k", private_key_file=file))
     file.chmod(0o600)
     assert signer_of(KalshiConfig(key_id="k", private_key_file=file)).headers("GET", "/", 1)
 
 
-def test_unusable_keys_are_misconfigured_without_being_quoted(key, tmp_path):
+def test_unusable_keys_are_misconfigured_without_being_quoted(key):
     curve = pem_of(ec.generate_private_key(ec.SECP256R1()))
     locked = pem_of(key, passphrase=b"open sesame")
     for text in ("no key at all", curve, locked):
@@ -126,8 +126,36 @@ def test_unusable_keys_are_misconfigured_without_being_quoted(key, tmp_path):
             signer_of(KalshiConfig(key_id="k", private_key=Secret(text)))
         assert text.splitlines()[-1] not in str(caught.value)
         assert caught.value.__cause__ is None
-    with pytest.raises(Misconfigured, match="readable PEM file"):
-        signer_of(KalshiConfig(key_id="k", private_key_file=Path(tmp_path / "none.pem")))
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(None, "no such file"), (b"no key at all", "no RSA private key"), (b"\xff\xfe", "no RSA private key")],
+)
+def test_a_key_file_that_can_not_be_used_is_named_in_full_with_what_is_wrong(content, found, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "kalshi.pem").write_bytes(content)
+        (tmp_path / "kalshi.pem").chmod(0o600)
+
+    with pytest.raises(Misconfigured) as caught:
+        signer_of(KalshiConfig(key_id="k", private_key_file=Path("kalshi.pem")))
+
+    assert caught.value.found == found
+    assert str(tmp_path / "kalshi.pem") in caught.value.expected
+    assert "Error" not in str(caught.value)
+
+
+def test_a_missing_key_file_with_a_relative_path_tells_from_where_it_counts(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(Misconfigured, match=f"a relative path counts from {tmp_path}, where the process was started"):
+        signer_of(KalshiConfig(key_id="k", private_key_file=Path("env/kalshi.pem")))
+
+
+def test_a_folder_is_no_key_file(tmp_path):
+    with pytest.raises(Misconfigured, match=r"found a folder; set KALSHI_PRIVATE_KEY_FILE to it$"):
+        signer_of(KalshiConfig(key_id="k", private_key_file=tmp_path))
 
 
 def test_entry_on_todays_wire_is_immediate_and_on_the_yes_book(entry):

@@ -231,7 +231,9 @@ def test_old_forecast_is_not_passed_off_as_news(weather):
         ({}, "NWS_USER_AGENT"),
         ({"NWS_USER_AGENT": " "}, "names you"),
         ({"NWS_USER_AGENT": "put-your-mail-address-here"}, "still the example's"),
-        ({"NWS_USER_AGENT": "x", "NWS_URL": "ftp://x"}, "plain https"),
+        ({"NWS_USER_AGENT": "x", "NWS_URL": "ftp://x"}, "NWS_URL must be an https address"),
+        ({"NWS_USER_AGENT": "x", "NWS_URL": "http://evil.example"}, "NWS_URL must be an https address"),
+        ({"NWS_USER_AGENT": "x", "NWS_URL": "https://a:b@api.weather.gov"}, "plain https"),
         ({"NWS_USER_AGENT": "x", "NWS_READ_ATTEMPTS": "0"}, "above 0"),
     ],
 )
