@@ -232,8 +232,3 @@ def _is_whole_celsius(degrees_f: float) -> bool:
 def fahrenheit(celsius: Decimal | float) -> float:
     """Return °F of °C, unrounded."""
     return float(celsius) * 9.0 / 5.0 + 32.0
-
-
-def set_sum(highs: Highs, brackets: Sequence[tuple[Decimal | None, Decimal | None]]) -> float:
-    """Return the summed chances of a set of brackets: 1 where it leaves nothing out and nothing overlaps."""
-    return sum(highs.between(low, high) for low, high in brackets)

@@ -19,7 +19,6 @@ from forecast.weather import (
     fahrenheit,
     highest_ahead,
     reports_from,
-    set_sum,
     share_over,
 )
 
@@ -65,7 +64,7 @@ def test_the_brackets_of_a_whole_set_sum_to_one(
 ) -> None:
     highs = distribution(ahead, Error(bias, spread), reports(highest, 12), HighErrors().excess(12, BEGINS), over)
 
-    assert set_sum(highs, BRACKETS) == pytest.approx(1)
+    assert sum(highs.between(low, high) for low, high in BRACKETS) == pytest.approx(1)
     assert all(chance >= 0 for chance in highs.chances.values())
 
 
