@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from domain.corporate import Split, rescale_decision, rescale_lot
 from domain.decision import Decision
 from domain.ledger.bankroll import Bankroll
 from domain.ledger.position import Lot, Position
@@ -27,7 +28,7 @@ Record = Mapping[str, Any]
 BREAKER = StateChange(state=State.REDUCE, reason="daily loss", cause=Cause.BREAKER)
 OF_ONE_MODE = frozenset(
     {Kind.DECISION, Kind.DAY, Kind.RECONCILIATION, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION}
-)
+) | {Kind.CORPORATE_ACTION}
 
 
 class SurfaceFold:
@@ -60,6 +61,7 @@ class SurfaceFold:
         self.closed: dict[str, SignalClose] = {}
         self.resolutions: dict[str, Resolution] = {}
         self.provisional: dict[str, tuple[Resolution, ...]] = {}
+        self.splits: dict[str, list[Split]] = {}
         self._handlers: dict[str, Callable[[Record], None]] = {
             Kind.DECISION: self._decision,
             Kind.STATE: self._state,
@@ -71,6 +73,7 @@ class SurfaceFold:
             Kind.ORDER_EVENT: self._event,
             Kind.SIGNAL: self._signal,
             Kind.RESOLUTION: self._resolution,
+            Kind.CORPORATE_ACTION: self._corporate_action,
         }
 
     def apply(self, record: Record) -> None:
@@ -113,10 +116,10 @@ class SurfaceFold:
             signal_id=signal_id,
             decision=decision,
             broker_trade_id=next((event.broker_trade_id for event in entries if event.broker_trade_id), None),
-            entries=tuple(lot_of(event) for event in entries),
+            entries=tuple(self._lot(signal_id, event) for event in entries),
         )
         for event in self._fills(signal_id, Leg.EXIT):
-            position = position.with_exit(lot_of(event))
+            position = position.with_exit(self._lot(signal_id, event))
         return position
 
     def order_state(self, client_order_id: str) -> OrderState:
@@ -156,6 +159,19 @@ class SurfaceFold:
             for event in self.events.get(key, ())
             if event.leg is leg and event.quantity > 0
         ]
+
+    def _lot(self, signal_id: str, event: OrderEvent) -> Lot:
+        return rescale_lot(lot_of(event), self.splits.get(signal_id, ()))
+
+    def is_news(self, event: OrderEvent) -> bool:
+        """Tell whether an order event says anything that the journal does not: a new execution or another state."""
+        known = self.events.get(event.client_order_id, [])
+        before = known[-1].state if known else OrderState.INTENDED
+        if event.transaction_id is None:
+            return event.state is not before
+        if all(event.transaction_id != old.transaction_id for old in known):
+            return True
+        return before is not event.state and before not in TERMINAL and may_follow(before, event.state)
 
     def _decision(self, record: Record) -> None:
         if not record["admitted"]:
@@ -235,6 +251,13 @@ class SurfaceFold:
             self.bankroll.book(resolution.resolved_at, resolution.realised)
             self.decisions.pop(resolution.signal_id, None)
             self._positions.pop(resolution.signal_id, None)
+
+    def _corporate_action(self, record: Record) -> None:
+        split = decode(record, Split)
+        self.splits.setdefault(split.signal_id, []).append(split)
+        if split.signal_id in self.decisions:
+            self.decisions[split.signal_id] = rescale_decision(self.decisions[split.signal_id], split)
+        self._positions.pop(split.signal_id, None)
 
     def _belongs(self, signal_id: str, client_order_id: str) -> None:
         keys = self._orders_of.setdefault(signal_id, [])

@@ -26,4 +26,5 @@ def _trade(position: Position) -> BrokerTrade:
         stop_loss=candidate.stop_loss,
         take_profit=candidate.take_profit,
         trailing_distance=candidate.trailing_distance,
+        trailing_percent=candidate.trailing_percent,
     )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Bar, Instrument, Quote
-from domain.vocabulary import ExitReason, Side
+from domain.vocabulary import ExitReason, Link, Side, TimeInForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,7 @@ class BrokerTrade:
     stop_loss: Decimal | None
     take_profit: Decimal | None
     trailing_distance: Decimal | None
+    trailing_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,28 @@ class Fill:
     closes: bool
     reason: ExitReason | None
     happened_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestingOrder:
+    """An order that is live at the broker, whoever placed it.
+
+    ``client_order_id`` is our id, None when somebody else placed it; ``quantity`` is what has not filled yet.
+    ``trigger`` is the price at which a stop becomes active, as it stands now where the broker tells; ``limit`` the worst
+    price it may fill at. ``triggered`` says that the market has reached it. A trailing stop has a ``trailing_percent`` or a ``trailing_distance``.
+    """
+
+    client_order_id: str | None
+    broker_order_id: str
+    market: str
+    side: Side
+    quantity: Decimal
+    trigger: Decimal | None = None
+    limit: Decimal | None = None
+    trailing_percent: Decimal | None = None
+    trailing_distance: Decimal | None = None
+    tif: TimeInForce | None = None
+    triggered: bool = False
 
 
 class MarketData(Protocol):
@@ -133,3 +156,20 @@ class Executor(Protocol):
 
     def close(self) -> None:
         """Give connections back."""
+
+
+class RestingExecutor(Executor, Protocol):
+    """An account at which entries and protective orders rest as orders of their own, each with an id of ours.
+
+    ``submit`` takes intents of the leg ``STOP`` too, and entries with a ``trigger``; an entry's own protective order
+    goes with it in one piece, under the id of attempt 1 of the leg ``STOP``.
+    """
+
+    def link(self) -> tuple[Link, str]:
+        """Return whether the broker can be traded with now, and why not."""
+
+    def resting(self) -> Sequence[RestingOrder]:
+        """Return every order live in the account, ours or not. Raises Retry."""
+
+    def amend(self, client_order_id: str, *, quantity: Decimal) -> Sequence[OrderEvent]:
+        """Give a resting order of ours another quantity, keeping all else. Raises Retry, Ask or Refuse."""

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cli.errors import run
+from cli.moments import since_moment
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from domain.clock import Clock
     from journal import VerifyReport
     from journal.keys import Keyring
@@ -144,7 +143,7 @@ def report(
     from audit.pages import report_text
     from audit.since import surface_reports
 
-    reports = surface_reports(_logs(home), _told_moment(since), surface)
+    reports = surface_reports(_logs(home), since_moment(since), surface)
     for one in reports:
         if one.stepped_back:
             print(
@@ -175,7 +174,7 @@ def calibration(
     from audit.calibration import calibrations
     from audit.calibration_pages import calibration_text
 
-    found = calibrations(_logs(home), _told_moment(since), surface)
+    found = calibrations(_logs(home), since_moment(since), surface)
     if as_json:
         print(json.dumps({one.surface: one.as_dict() for one in found}))
     else:
@@ -196,7 +195,7 @@ def cost(
     from audit.spending import fleet, spendings
     from audit.spending_pages import spending_text
 
-    found = spendings(_logs(home), _told_moment(since), surface)
+    found = spendings(_logs(home), since_moment(since), surface)
     if as_json:
         print(json.dumps({"surfaces": {one.surface: one.as_dict() for one in found}, "fleet": fleet(found).as_dict()}))
     else:
@@ -247,17 +246,6 @@ def _clock() -> "Clock":
     from domain.clock import parse_clock
 
     return parse_clock(os.environ.get("TBOT_CLOCK", "real"))
-
-
-def _told_moment(since: str) -> "datetime | None":
-    """Return the moment a person named, and say on standard error which it is."""
-    from audit.period import parse_moment
-
-    if not since:
-        return None
-    moment = parse_moment(since, _clock().now())
-    print(f"since {moment.isoformat()}", file=sys.stderr)
-    return moment
 
 
 def _house_keys(home: Path) -> "Keyring":

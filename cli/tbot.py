@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from cli import keys
+from cli import exports, keys
 from cli.errors import run
 
 app = typer.Typer(
@@ -24,10 +24,11 @@ app = typer.Typer(
 subscribers = typer.Typer(help="Make, list and revoke the tokens of subscribers.", no_args_is_help=True)
 app.add_typer(subscribers, name="subscribers")
 app.add_typer(keys.app, name="keys")
+app.add_typer(exports.app, name="export")
 
 Home = Annotated[Path, typer.Option(envvar="TBOT_HOME", help="Folder that holds env/, keys/, logs/, run/ and state/.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of text.")]
-SurfaceName = Annotated[str, typer.Argument(help="st, lt or fx.")]
+SurfaceName = Annotated[str, typer.Argument(help="st, lt, fx or stk.")]
 Reason = Annotated[str, typer.Option(help="Why; written into the journals.")]
 HERE = Path()
 
@@ -39,13 +40,18 @@ def demo(
         str, typer.Option("--for", metavar="SPAN", help="Stop after this long, such as 60s or 5m; default: Ctrl-C.")
     ] = "",
     as_json: Json = False,
+    ibkr_transport: Annotated[
+        str,
+        typer.Option(envvar="IBKR_TRANSPORT", help="How the stock surface reaches IBKR: tws (default) or portal."),
+    ] = "",
     clear: Annotated[
         bool, typer.Option("--clear", help="Only move what the last demo left into demo-runs/, then end.")
     ] = False,
 ) -> None:
     """Run the whole fleet against simulated venues: recorded quotes and outcomes, synthetic contracts and forecasts.
 
-    Five simulated venues and services (OANDA, Kalshi, weather, Coinbase, models), three surfaces, two subscribers.
+    Seven simulated venues and services (OANDA, Kalshi, weather, Coinbase, models, TWS, Client Portal), four surfaces,
+    three subscribers.
     Nothing needs to be configured. The journals stay in logs/ and can be read with the audit command, jq or DuckDB.
     With --json nothing is shown while it runs; at the end one object tells what every process did, and the exit code
     is 0 only if every surface traded, the subscribers followed, and every journal verifies.
@@ -56,7 +62,7 @@ def demo(
     if clear:
         raise typer.Exit(clear_demo(home))
     seconds = parse_span(for_) if for_ else None
-    raise typer.Exit(run_demo(home, seconds=seconds, as_json=as_json))
+    raise typer.Exit(run_demo(home, seconds=seconds, as_json=as_json, transport=ibkr_transport))
 
 
 @app.command()
@@ -72,6 +78,30 @@ def status(home: Home = HERE, as_json: Json = False) -> None:
     facts = collect_once(existing_home(home))
     print(json.dumps(as_dict(facts)) if as_json else plain(facts))
     raise typer.Exit(0 if facts.all_running and not facts.unreadable else 3)
+
+
+@app.command()
+def performance(
+    since: Annotated[
+        str, typer.Option(help="7d, today, 2026-11-01, 2026-11-01T09:30Z, or Unix seconds; default: everything.")
+    ] = "",
+    surface: Annotated[list[str] | None, typer.Option("--surface", help="Only this surface; repeatable.")] = None,
+    home: Home = HERE,
+    as_json: Json = False,
+) -> None:
+    """Show how each surface has done: closed trades, each market's part in them, and returns by trading day.
+
+    Sharpe and Sortino are of daily returns, annualised, without a risk-free rate. Real and synthetic
+    sources stay apart.
+    """
+    from audit.performance import as_dict as as_values
+    from audit.performance import performance as read
+    from audit.performance_pages import performance_text
+    from cli.homes import existing_home
+    from cli.moments import since_moment
+
+    found = read(existing_home(home) / "logs", since_moment(since), surface)
+    print(json.dumps(as_values(found)) if as_json else performance_text(found))
 
 
 @app.command()

@@ -7,7 +7,7 @@ from decimal import Decimal
 from domain.clock import require_utc
 from domain.contract import SettlementRule
 from domain.quotes import Quote
-from domain.vocabulary import Side, Surface
+from domain.vocabulary import Side, Surface, TimeInForce
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +18,10 @@ class Candidate:
     same bet is not made twice; ``decision_price`` is what the rule saw, against which slippage is measured. An event
     contract carries the reading of its own text, or in ``unread`` why that text was not understood; ``closes_at`` is
     when its trading ends.
+
+    A candidate with a ``trigger`` becomes an order that rests until the market reaches that price, and may then fill at
+    ``limit`` or better (at any price when None); ``tif`` is how long it rests. ``take_profit`` is None where only the
+    stop ends a trade. ``trailing_percent`` and ``trailing_offset`` are those of ``OrderIntent``.
     """
 
     id: str
@@ -32,17 +36,22 @@ class Candidate:
     quote: Quote
     decision_price: Decimal
     stop_loss: Decimal
-    take_profit: Decimal
+    take_profit: Decimal | None
     trailing_distance: Decimal | None
     atr: Decimal
     found_at: datetime
     closes_at: datetime | None = None
     rule: SettlementRule | None = None
     unread: str = ""
+    trigger: Decimal | None = None
+    limit: Decimal | None = None
+    trailing_percent: Decimal | None = None
+    trailing_offset: Decimal | None = None
+    tif: TimeInForce | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.found_at, "Candidate.found_at")
-        if (self.take_profit - self.stop_loss) * self.side.sign <= 0:
+        if self.take_profit is not None and (self.take_profit - self.stop_loss) * self.side.sign <= 0:
             raise ValueError(
                 f"a {self.side} needs its target beyond its stop, found {self.take_profit}/{self.stop_loss}"
             )
@@ -54,8 +63,15 @@ class Candidate:
 
     @property
     def stop_distance(self) -> Decimal:
-        """Return the price distance from the entry the quote offers to the stop; negative if already through it."""
-        return (self.quote.entry_price(self.side) - self.stop_loss) * self.side.sign
+        """Return the price distance from the expected entry to the stop; negative if already through it."""
+        return (self.entry_at(self.quote) - self.stop_loss) * self.side.sign
+
+    def entry_at(self, quote: Quote) -> Decimal:
+        """Return where this would be entered: at what ``quote`` offers, or at a trigger the market has not reached."""
+        offered = quote.entry_price(self.side)
+        if self.trigger is None:
+            return offered
+        return max(offered, self.trigger) if self.side is Side.BUY else min(offered, self.trigger)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

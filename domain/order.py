@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from domain.vocabulary import ExitReason, Leg, Mode, OrderState, Side, Surface
+from domain.vocabulary import ExitReason, Leg, Mode, OrderState, Side, Surface, TimeInForce
 
 TERMINAL = frozenset({OrderState.FILLED, OrderState.CANCELLED, OrderState.REJECTED, OrderState.ABSENT})
 OPEN_AT_BROKER = frozenset({OrderState.SENT, OrderState.ACCEPTED, OrderState.PARTIAL, OrderState.UNKNOWN})
@@ -41,6 +41,12 @@ class OrderIntent:
 
     Prices are in the instrument's quote currency, quantities in its units, always positive. ``price_bound`` is the
     worst price an entry may fill at. ``broker_trade_id`` names the trade an exit closes and ``reason`` why.
+
+    An order with a ``trigger`` rests at the broker until the market reaches that price; with a ``price_bound`` it then
+    is a limit order at that bound (a stop limit). ``trailing_percent`` is a trailing stop's distance as a percentage of
+    the best price (10 is ten percent); with a ``trailing_offset`` it becomes a limit order that far beyond its stop (a
+    trailing limit). ``tif`` is how long an order rests, None the broker's usual. An entry's protective order is always
+    good till cancelled.
     """
 
     client_order_id: str
@@ -59,6 +65,11 @@ class OrderIntent:
     trailing_distance: Decimal | None = None
     broker_trade_id: str | None = None
     reason: ExitReason | None = None
+    trigger: Decimal | None = None
+    trailing_percent: Decimal | None = None
+    trailing_offset: Decimal | None = None
+    tif: TimeInForce | None = None
+    outside_hours: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -55,7 +55,8 @@ class Quote:
     """Best bid and ask of one market.
 
     ``at`` is the venue's time, ``received_at`` ours (both UTC); ``home_rate`` is home currency per one unit of the
-    instrument's quote currency, None while it is not known.
+    instrument's quote currency, None while it is not known. ``last`` is the price of the last trade, where the venue
+    tells it.
     """
 
     market: str
@@ -65,6 +66,7 @@ class Quote:
     received_at: datetime
     tradeable: bool
     home_rate: Decimal | None = None
+    last: Decimal | None = None
 
     def __post_init__(self) -> None:
         require_utc(self.at, "Quote.at")

@@ -17,7 +17,8 @@ class SignalOpen:
 
     ``id`` equals ``signal_id``. ``reference_price`` is the publisher's own fill, ``quantity`` its size in units of the
     instrument. After ``expires_at`` it must not be executed any more. ``dead_man`` is advice for a long silence of the
-    feed; a subscriber's own setting goes before it.
+    feed; a subscriber's own setting goes before it. ``take_profit`` is None where only the stop ends the trade;
+    ``trailing_percent`` is the distance of a trailing stop as a percentage of the best price.
     """
 
     id: str
@@ -31,7 +32,7 @@ class SignalOpen:
     thesis: str
     reference_price: Decimal
     stop_loss: Decimal
-    take_profit: Decimal
+    take_profit: Decimal | None
     trailing_distance: Decimal | None
     quantity: Decimal
     quote_currency: str
@@ -43,6 +44,7 @@ class SignalOpen:
     published_at: datetime
     expires_at: datetime
     dead_man: DeadMan = DeadMan.HOLD
+    trailing_percent: Decimal | None = None
     action: Action = Action.OPEN
 
 
@@ -56,7 +58,7 @@ class SignalAmend:
     mode: Mode
     market: str
     stop_loss: Decimal
-    take_profit: Decimal
+    take_profit: Decimal | None
     trailing_distance: Decimal | None
     reason: str
     published_at: datetime

@@ -92,6 +92,7 @@ class Code(StrEnum):
     RISK_DAILY_LOSS = "RISK_DAILY_LOSS"
     RISK_CONCENTRATION = "RISK_CONCENTRATION"
     RISK_LEVERAGE = "RISK_LEVERAGE"
+    RISK_EXPOSURE = "RISK_EXPOSURE"
     RISK_CASH = "RISK_CASH"
     RISK_DAY_TRADE = "RISK_DAY_TRADE"
     STALE = "STALE"
@@ -102,10 +103,29 @@ class Code(StrEnum):
 
 
 class Leg(StrEnum):
-    """Which part of a trade an order belongs to; part of every client order id."""
+    """Which part of a trade an order belongs to; part of every client order id.
+
+    ``STOP`` is a protective order that rests at the broker; its fills are the trade's exits.
+    """
 
     ENTRY = "entry"
     EXIT = "exit"
+    STOP = "stop"
+
+
+class TimeInForce(StrEnum):
+    """How long an order rests: until its session closes, or until somebody cancels it."""
+
+    DAY = "day"
+    GTC = "gtc"
+
+
+class Link(StrEnum):
+    """Whether a broker can be traded with: fully, for looking only, or not at all."""
+
+    UP = "UP"
+    DEGRADED = "DEGRADED"
+    DOWN = "DOWN"
 
 
 class OrderState(StrEnum):
@@ -135,6 +155,9 @@ class ExitReason(StrEnum):
     TAKE_PROFIT = "take_profit"
     TRAILING_STOP = "trailing_stop"
     TIME = "time"
+    BREAKEVEN = "breakeven"
+    SESSION_END = "session_end"
+    STALE = "stale"
     FLATTEN = "flatten"
     SETTLED = "settled"
     BROKER = "broker"
@@ -178,6 +201,8 @@ class Kind(StrEnum):
     SIGNAL = "signal"
     RESOLUTION = "resolution"
     OUTCOME = "outcome"
+    CORPORATE_ACTION = "corporate_action"
+    PERFORMANCE = "performance"
     COST_RESERVED = "cost_reserved"
     COST_SETTLED = "cost_settled"
     CALLBACK = "callback"

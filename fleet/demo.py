@@ -20,17 +20,18 @@ from fleet.view import line, page
 from journal.keys import Keyring
 
 # Nobody should take the demo's results for those of a market.
-SOURCES = "recorded: FX quotes, weather, outcomes; synthetic: contract prices, forecasts"
+SOURCES = "recorded: FX quotes, stock prices, weather, outcomes; synthetic: contract prices, forecasts"
 INTERRUPTED = 130
 FAILED = 1
 
 
-def run_demo(home: Path, *, seconds: float | None, as_json: bool) -> int:
+def run_demo(home: Path, *, seconds: float | None, as_json: bool, transport: str = "") -> int:
     """Run the demo fleet and return the exit code.
 
     Args:
         seconds: real seconds to run; None runs until Ctrl-C.
         as_json: show nothing, judge at the end.
+        transport: which connection to IBKR the stock surface uses, ``tws`` or ``portal``.
 
     Raises:
         Refuse: the home is somebody's, or a fleet runs in it.
@@ -39,7 +40,7 @@ def run_demo(home: Path, *, seconds: float | None, as_json: bool) -> int:
     home = home.resolve()
     try:
         with interruptible(), only_demo(home):
-            return _run(prepare(home), seconds=seconds, as_json=as_json)
+            return _run(prepare(home, transport), seconds=seconds, as_json=as_json)
     except Interrupted:
         print("stopped before the fleet was up", file=sys.stderr)
         return INTERRUPTED

@@ -12,22 +12,22 @@ from pathlib import Path
 from domain.clock import parse_iso
 from domain.house import House
 from domain.vocabulary import Surface
-from fleet import demo_kalshi, demo_oanda
+from fleet import demo_ibkr, demo_kalshi, demo_oanda
 from fleet.demo_mark import MARKER, mark, require_free, seal
-from fleet.demo_subscribers import write_kalshi_subscriber, write_oanda_subscriber
+from fleet.demo_subscribers import write_ibkr_subscriber, write_kalshi_subscriber, write_oanda_subscriber
 from fleet.envfile import write_env_file
 from fleet.programs import FLEET
 from fleet.supervision import write_config
 from journal.key_files import create_key
 
 # docs/demo.md says how start and speed were chosen.
-START = "2014-05-06T11:00:00Z"
+START = "2014-05-06T13:20:00Z"
 SPEED = 120
 KEEP_RUNS = 5
-SURFACES = (Surface.ST, Surface.LT, Surface.FX)
+SURFACES = (Surface.ST, Surface.LT, Surface.FX, Surface.STK)
 # What a demo's venues and services are called, and which simulator stands for each.
-SERVICES = ("oanda", "kalshi", "nws", "coinbase", "models")
-# Sourced by a shell, it sets the variables that docs/demo.md breaks the simulators with: O, K, N, C and M.
+SERVICES = ("oanda", "kalshi", "nws", "coinbase", "models", "tws", "portal")
+# Sourced by a shell, it sets the variables that docs/demo.md breaks the simulators with: O, K, N, C, M, T and P.
 ADDRESSES = "addresses.sh"
 
 
@@ -42,12 +42,13 @@ class Demo:
     subscriber_homes: tuple[Path, ...]
 
 
-def prepare(home: Path) -> Demo:
-    """Make everything the demo fleet needs under ``home``.
+def prepare(home: Path, transport: str = "") -> Demo:
+    """Make everything the demo fleet needs under ``home``; ``transport`` names the connection to IBKR.
 
     Raises:
         Refuse: ``home`` holds journals or env files that no demo made.
     """
+    transport = demo_ibkr.chosen(transport)
     home = home.resolve()
     clear(home)
     mark(home)
@@ -55,16 +56,20 @@ def prepare(home: Path) -> Demo:
         (home / name).mkdir(parents=True, exist_ok=True)
     clock = f"sim:{START}@{SPEED},anchor={time.time():.6f}"
     house = House(home=home, clock=clock)
-    feed_url, *others = (f"http://127.0.0.1:{port}" for port in _free_ports(1 + len(SERVICES)))
+    feed_url, socket_url, *others = (f"http://127.0.0.1:{port}" for port in _free_ports(2 + len(SERVICES)))
     urls = dict(zip(SERVICES, others, strict=True))
     for surface in SURFACES:
         create_key(house.keys, surface, parse_iso(START))
     _write_feed(home, feed_url)
     lines = [f"{service[0].upper()}={url}" for service, url in urls.items()]
     (home / "run" / ADDRESSES).write_text("\n".join(lines) + "\n")
-    homes = (_prepare_oanda(house, feed_url, urls["oanda"]), _prepare_kalshi(house, feed_url, urls))
+    homes = (
+        _prepare_oanda(house, feed_url, urls["oanda"]),
+        _prepare_kalshi(house, feed_url, urls),
+        _prepare_ibkr(house, feed_url, urls, socket_url, transport),
+    )
     seal(home)
-    config = write_config(home, _demo_programs(urls), clock=clock)
+    config = write_config(home, _demo_programs(urls, socket_url), clock=clock)
     return Demo(house=house, config=config, feed_url=feed_url, urls=urls, subscriber_homes=homes)
 
 
@@ -83,11 +88,23 @@ def _prepare_kalshi(house: House, feed_url: str, urls: Mapping[str, str]) -> Pat
     return write_kalshi_subscriber(house, feed_url, urls["kalshi"], keys[demo_kalshi.SUBSCRIBER])
 
 
-def _demo_programs(urls: Mapping[str, str]) -> dict[str, list[str]]:
+def _prepare_ibkr(house: House, feed_url: str, urls: Mapping[str, str], socket_url: str, transport: str) -> Path:
+    demo_ibkr.write_venue(house.home)
+    demo_ibkr.write_surface(house.home, {**urls, "tws": socket_url}, transport)
+    return write_ibkr_subscriber(house, feed_url, urls["portal"])
+
+
+def _demo_programs(urls: Mapping[str, str], socket_url: str) -> dict[str, list[str]]:
     arguments: dict[str, list[str]] = {item.name: [] for item in FLEET if item.demo_only}
     for service, url in urls.items():
-        arguments[f"simulator-{service}"] = ["--port", url.rpartition(":")[2]]
+        arguments[f"simulator-{service}"] = ["--port", _port(url)]
+    # What answers over HTTP there is only the control of the simulator; brokers' clients speak to its socket.
+    arguments["simulator-tws"] = ["--port", _port(socket_url), "--control-port", _port(urls["tws"])]
     return arguments
+
+
+def _port(url: str) -> str:
+    return url.rpartition(":")[2]
 
 
 def clear(home: Path) -> None:

@@ -12,6 +12,7 @@ from domain.house import House
 from domain.vocabulary import Surface
 from feed.token_store import TokenStore
 from feed.tokens import Scope
+from fleet import demo_ibkr
 from fleet.demo_kalshi import SIGNAL_TTL_S, AccountKey
 from fleet.demo_oanda import SUBSCRIBER_ACCOUNT
 from fleet.envfile import write_env_file
@@ -44,6 +45,20 @@ def write_kalshi_subscriber(house: House, feed_url: str, venue_url: str, key: Ac
     }
     secret = {"TBOT_BROKER_KEY_FILE": str(key.file)}
     return _write(house, "demo-subscriber-kalshi", (Surface.ST, Surface.LT), feed_url, options, secret)
+
+
+def write_ibkr_subscriber(house: House, feed_url: str, venue_url: str) -> Path:
+    """Make the subscriber who trades stocks through the Client Portal, and return its home."""
+    options = {
+        "broker": "ibkr",
+        "account-id": demo_ibkr.SUBSCRIBER_ACCOUNT,
+        "api-url": f"{venue_url}/v1/api",
+        "max-units": "200",
+        "max-age-s": SIGNAL_TTL_S,
+        "max-drift-bp": "50",
+        "max-open": "10",
+    }
+    return _write(house, "demo-subscriber-ibkr", (Surface.STK,), feed_url, options, {})
 
 
 def _write(

@@ -5,6 +5,7 @@ from journal import process
 SURFACES = {
     "st": ("resolver.kalshi_st.wire", "resolver-st"),
     "lt": ("resolver.kalshi_lt.wire", "resolver-lt"),
+    "stk": ("resolver.ibkr_stk.wire", "resolver-stk"),
     "fx": ("resolver.oanda_fx.wire", "resolver-fx"),
 }
 

@@ -22,7 +22,7 @@ _ZERO = Decimal(0)
 Cap: TypeAlias = "tuple[Code, str, Measure, Decimal, Decimal]"
 
 _MARKET, _BANKROLL, _CONCENTRATION = Code.MARKET_CAP, Code.RISK_BANKROLL, Code.RISK_CONCENTRATION
-_LEVERAGE, _CASH = Code.RISK_LEVERAGE, Code.RISK_CASH
+_LEVERAGE, _CASH, _EXPOSURE = Code.RISK_LEVERAGE, Code.RISK_CASH, Code.RISK_EXPOSURE
 
 
 def market_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple[Cap, ...]:
@@ -46,9 +46,11 @@ def equity_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple
     for exposure in state.exposures:
         if exposure.group == in_group:
             group_risk += exposure.risk
-    return (
+    caps: tuple[Cap, ...] = (
         (_BANKROLL, "all stops", "risk", state.all_risk, equity),
         (_CONCENTRATION, "group at risk", "risk", group_risk, equity * limits.max_concentration),
         (_LEVERAGE, "gross notional", "notional", state.all_notional, equity * limits.max_leverage),
         (_CASH, "margin", "margin", state.all_margin, equity * limits.usable),
     )
+    most = limits.max_notional
+    return caps if most is None else (*caps, (_EXPOSURE, "all notional", "notional", state.all_notional, most))

@@ -4,9 +4,9 @@ This module is the single authority for the ``RISK_`` keys; ``docs/gates.md`` li
 suit a small foreign-exchange account.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 from domain.vocabulary import Side
 
@@ -22,7 +22,8 @@ class _Derived:
     They are no fields: a changed copy is made with ``replace``, which works them out anew; ``copy`` leaves them out.
     """
 
-    __slots__ = ("dedup_window", "positions", "quorum", "usable")
+    __slots__ = ("budgets", "dedup_window", "positions", "quorum", "usable")
+    budgets: Mapping[str, Decimal]
     dedup_window: Decimal
     positions: Decimal
     quorum: Decimal
@@ -41,6 +42,9 @@ class Limits(_Derived):
         one_per_market: a market holds one position at a time, whatever its side; the venue would net two.
         max_market_notional: gross notional in one market.
         max_group_notional: gross notional in one group (event or underlying).
+        max_notional: gross notional of all positions together; None is no such cap.
+        market_budget: what one position may cost, whatever the risk to its stop; None leaves the size to the risk.
+        market_budgets: ``MARKET:amount`` entries that take the place of ``market_budget`` for their market.
         max_concentration: fraction of equity at risk, to the stops, in one group.
         daily_loss: loss of one trading day, realised and marked, at which trading ends for that day.
         max_leverage: gross notional as a multiple of equity.
@@ -74,6 +78,9 @@ class Limits(_Derived):
     one_per_market: bool = False
     max_market_notional: Decimal = Decimal(25000)
     max_group_notional: Decimal = Decimal(40000)
+    max_notional: Decimal | None = None
+    market_budget: Decimal | None = None
+    market_budgets: tuple[str, ...] = ()
     max_concentration: Decimal = Decimal("0.01")
     daily_loss: Decimal = Decimal(150)
     max_leverage: Decimal = Decimal(5)
@@ -111,9 +118,14 @@ class Limits(_Derived):
         _require_entries(self.blocked)
         _derive(self)
 
+    def budget(self, market: str) -> Decimal | None:
+        """Return what one position in ``market`` may cost, None when only the risk to its stop sets the size."""
+        return self.budgets.get(market, self.market_budget) if self.budgets else self.market_budget
+
 
 def _derive(limits: Limits) -> None:
-    derived = {
+    derived: dict[str, object] = {
+        "budgets": dict(map(_budget, limits.market_budgets)),
         "dedup_window": Decimal(limits.dedup_window_s),
         "positions": Decimal(limits.max_positions),
         "quorum": Decimal(limits.min_quorum),
@@ -149,3 +161,15 @@ def _require_entries(blocked: Iterable[str]) -> None:
         market, colon, side = entry.partition(":")
         if not market or (colon and side not in tuple(Side)):
             raise ValueError(f"blocked entries are 'MARKET' or 'MARKET:buy' or 'MARKET:sell', found {entry!r}")
+
+
+def _budget(entry: str) -> tuple[str, Decimal]:
+    """Read ``MARKET:amount``."""
+    market, _, amount = entry.rpartition(":")
+    try:
+        number = Decimal(amount)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not market or not number.is_finite() or number <= 0:
+        raise ValueError(f"market_budgets entries are 'MARKET:amount' with an amount above 0, found {entry!r}")
+    return market, number

@@ -29,6 +29,8 @@ def size(candidate: Candidate, state: RiskState, limits: Limits) -> Size:
     quantity = _divide(state.equity * limits.risk_fraction, unit["risk"])
     if quantity > instrument.quantity_max:
         quantity = instrument.quantity_max
+    if (budget := limits.budget(candidate.market)) is not None and quantity * unit["notional"] > budget:
+        quantity = _divide(budget, unit["notional"])
     quantity = _cut(quantity, market_caps(candidate, state, limits), unit)
     quantity = _cut(quantity, equity_caps(candidate, state, limits), unit)
     return _of(instrument.round_quantity(quantity if quantity > 0 else _ZERO), unit, limits)
@@ -66,7 +68,10 @@ def per_unit(candidate: Candidate, state: RiskState) -> PerUnit | None:
         # Paid for in full: the cost is all there is to lose, and sold at 0.95 means bought the other side for 0.05.
         cost = distance * rate
         return {"notional": cost, "risk": cost, "margin": cost}
-    notional = (quote.ask if candidate.side is _BUY else quote.bid) * rate
+    price = quote.ask if candidate.side is _BUY else quote.bid
+    if candidate.trigger is not None:
+        price = candidate.entry_at(quote)
+    notional = price * rate
     return {"notional": notional, "risk": distance * rate, "margin": notional * instrument.margin_rate}
 
 
@@ -95,6 +100,8 @@ def _stop_distance(candidate: Candidate, quote: Quote) -> Decimal:
 
 
 def _distance(candidate: Candidate, quote: Quote) -> Decimal:
+    if candidate.trigger is not None:
+        return (candidate.entry_at(quote) - candidate.stop_loss) * candidate.side.sign
     return quote.ask - candidate.stop_loss if candidate.side is _BUY else candidate.stop_loss - quote.bid
 
 

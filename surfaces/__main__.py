@@ -5,6 +5,7 @@ from journal import process
 SURFACES = {
     "st": ("surfaces.kalshi_st.wire", "kalshi-st"),
     "lt": ("surfaces.kalshi_lt.wire", "kalshi-lt"),
+    "stk": ("surfaces.ibkr_stk.wire", "ibkr-stk"),
     "fx": ("surfaces.oanda_fx.wire", "oanda-fx"),
 }
 

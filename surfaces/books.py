@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from audit.fold import SurfaceFold
 from domain.clock import Clock
+from domain.corporate import Split
 from domain.decision import Decision
 from domain.house import House
 from domain.ids import new_id
 from domain.operation import Cooldown, OperatorAction, StateChange, Suspension
 from domain.order import OrderEvent, OrderIntent
 from domain.outcome import Outcome
+from domain.performance import DayPerformance
 from domain.signal import SignalAmend, SignalOpen
 from domain.vocabulary import Cause, Kind, Mode, Surface
 from journal import Entry, Journal, NewRecord, Tail, decode, encode_fields, read
@@ -100,6 +102,14 @@ class Books:
 
     def reconciled(self, findings: dict[str, Any]) -> None:
         self._append("decisions", Kind.RECONCILIATION, findings)
+
+    def split(self, split: Split) -> None:
+        """Write that a position's shares were split; what is held and every level of it count anew from here."""
+        self._append("decisions", Kind.CORPORATE_ACTION, split)
+
+    def performed(self, day: DayPerformance) -> None:
+        """Write what a trading day that has ended left behind."""
+        self._append("decisions", Kind.PERFORMANCE, day)
 
     def ended(self, outcome: Outcome) -> None:
         """Write how a contract ended that was estimated, so that the estimate can be judged."""

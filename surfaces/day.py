@@ -1,19 +1,49 @@
 """The trading day and the daily-loss breaker of a surface."""
 
+from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import structlog
 
 from domain.operation import Cooldown, Suspension
+from domain.performance import DayPerformance
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason
 from risk.breaker import StopOut, cooldown_until, roll, storms, trip
 from risk.limits import Limits
 from surfaces.books import Books
+from surfaces.snapshot import exposures
 
 log = structlog.get_logger()
 STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
+
+
+def close_the_day(books: Books, today: date, equity: Decimal, day_start: Callable[[date], datetime]) -> None:
+    """Write what the last trading day left behind, once a later one has begun.
+
+    A process that was away at the change of days writes it with the equity it finds, which is as near as anyone gets.
+    """
+    fold, known = books.fold, books.fold.day
+    if known is None or known.day >= today:
+        return
+    began, ended = day_start(known.day), day_start(today)
+    over = [r for r in fold.resolutions.values() if began <= r.resolved_at < ended]
+    held = exposures(books)
+    books.performed(
+        DayPerformance(
+            day=known.day,
+            equity=equity,
+            balance=fold.bankroll.balance,
+            unrealised=equity - fold.bankroll.balance,
+            realised=sum((r.realised for r in over), Decimal(0)),
+            profit=equity - known.start_equity,
+            positions=len(fold.positions()),
+            exposure=sum((one.notional for one in held if one.status == "open"), Decimal(0)),
+            trades=len(over),
+            currency=fold.bankroll.currency,
+        )
+    )
 
 
 def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, began: datetime | None) -> None:

@@ -48,16 +48,36 @@ class EntryDesk:
         self._send(intent)
         self.publish_fills(instrument)
 
+    def protect(self, intent: OrderIntent) -> None:
+        """Write the intent of a protective order and send it; a STOP file does not keep it in."""
+        self._books.intended(intent)
+        self._send(intent, protects=True)
+
     def settle_unknown(self, intent: OrderIntent) -> bool:
         """Ask the broker about an order whose outcome is not known; return whether it is known now."""
+        return self.ask(intent) is not None
+
+    def ask(self, intent: OrderIntent) -> bool | None:
+        """Ask the broker about an order; return whether it said anything new, None when it could not tell."""
         since = self._books.fold.intended_at[intent.client_order_id]
         try:
             events = self._executor.find(intent.client_order_id, since=since)
         except (Retry, Ask) as error:
             log.warning("order_still_unknown", order=intent.client_order_id, error=str(error))
-            return False
-        self._books.happened(events)
-        return True
+            return None
+        news = [event for event in events if self._books.fold.is_news(event)]
+        self._books.happened(news)
+        return bool(news)
+
+    def withdraw(self, intent: OrderIntent, reason: str) -> None:
+        """Ask the broker to take a resting order back; that it did is only known once ``ask`` says so."""
+        log.info("withdrawing", order=intent.client_order_id, reason=reason)
+        try:
+            events = self._executor.cancel(intent.client_order_id)
+        except (Retry, Ask, Refuse) as error:
+            log.warning("not_withdrawn", order=intent.client_order_id, error=str(error))
+            return
+        self._books.happened([event for event in events if self._books.fold.is_news(event)])
 
     def publish_fills(self, instrument: Instrument) -> None:
         """Publish every open position of this instrument whose signal is not in the journal yet."""
@@ -65,7 +85,7 @@ class EntryDesk:
             if position.market == instrument.name:
                 self._publish(position, instrument)
 
-    def _send(self, intent: OrderIntent) -> None:
+    def _send(self, intent: OrderIntent, *, protects: bool = False) -> None:
         try:
             events = self._submit(intent)
         except Ask as error:
@@ -76,7 +96,8 @@ class EntryDesk:
         except Refuse as error:
             self._note(intent, OrderState.REJECTED, str(error))
         else:
-            self._books.happened(events)
+            # What a protective order sells is an exit, and exits are the resolver's to write.
+            self._books.happened([event for event in events if not (protects and event.quantity)])
 
     def _submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
         if failpoints.armed:
@@ -119,10 +140,14 @@ class EntryDesk:
             side=candidate.side,
             quantity=decision.size.quantity,
             decision_id=decision.id,
-            price_bound=self._bound(decision, instrument),
+            price_bound=self._bound(decision, instrument) if candidate.trigger is None else candidate.limit,
             stop_loss=candidate.stop_loss,
             take_profit=candidate.take_profit,
             trailing_distance=candidate.trailing_distance,
+            trigger=candidate.trigger,
+            trailing_percent=candidate.trailing_percent,
+            trailing_offset=candidate.trailing_offset,
+            tif=candidate.tif,
         )
 
     def _bound(self, decision: Decision, instrument: Instrument) -> Decimal:
@@ -158,6 +183,7 @@ def _signal(position: Position, instrument: Instrument, books: Books, settings: 
         stop_loss=candidate.stop_loss,
         take_profit=candidate.take_profit,
         trailing_distance=candidate.trailing_distance,
+        trailing_percent=candidate.trailing_percent,
         quantity=position.quantity_in,
         quote_currency=instrument.quote_currency,
         edge_bp=decision.estimate.edge_bp,

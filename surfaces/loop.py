@@ -19,9 +19,10 @@ from brokers.port import Executor
 from domain.candidate import Candidate, Estimate
 from domain.decision import Decision
 from domain.errors import Ask, Refuse, Retry
+from domain.order import OrderIntent
 from domain.quotes import Instrument, Quote
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import Leg, State
+from domain.vocabulary import Leg, OrderState, State
 from journal.beat import Heartbeat
 from risk.chain import Outcome, decide, look
 from risk.limits import Limits
@@ -29,7 +30,7 @@ from risk.state import RiskState
 from surfaces.ailments import Ailments
 from surfaces.asking import Asking
 from surfaces.books import Books
-from surfaces.day import cool_down, mind_the_day
+from surfaces.day import close_the_day, cool_down, mind_the_day
 from surfaces.entry import EntryDesk
 from surfaces.proposal import Proposal, blank
 from surfaces.reconcile import reconcile
@@ -77,6 +78,9 @@ class Loop:
         spent: tells what paid estimates have cost so far.
         cancel_all: takes back every resting order of the account, once, when a halt is ordered. Not for a broker at
             which protective orders rest: those stay.
+        concerns: tells of a market whether positions there that nobody knows of are this surface's business; in an
+            account that a person uses too, only some are.
+        keep: called in each turn before the scan, for orders that rest at the broker.
     """
 
     def __init__(
@@ -93,6 +97,8 @@ class Loop:
         workers: int = 1,
         spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
         cancel_all: Callable[[], None] = lambda: None,
+        concerns: Callable[[str], bool] = lambda market: True,
+        keep: Callable[[EntryDesk], object] = lambda entries: None,
     ) -> None:
         self._books = books
         self._executor = executor
@@ -102,6 +108,8 @@ class Loop:
         self._room = 2 * workers
         self._spent = spent
         self._cancel_all = cancel_all
+        self._concerns = concerns
+        self._keep = keep
         self._has_cancelled = False
         self._limits = limits
         self._settings = settings
@@ -159,6 +167,7 @@ class Loop:
             cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
             self._chase_unknown()
+            self._keep(self._entries)
             proposals = iter(self._desk.scan(self._books.now()))
             while len(self._asking) < self._room and (proposal := next(proposals, None)) is not None:
                 self._propose(proposal)
@@ -189,25 +198,38 @@ class Loop:
         equity = self._valuation.equity(books, quotes, unpriced_at_stop=False)
         today = self._desk.trading_day(books.now())
         began = self._desk.day_start(today)
+        close_the_day(books, today, equity, self._desk.day_start)
         mind_the_day(books, self._limits, today, equity, began=None if self._has_turned else began)
         self._has_turned = True
 
     def _chase_unknown(self) -> None:
-        """Reconcile when due, and sooner ask again about orders whose outcome is unknown."""
+        """Reconcile when due, and sooner ask again about orders whose outcome is unknown.
+
+        An order that rests is looked at each turn: its executor knows without asking the broker.
+        """
         now = self._books.now()
+        resting = [intent for intent in self._books.fold.unfinished(Leg.ENTRY) if self._rests(intent)]
+        news = [self._entries.ask(intent) for intent in resting]
+        if any(news):
+            self._publish_recovered()
         if now >= self._next_reconcile:
             self._reconcile()
         elif now >= self._next_query:
             self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
-            known = [self._entries.settle_unknown(intent) for intent in self._books.fold.unfinished(Leg.ENTRY)]
+            orders = [intent for intent in self._books.fold.unfinished(Leg.ENTRY) if not self._rests(intent)]
+            known = [self._entries.settle_unknown(intent) for intent in orders]
             self._publish_recovered()
             if any(known):
                 # What is known now may be all that kept the surface in REDUCE, and an order called absent may yet show
                 # as a position: before anything else is decided.
                 self._reconcile()
 
+    def _rests(self, intent: OrderIntent) -> bool:
+        state = self._books.fold.order_state(intent.client_order_id)
+        return intent.trigger is not None and state in (OrderState.ACCEPTED, OrderState.PARTIAL)
+
     def _reconcile(self) -> None:
-        reconcile(self._books, self._executor, self._entries)
+        reconcile(self._books, self._executor, self._entries, self._concerns)
         self._next_reconcile = self._books.now() + timedelta(seconds=self._settings.reconcile_s)
         self._publish_recovered()
 

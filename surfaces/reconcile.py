@@ -1,6 +1,6 @@
 """The comparison of what the journals say is open with what the broker says is open."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 
 import structlog
@@ -38,8 +38,13 @@ class Findings:
         return not (self.external or self.wrong_quantity or self.unproven)
 
 
-def reconcile(books: Books, executor: Executor, entries: EntryDesk) -> Findings:
+def reconcile(
+    books: Books, executor: Executor, entries: EntryDesk, concerns: Callable[[str], bool] = lambda market: True
+) -> Findings:
     """Ask the broker about every unfinished order, then compare positions and set the operating state.
+
+    Args:
+        concerns: tells of a market whether positions there that are not ours are to be explained.
 
     Raises:
         Retry: the broker could not be read; nothing was concluded.
@@ -50,7 +55,7 @@ def reconcile(books: Books, executor: Executor, entries: EntryDesk) -> Findings:
     unproven = tuple(intent.client_order_id for intent in orders if not entries.settle_unknown(intent))
     trades = executor.open_trades()
     recovered = _recover(books, entries, trades)
-    findings = replace(_compare(books, trades), account_id=account_id, recovered=recovered, unproven=unproven)
+    findings = replace(_compare(books, trades, concerns), account_id=account_id, recovered=recovered, unproven=unproven)
     _record(books, findings)
     return findings
 
@@ -76,7 +81,7 @@ def _require_same_account(books: Books, account_id: str) -> None:
         )
 
 
-def _compare(books: Books, trades: Sequence[BrokerTrade]) -> Findings:
+def _compare(books: Books, trades: Sequence[BrokerTrade], concerns: Callable[[str], bool]) -> Findings:
     ours = {position.signal_id: position for position in books.fold.positions()}
     matched, external, wrong = [], [], []
     for trade in trades:
@@ -84,6 +89,8 @@ def _compare(books: Books, trades: Sequence[BrokerTrade]) -> Findings:
         if parsed is not None and parsed[0] is not books.surface:
             continue
         position = ours.pop(parsed[1], None) if parsed else None
+        if position is None and parsed is None and not concerns(trade.market):
+            continue
         if position is None:
             external.append(trade.trade_id)
         elif position.quantity != trade.quantity or position.side is not trade.side:

@@ -1,34 +1,27 @@
 """The FX resolver put together from its parts."""
 
 import threading
-from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from audit.fold import SurfaceFold
-from audit.restore import trades_of
 from brokers.connect import connect_oanda
 from brokers.oanda.config import Environment, OandaConfig
-from brokers.port import Executor, MarketData
 from domain import settings
 from domain.clock import parse_clock
 from domain.house import House
 from domain.surface_settings import SurfaceSettings, require_armed
-from domain.vocabulary import Mode, Surface
+from domain.vocabulary import Surface
 from journal import process_log
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from resolver.books import ResolverBooks
+from resolver.dry_run import advancing
 from resolver.loop import Loop
 from risk.limits import Limits
-
-if TYPE_CHECKING:
-    from brokers.dry_run.executor import DryRunExecutor
 
 PROGRAM = "resolver-fx"
 SOURCE = "env/fx.env"
 PREFIXES = ("TBOT_", "FX_", "RISK_", "STRATEGY_", "OANDA_")
-DRY_RUN_PERIOD_S = 5
 
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
@@ -57,7 +50,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             settings=surface,
             heartbeat=Heartbeat(house.heartbeat(PROGRAM), clock),
             stop=stop,
-            advance=_advance(surface.mode, books, data, executor),
+            advance=advancing(surface.mode, books, data, executor),
         ).run()
 
 
@@ -71,36 +64,3 @@ def _require_armed(house: House, surface: SurfaceSettings, oanda: OandaConfig) -
         arm_text=arm_file.read_text() if arm_file.is_file() else None,
         prefix="FX_",
     )
-
-
-def _advance(mode: Mode, books: ResolverBooks, data: MarketData, executor: Executor) -> Callable[[], None]:
-    """Return what moves a dry run's account along; a real account needs nothing."""
-    if mode is not Mode.DRY_RUN:
-        return lambda: None
-    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
-
-    if not isinstance(executor, DryRunExecutor):
-        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return DryRunClock(books, data, executor).advance
-
-
-class DryRunClock:
-    """Hands the closed bars of every open position's life to the executor, each once and in order."""
-
-    def __init__(self, books: ResolverBooks, data: MarketData, executor: "DryRunExecutor") -> None:
-        self._books = books
-        self._data = data
-        self._executor = executor
-        # signal id -> where its bars go on; a market has no single place, for a trade may join it later
-        self._next: dict[str, datetime] = {}
-
-    def advance(self) -> None:
-        """Take over positions the surface has opened since, and play their bars up to now."""
-        positions = self._books.fold.positions()
-        self._executor.restore(trades_of(positions))
-        for market in {position.market for position in positions}:
-            here = [position for position in positions if position.market == market]
-            start = min(self._next.get(position.signal_id, position.opened_at) for position in here)
-            for bar in self._data.bars(market, DRY_RUN_PERIOD_S, start=start):
-                self._executor.on_bar(bar)
-                self._next |= {position.signal_id: bar.end for position in here}

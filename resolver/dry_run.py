@@ -1,0 +1,48 @@
+"""A dry run's account moved along closed bars, in the process that settles it."""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from audit.restore import trades_of
+from brokers.port import Executor, MarketData
+from domain.vocabulary import Mode
+from resolver.books import ResolverBooks
+
+if TYPE_CHECKING:
+    from brokers.dry_run.executor import DryRunExecutor
+
+DRY_RUN_PERIOD_S = 5
+
+
+def advancing(mode: Mode, books: ResolverBooks, data: MarketData, executor: Executor) -> Callable[[], None]:
+    """Return what moves a dry run's account along; a real account needs nothing."""
+    if mode is not Mode.DRY_RUN:
+        return lambda: None
+    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
+
+    if not isinstance(executor, DryRunExecutor):
+        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
+    return DryRunClock(books, data, executor).advance
+
+
+class DryRunClock:
+    """Hands the closed bars of every open position's life to the executor, each once and in order."""
+
+    def __init__(self, books: ResolverBooks, data: MarketData, executor: "DryRunExecutor") -> None:
+        self._books = books
+        self._data = data
+        self._executor = executor
+        # signal id -> where its bars go on; a market has no single place, for a trade may join it later
+        self._next: dict[str, datetime] = {}
+
+    def advance(self) -> None:
+        """Take over positions the surface has opened since, and play their bars up to now."""
+        positions = self._books.fold.positions()
+        self._executor.restore(trades_of(positions))
+        for market in {position.market for position in positions}:
+            here = [position for position in positions if position.market == market]
+            start = min(self._next.get(position.signal_id, position.opened_at) for position in here)
+            for bar in self._data.bars(market, DRY_RUN_PERIOD_S, start=start):
+                self._executor.on_bar(bar)
+                self._next |= {position.signal_id: bar.end for position in here}

@@ -1,0 +1,1 @@
+"""The stock resolver: shares at Interactive Brokers."""

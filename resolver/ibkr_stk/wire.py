@@ -1,0 +1,87 @@
+"""The stock resolver put together from its parts."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+
+from audit.fold import SurfaceFold
+from audit.restore import trades_of
+from brokers.connect import connect_ibkr
+from brokers.ibkr.config import Environment, IbkrConfig
+from domain import settings
+from domain.clock import parse_clock
+from domain.house import House
+from domain.stock_settings import StockSettings
+from domain.surface_settings import require_armed
+from domain.vocabulary import ResolutionSource, Surface
+from journal import process_log
+from journal.beat import Heartbeat
+from journal.keys import Signer
+from market.calendar import DailyCalendar
+from resolver.books import ResolverBooks
+from resolver.dry_run import advancing
+from resolver.ibkr_stk.session_end import SessionEnd
+from resolver.loop import Loop
+from risk.stock_limits import StockLimits
+
+PROGRAM = "resolver-stk"
+SOURCE = "env/stk.env"
+PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
+
+
+def run(environ: Mapping[str, str], stop: threading.Event) -> None:
+    """Resolve until ``stop`` is set.
+
+    Raises:
+        Misconfigured: the settings are wrong, or the key to sign with is missing.
+        Halt: a journal can't be trusted or written any more.
+    """
+    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
+    surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
+    limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
+    ibkr = settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE)
+    _require_armed(house, surface, ibkr)
+    clock = parse_clock(house.clock)
+    process_log.configure(PROGRAM, clock)
+    signer = Signer.load(house.keys, Surface.STK, clock.now())
+    fold = SurfaceFold(limits.bankroll, limits.currency, surface.mode)
+    source = ResolutionSource.IBKR_POSITION
+    with ResolverBooks(house, Surface.STK, surface.mode, clock, fold, signer, source) as books:
+        data, executor = connect_ibkr(
+            surface.mode,
+            # Two processes are two clients: IBKR lets one id connect once.
+            replace(ibkr, client_id=ibkr.client_id + 1),
+            clock,
+            balance=limits.bankroll,
+            currency=limits.currency,
+            held=lambda: trades_of(fold.positions()),
+        )
+        calendar = DailyCalendar(house.state / "calendars", surface.calendar, clock)
+        Loop(
+            books=books,
+            executor=executor,
+            data=data,
+            settings=surface,
+            heartbeat=Heartbeat(house.heartbeat(PROGRAM), clock),
+            stop=stop,
+            advance=advancing(surface.mode, books, data, executor),
+            tend_s=surface.loop_s,
+            ends_at=SessionEnd(calendar, surface.flat_before_close_min),
+            # Stops are orders of the surface's own client, which alone may change them.
+            protects=False,
+        ).run()
+
+
+def _require_armed(house: House, surface: StockSettings, ibkr: IbkrConfig) -> None:
+    arm_file = house.state / "stk.armed"
+    require_armed(
+        surface,
+        Surface.STK,
+        is_real=ibkr.environment is Environment.LIVE,
+        account_id=ibkr.account,
+        arm_text=arm_file.read_text() if arm_file.is_file() else None,
+        prefix="STK_",
+        host_key="IBKR_ENVIRONMENT",
+        hosts=(Environment.PAPER, Environment.LIVE),
+    )

@@ -1,0 +1,77 @@
+"""Settings of the stock surface, read once from its own env file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import structlog
+
+from brokers.ibkr.config import IbkrConfig
+from domain import settings
+from domain.errors import Misconfigured
+from domain.house import House
+from domain.stock_settings import StockSettings
+from risk.stock_limits import StockLimits
+from strategies.crossover.params import CrossoverParams
+from strategies.stop_entry.params import StopEntryParams
+from strategies.stop_entry.watchlist import parse_watchlist
+
+log = structlog.get_logger()
+SOURCE = "env/stk.env"
+PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StockConfig:
+    """Everything the stock surface was told, by part; ``markets`` are the symbols watched."""
+
+    house: House
+    settings: StockSettings
+    limits: StockLimits
+    stop_entry: StopEntryParams
+    crossover: CrossoverParams
+    ibkr: IbkrConfig
+    markets: tuple[str, ...]
+
+
+def load(environ: Mapping[str, str]) -> StockConfig:
+    """Read the settings, and the watchlist they name.
+
+    Raises:
+        Misconfigured: a key is unknown, missing or wrong, or the watchlist can't be read.
+    """
+    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
+    strategy = settings.load(StopEntryParams, environ, prefix="STRATEGY_", source=SOURCE)
+    limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
+    # What the strategy says of single symbols goes before what the limits say of all.
+    budgets = (*limits.market_budgets, *strategy.market_budgets)
+    return StockConfig(
+        house=settings.load(House, environ, prefix="TBOT_", source=SOURCE),
+        settings=surface,
+        limits=replace(limits, market_budgets=budgets),
+        stop_entry=strategy,
+        crossover=settings.load(CrossoverParams, environ, prefix="CROSS_", source=SOURCE),
+        ibkr=settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),
+        markets=watched(surface),
+    )
+
+
+def watched(surface: StockSettings) -> tuple[str, ...]:
+    """Return the symbols of the settings and of the watchlist file, each once."""
+    named = tuple(market.upper() for market in surface.markets)
+    return tuple(dict.fromkeys((*named, *_listed(surface.watchlist_file))))
+
+
+def _listed(path: Path | None) -> tuple[str, ...]:
+    if path is None:
+        return ()
+    try:
+        found = parse_watchlist(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(
+            f"a text with one symbol a line in STK_WATCHLIST_FILE={path}", str(error), f"correct it in {SOURCE}"
+        ) from error
+    for complaint in found.complaints:
+        log.warning("watchlist", file=str(path), line=complaint.line, problem=complaint.problem, found=complaint.text)
+    return found.symbols

@@ -1,0 +1,149 @@
+"""The stock desk: armed entries of the state machine, and crossovers on closed bars, proposed to the gates."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+import structlog
+
+from brokers.port import MarketData
+from domain.clock import Clock
+from domain.quotes import Instrument, Quote
+from domain.stock_settings import StockStrategy
+from domain.vocabulary import Link, Surface
+from market.calendar import Calendar, DailyCalendar, Phase
+from market.recorder import Recorder
+from strategies.crossover.strategy import CrossoverStrategy
+from strategies.stop_entry.entries import StopEntryStrategy
+from surfaces.ibkr_stk.config import StockConfig
+from surfaces.ibkr_stk.history import History
+from surfaces.ibkr_stk.keeper import Keeper
+from surfaces.proposal import Proposal, judged
+
+log = structlog.get_logger()
+
+
+class StockDesk:
+    """Follows the symbols of a watchlist.
+
+    Args:
+        recorder: keeps every quote and bar the decisions were made on; None keeps none.
+    """
+
+    def __init__(
+        self, data: MarketData, config: StockConfig, clock: Clock, calendar: DailyCalendar, recorder: Recorder | None
+    ) -> None:
+        self._data = data
+        self._config = config
+        self._clock = clock
+        self._calendar = calendar
+        self._recorder = recorder
+        self._instruments: Mapping[str, Instrument] = {}
+        self._day: date | None = None
+        self.keeper: Keeper | None = None
+        self.link: Callable[[], tuple[Link, str]] = lambda: (Link.UP, "")
+        params, cross, day_of = config.stop_entry, config.crossover, self.trading_day
+        self._stop_entry = History(
+            data, clock, params.period_s, lambda i: StopEntryStrategy(i, params, Surface.STK), day_of, recorder
+        )
+        self._crossover = History(
+            data, clock, cross.period_s, lambda i: CrossoverStrategy(i, cross, Surface.STK), day_of, recorder
+        )
+
+    @property
+    def calendar(self) -> Calendar:
+        return self._calendar.today()
+
+    @property
+    def instruments(self) -> Mapping[str, Instrument]:
+        return self._instruments
+
+    def startup(self) -> None:
+        """Load the instruments; may be called again after a failure. The past of each symbol follows turn by turn."""
+        self._instruments = self._data.instruments(self._config.markets)
+        for name in self._config.markets:
+            if name not in self._instruments:
+                log.warning("market_not_listed", market=name)
+
+    def instrument(self, market: str) -> Instrument | None:
+        return self._instruments.get(market)
+
+    def quotes(self) -> Mapping[str, Quote]:
+        quotes = self._data.quotes(tuple(self._instruments))
+        if self._recorder is not None:
+            self._recorder.quotes(quotes.values())
+        return {name: quote for name, quote in quotes.items() if quote.tradeable}
+
+    def reference(self, market: str) -> Decimal | None:
+        """Return the last session's close of a symbol, on today's scale."""
+        return self._stop_entry.reference(market)
+
+    def scan(self, now: datetime) -> Iterator[Proposal]:
+        """Yield the entries to be armed and the crossovers of bars that closed since the last scan."""
+        self._begin_day(now)
+        chosen = self._config.settings.strategies
+        # Also without arming: the machine compares prices with the last session's close.
+        self._stop_entry.warm_one(self._instruments)
+        if StockStrategy.STOP_ENTRY in chosen:
+            yield from self._armed(now)
+        if StockStrategy.CROSSOVER in chosen:
+            self._crossover.warm_one(self._instruments)
+            yield from self._crossed(now)
+
+    def is_open(self, market: str, now: datetime) -> bool:
+        return self.calendar.phase(now) in self._phases
+
+    def trading_day(self, now: datetime) -> date:
+        return self.calendar.trading_day(now)
+
+    def day_start(self, day: date) -> datetime:
+        return self.calendar.day_bounds(day)[0]
+
+    def trouble(self) -> str:
+        """Return in words what keeps anything from being bought, empty when it is only that nothing is worth it."""
+        link, why = self.link()
+        said = "" if link is Link.UP else f"IBKR is {link}: {why}"
+        return "; ".join(filter(None, (said, self.calendar.trouble)))
+
+    def close(self) -> None:
+        self._data.close()
+        if self._recorder is not None:
+            self._recorder.close()
+
+    @property
+    def _phases(self) -> Sequence[Phase]:
+        params = self._config.stop_entry
+        pre = (Phase.PRE,) if params.allow_pre_market else ()
+        post = (Phase.POST,) if params.allow_after_hours else ()
+        return (*pre, Phase.REGULAR, *post)
+
+    def _begin_day(self, now: datetime) -> None:
+        """Read everything anew on a new trading day: a split may have put the past on another scale."""
+        today = self.trading_day(now)
+        if self._day is not None and today != self._day:
+            self._stop_entry.restart()
+            self._crossover.restart()
+        self._day = today
+
+    def _armed(self, now: datetime) -> Iterator[Proposal]:
+        keeper, quotes = self.keeper, self.quotes()
+        for market in self._instruments:
+            self._stop_entry.fresh(market)
+        while keeper is not None and keeper.armable:
+            market, entry = keeper.armable.popitem()
+            strategy, quote = self._stop_entry.strategy(market), quotes.get(market)
+            if strategy is None or quote is None:
+                continue
+            proposal = strategy.propose(entry, quote, now, budget=self._config.limits.budget(market))
+            if proposal is not None:
+                keeper.proposed(market)
+                yield judged(proposal.candidate, proposal.estimate)
+
+    def _crossed(self, now: datetime) -> Iterator[Proposal]:
+        quotes = self.quotes()
+        for market in self._instruments:
+            strategy, quote = self._crossover.strategy(market), quotes.get(market)
+            if strategy is None or quote is None or not self._crossover.fresh(market):
+                continue
+            for proposal in strategy.propose(quote, now):
+                yield judged(proposal.candidate, proposal.estimate)

@@ -1,0 +1,304 @@
+"""What the state machine asks for, carried out: entries taken back, one right stop for every position, splits.
+
+Every order placed here is written down before it is sent, like an entry's, under an id that a restart derives again.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from decimal import Decimal
+from functools import partial, singledispatchmethod
+
+import structlog
+
+from brokers.port import RestingExecutor
+from domain.clock import Clock
+from domain.corporate import Split
+from domain.errors import Ask, Refuse, Retry
+from domain.ids import client_order_id
+from domain.ledger.position import Position
+from domain.operation import Suspension
+from domain.order import OrderEvent, OrderIntent
+from domain.quotes import Instrument, Quote
+from domain.signal import SignalAmend
+from domain.vocabulary import ExitReason, Leg, OrderState, State, TimeInForce
+from market.calendar import Calendar
+from strategies.stop_entry.actions import (
+    Action,
+    ArmEntry,
+    CancelEntry,
+    CancelStop,
+    Escalate,
+    Freeze,
+    FreezeReason,
+    PlaceStop,
+    ResizeStop,
+    Wait,
+)
+from strategies.stop_entry.facts import Facts
+from strategies.stop_entry.machine import step
+from strategies.stop_entry.params import StopEntryParams
+from strategies.stop_entry.protection import split_of
+from strategies.stop_entry.splits import off_scale
+from surfaces.books import Books
+from surfaces.entry import EntryDesk
+from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture, frozen_name
+
+log = structlog.get_logger()
+# How far the price may lie from where a split would put it: what is held may have moved since it was bought.
+SPLIT_ROOM = Decimal("0.2")
+
+
+class Keeper:
+    """Looks at every symbol in turn and does what its machine asks for.
+
+    Args:
+        markets: the symbols watched; those that something is held of are looked after as well.
+    """
+
+    def __init__(
+        self,
+        books: Books,
+        executor: RestingExecutor,
+        observer: Observer,
+        asked: Asked,
+        ledger_entries: Mapping[str, str],
+        params: StopEntryParams,
+        clock: Clock,
+        *,
+        markets: Sequence[str],
+        arms: bool,
+        keep_s: float,
+    ) -> None:
+        self._books = books
+        self._executor = executor
+        self._observer = observer
+        self._asked = asked
+        self._entries_of = ledger_entries
+        self._params = params
+        self._clock = clock
+        self._markets = tuple(markets)
+        self._arms = arms
+        self._keep_every = timedelta(seconds=keep_s)
+        self._next = clock.now()
+        self._proposed: dict[str, str | None] = {}
+        self.armable: dict[str, ArmEntry] = {}
+        self.waits: dict[str, str] = {}
+
+    def keep(
+        self,
+        entries: EntryDesk,
+        *,
+        calendar: Calendar,
+        instruments: Mapping[str, Instrument],
+        quotes: Mapping[str, Quote],
+        stop_reasons: Sequence[str],
+    ) -> None:
+        """Look at every symbol once, if it is time to."""
+        now = self._clock.now()
+        if now < self._next:
+            return
+        self._next = now + self._keep_every
+        self._rest_refused()
+        self.armable.clear()
+        picture = Picture.taken(self._executor)
+        may_open = self._books.fold.state.state is State.RUN and not stop_reasons
+        self._settle_stops(picture)
+        for market in self._looked_at():
+            instrument = instruments.get(market)
+            facts = self._observer.facts(
+                market,
+                picture,
+                calendar,
+                instrument=instrument,
+                quote=quotes.get(market),
+                may_open=may_open,
+                tick=Decimal("0.01") if instrument is None else instrument.tick,
+            )
+            self._tend(facts, entries)
+
+    def proposed(self, market: str) -> None:
+        """Note that the gates were asked about an entry; one they refuse is proposed again only after a while."""
+        self._proposed[market] = self._entries_of.get(market)
+
+    def _looked_at(self) -> tuple[str, ...]:
+        held = (position.market for position in self._books.fold.positions())
+        return tuple(dict.fromkeys((*self._markets, *held)))
+
+    def _rest_refused(self) -> None:
+        until = self._clock.now() + timedelta(seconds=self._params.rearm_s)
+        for market, before in self._proposed.items():
+            if self._entries_of.get(market) == before:
+                self._asked.rearm[market] = until
+        self._proposed.clear()
+
+    def _tend(self, facts: Facts, entries: EntryDesk) -> None:
+        position = self._position(facts.symbol)
+        if position is not None and self._explain_split(facts, position):
+            return
+        self._thaw(facts)
+        found = step(facts, self._params)
+        self.waits[facts.symbol] = "; ".join(a.reason for a in found.actions if isinstance(a, Wait))
+        for action in found.actions:
+            if self._is_allowed(action):
+                self._carry_out(action, facts, position, entries)
+
+    def _is_allowed(self, action: Action) -> bool:
+        """Tell whether the operating state lets an action be carried out: in HALT nothing but cancels is."""
+        if isinstance(action, ArmEntry):
+            return self._arms
+        is_placing = isinstance(action, PlaceStop | ResizeStop | Escalate)
+        return not (is_placing and self._books.fold.state.state is State.HALT)
+
+    def _position(self, market: str) -> Position | None:
+        return next((p for p in self._books.fold.positions() if p.market == market), None)
+
+    @singledispatchmethod
+    def _carry_out(self, action: object, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        """Do what an action asks for; waiting is done by doing nothing."""
+
+    @_carry_out.register
+    def _(self, action: ArmEntry, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        self.armable[facts.symbol] = action
+
+    @_carry_out.register
+    def _(self, action: CancelEntry, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        self._asked.cancels[action.order_id] = facts.now
+        intent = self._books.fold.intents.get(action.order_id)
+        if intent is not None:
+            entries.withdraw(intent, action.reason)
+
+    @_carry_out.register
+    def _(self, action: CancelStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        self._asked.cancels[action.order_id] = facts.now
+        log.warning("stop_cancelled", market=facts.symbol, order=action.order_id, reason=action.reason)
+        self._try(lambda: self._executor.cancel(action.order_id), action.order_id)
+
+    @_carry_out.register
+    def _(self, action: ResizeStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        self._asked.sizes[action.order_id] = action.quantity
+        log.warning("stop_resized", market=facts.symbol, order=action.order_id, quantity=str(action.quantity))
+        self._try(lambda: self._executor.amend(action.order_id, quantity=action.quantity), action.order_id)
+
+    @_carry_out.register
+    def _(self, action: PlaceStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        if position is not None:
+            log.warning("stop_placed", market=facts.symbol, quantity=str(action.quantity))
+            entries.protect(self._stop(position, action))
+
+    @_carry_out.register
+    def _(self, action: Escalate, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        if position is not None:
+            log.error("sold_at_market", market=facts.symbol, reason=action.reason, quantity=str(action.quantity))
+            entries.protect(self._intent(position, action.quantity))
+
+    @_carry_out.register
+    def _(self, action: Freeze, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
+        what = f"{action.ratio} for 1" if action.reason is FreezeReason.SPLIT else f"{facts.position} shares"
+        log.error("symbol_frozen", market=facts.symbol, reason=action.reason, what=what)
+        self._suspend(facts.symbol, f"{action.reason}: {what}, journals hold {facts.held}", lifted=False)
+
+    def _stop(self, position: Position, action: PlaceStop) -> OrderIntent:
+        """Return the protective order of a position: of its own kind, the strategy's trail for those that have one."""
+        candidate = position.decision.candidate
+        if candidate.trailing_percent is not None:
+            return self._intent(
+                position, action.quantity, trailing_percent=action.percent, trailing_offset=action.offset
+            )
+        if candidate.trailing_distance is not None:
+            return self._intent(position, action.quantity, trailing_distance=candidate.trailing_distance)
+        return self._intent(position, action.quantity, trigger=candidate.stop_loss)
+
+    def _intent(self, position: Position, quantity: Decimal, **levels: Decimal | None) -> OrderIntent:
+        # Attempt 1 went with the entry.
+        attempt = self._books.fold.attempts(position.signal_id, Leg.STOP) + ATTACHED + 1
+        is_trailing = "trailing_percent" in levels or "trailing_distance" in levels
+        return OrderIntent(
+            client_order_id=client_order_id(self._books.surface, position.signal_id, Leg.STOP, attempt),
+            signal_id=position.signal_id,
+            surface=self._books.surface,
+            mode=self._books.mode,
+            market=position.market,
+            leg=Leg.STOP,
+            attempt=attempt,
+            side=position.side.opposite,
+            quantity=quantity,
+            decision_id=position.decision.id,
+            broker_trade_id=position.broker_trade_id,
+            reason=ExitReason.TRAILING_STOP if is_trailing else ExitReason.STOP_LOSS,
+            tif=TimeInForce.GTC if levels else TimeInForce.DAY,
+            **levels,  # type: ignore[arg-type]  # names of prices only
+        )
+
+    def _settle_stops(self, picture: Picture) -> None:
+        """Ask about protective orders whose fate is not known; what they sold is the resolver's to write."""
+        listed = {order.client_order_id for order in picture.resting}
+        fold = self._books.fold
+        for intent in fold.unfinished(Leg.STOP):
+            state = fold.order_state(intent.client_order_id)
+            if state is OrderState.ACCEPTED and intent.client_order_id in listed:
+                continue
+            since = fold.intended_at[intent.client_order_id]
+            self._try(partial(self._executor.find, intent.client_order_id, since=since), intent.client_order_id)
+
+    def _try(self, ask: Callable[[], Sequence[OrderEvent]], order_id: str) -> None:
+        try:
+            events = ask()
+        except (Retry, Ask, Refuse) as error:
+            log.warning("stop_not_changed", order=order_id, error=str(error))
+            return
+        known = self._books.fold.intents
+        news = [e for e in events if e.client_order_id in known and not e.quantity and self._books.fold.is_news(e)]
+        self._books.happened(news)
+
+    def _thaw(self, facts: Facts) -> None:
+        """Lift a freeze once broker and journals count the same again."""
+        if facts.frozen and facts.is_comparable and facts.position == facts.held:
+            log.warning("symbol_thawed", market=facts.symbol)
+            self._suspend(facts.symbol, "explained", lifted=True)
+
+    def _suspend(self, market: str, reason: str, *, lifted: bool) -> None:
+        until = self._clock.now() if lifted else None
+        self._books.suspended(Suspension(name=frozen_name(market), reason=reason, until=until))
+
+    def _explain_split(self, facts: Facts, position: Position) -> bool:
+        """Write a split down once both the share count and the price have changed by the same ratio."""
+        ratio = split_of(facts)
+        if ratio is None or facts.last is None:
+            return False
+        expected = position.entry_price * ratio.denominator / ratio.numerator
+        if abs(facts.last / expected - 1) > SPLIT_ROOM and off_scale(facts.last, facts.reference) != ratio:
+            return False
+        evidence = f"{facts.held} shares became {facts.position}, price {position.entry_price} became {facts.last}"
+        log.error("split", market=facts.symbol, ratio=str(ratio), evidence=evidence)
+        split = Split(
+            market=facts.symbol,
+            signal_id=position.signal_id,
+            new=ratio.numerator,
+            old=ratio.denominator,
+            effective_at=facts.now,
+            evidence=evidence,
+        )
+        self._books.split(split)
+        self._amend(position.signal_id)
+        return True
+
+    def _amend(self, signal_id: str) -> None:
+        """Tell subscribers the levels of after a split."""
+        position = self._books.fold.position(signal_id)
+        if position is None or signal_id not in self._books.fold.published:
+            return
+        candidate = position.decision.candidate
+        self._books.published(
+            SignalAmend(
+                id=self._books.new_id("amd"),
+                signal_id=signal_id,
+                surface=self._books.surface,
+                mode=self._books.mode,
+                market=position.market,
+                stop_loss=candidate.stop_loss,
+                take_profit=candidate.take_profit,
+                trailing_distance=candidate.trailing_distance,
+                reason="split",
+                published_at=self._books.now(),
+            )
+        )

@@ -1,0 +1,27 @@
+"""Which orders belong to which symbol and trade, as the surface's journals tell."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from domain.vocabulary import Kind, Leg
+
+
+class OrderLedger:
+    """Takes in every record of the surface's journals, the old ones first.
+
+    Attributes:
+        entries: symbol -> id of its newest entry order, whatever became of it.
+        stops: signal -> ids of the protective orders placed for it after its entry, oldest first.
+    """
+
+    def __init__(self) -> None:
+        self.entries: dict[str, str] = {}
+        self.stops: dict[str, list[str]] = {}
+
+    def apply(self, record: Mapping[str, Any]) -> None:
+        if record["kind"] != Kind.ORDER_INTENT:
+            return
+        if record["leg"] == Leg.ENTRY:
+            self.entries[record["market"]] = record["client_order_id"]
+        elif record["leg"] == Leg.STOP:
+            self.stops.setdefault(record["signal_id"], []).append(record["client_order_id"])

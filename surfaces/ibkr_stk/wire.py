@@ -1,0 +1,124 @@
+"""The stock surface put together from its parts."""
+
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+
+from audit.fold import SurfaceFold
+from audit.restore import trades_of
+from brokers.connect import connect_ibkr
+from brokers.ibkr.config import Environment
+from brokers.port import RestingExecutor
+from domain.clock import parse_clock
+from domain.stock_settings import StockStrategy
+from domain.surface_settings import require_armed
+from domain.vocabulary import Surface
+from journal import process_log
+from journal.beat import Heartbeat
+from journal.keys import Signer
+from market.calendar import DailyCalendar
+from market.recorder import Recorder
+from surfaces.books import Books
+from surfaces.entry import EntryDesk
+from surfaces.ibkr_stk.config import StockConfig, load
+from surfaces.ibkr_stk.desk import StockDesk
+from surfaces.ibkr_stk.keeper import Keeper
+from surfaces.ibkr_stk.ledger import OrderLedger
+from surfaces.ibkr_stk.picture import Asked, Observer
+from surfaces.loop import Loop
+from surfaces.stop import stop_reasons
+
+PROGRAM = "ibkr-stk"
+
+
+def run(environ: Mapping[str, str], stop: threading.Event) -> None:
+    """Trade until ``stop`` is set.
+
+    Raises:
+        Misconfigured: the settings are wrong, the key to sign with is missing, or live trading is not armed.
+        Halt: a journal can't be trusted or written any more.
+    """
+    config = load(environ)
+    _require_armed(config)
+    clock = parse_clock(config.house.clock)
+    process_log.configure(PROGRAM, clock)
+    fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.settings.mode)
+    signer = Signer.load(config.house.keys, Surface.STK, clock.now())
+    ledger = OrderLedger()
+    with Books(config.house, Surface.STK, config.settings.mode, clock, fold, signer, also=ledger.apply) as books:
+        data, executor = connect_ibkr(
+            config.settings.mode,
+            config.ibkr,
+            clock,
+            balance=config.limits.bankroll,
+            currency=config.limits.currency,
+            held=lambda: trades_of(fold.positions()),
+        )
+        calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock)
+        recorder = Recorder(config.house.log(Surface.STK, "market")) if config.settings.record_quotes else None
+        desk = StockDesk(data, config, clock, calendar, recorder)
+        files = config.house.stop_files(Surface.STK)
+        _loop(config, books, executor, desk, ledger, stop, files=files).run()
+
+
+def _loop(
+    config: StockConfig,
+    books: Books,
+    executor: RestingExecutor,
+    desk: StockDesk,
+    ledger: OrderLedger,
+    stop: threading.Event,
+    *,
+    files: tuple[Path, Path],
+) -> Loop:
+    asked = Asked()
+    observer = Observer(books, executor, ledger, asked, desk.reference, settle_s=config.stop_entry.settle_s)
+    keeper = Keeper(
+        books,
+        executor,
+        observer,
+        asked,
+        ledger.entries,
+        config.stop_entry,
+        books.clock,
+        markets=config.markets,
+        arms=StockStrategy.STOP_ENTRY in config.settings.strategies,
+        keep_s=config.settings.keep_s,
+    )
+    desk.keeper, desk.link = keeper, executor.link
+
+    def keep(entries: EntryDesk) -> None:
+        keeper.keep(
+            entries,
+            calendar=desk.calendar,
+            instruments=desk.instruments,
+            quotes=desk.quotes(),
+            stop_reasons=stop_reasons(files),
+        )
+
+    return Loop(
+        books=books,
+        executor=executor,
+        desk=desk,
+        limits=config.limits,
+        settings=config.settings,
+        heartbeat=Heartbeat(config.house.heartbeat(PROGRAM), books.clock),
+        stop_reasons=lambda: stop_reasons(files),
+        stop=stop,
+        concerns=lambda market: market in config.markets,
+        keep=keep,
+    )
+
+
+def _require_armed(config: StockConfig) -> None:
+    arm_file = config.house.state / "stk.armed"
+    require_armed(
+        config.settings,
+        Surface.STK,
+        is_real=config.ibkr.environment is Environment.LIVE,
+        account_id=config.ibkr.account,
+        arm_text=arm_file.read_text() if arm_file.is_file() else None,
+        prefix="STK_",
+        host_key="IBKR_ENVIRONMENT",
+        hosts=(Environment.PAPER, Environment.LIVE),
+    )
