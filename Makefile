@@ -3,13 +3,16 @@ PYTHON ?= python3
 ARGS ?=
 BIN := .venv/bin
 .DEFAULT_GOAL := help
-.PHONY: help setup run start stop test check format bench soak lock clean
+.PHONY: help setup second run start stop test check format bench soak lock clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: ## make or refresh .venv from requirements.lock (TBOT_PLAIN=1: without uv; TBOT_PYTHON=...: which Python)
 	@$(PYTHON) bootstrap.py
+
+second: setup ## make or refresh .tools/ib_insync, where the TWS adapter is tested on the older of its SDKs
+	@$(PYTHON) bootstrap.py --second
 
 run: setup ## run the whole fleet against the simulators; nothing to configure
 	@$(BIN)/tbot demo $(ARGS)
@@ -21,7 +24,7 @@ start: setup ## start the fleet that env/ configures, under supervisord
 stop: ## stop that fleet
 	@$(BIN)/supervisorctl -c supervisord.conf shutdown
 
-test: check ## everything in check, then every test
+test: check second ## everything in check, then every test
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: setup ## lint, formatting, types, import rules
@@ -40,11 +43,13 @@ bench: setup ## benchmarks beside their peers
 soak: setup ## the fault tests at their full dose: hours, some of them as root
 	@$(BIN)/python -m pytest tests/faults client/tests/faults --full-dose --timeout=7200 -m "soak or not soak" $(ARGS)
 
-lock: setup ## resolve the dependencies anew and rewrite both lock files (ARGS="--upgrade" or "--upgrade-package NAME")
+lock: setup ## resolve the dependencies anew and rewrite the lock files (ARGS="--upgrade" or "--upgrade-package NAME")
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		--group build -o requirements-build.lock $(ARGS)
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 		pyproject.toml client/pyproject.toml --all-extras --group dev -c requirements-build.lock -o requirements.lock $(ARGS)
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--group insync -c requirements.lock -o requirements-insync.lock $(ARGS)
 
 clean: ## remove .venv, .tools and caches; never env/, logs/, run/ or state/
 	@rm -rf .venv .tools .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build dist

@@ -7,7 +7,8 @@ missing. Tools are tried in this order: uv on PATH; uv installed into .tools by 
 Everything installed is checked against a hash: first requirements-build.lock (hatchling, setuptools, uv), then
 requirements.lock without build isolation, then the two editable projects of this repository. A stamp in .venv holds
 hashes of what it was made from, so a run that finds nothing changed ends at once; a file lock lets one set-up run at a
-time.
+time. ``--second`` then makes .tools/ib_insync from requirements-insync.lock: a small environment for the tests of the
+TWS adapter on the older of its two SDKs, which cannot be installed beside the newer.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ VENV = ROOT / ".venv"
 TOOLS = ROOT / ".tools"
 STAMP = VENV / "tbot-stamp.json"
 LOCKS = ("requirements-build.lock", "requirements.lock")
+SECOND = TOOLS / "ib_insync"
+SECOND_LOCK = "requirements-insync.lock"
 PROJECTS = (".", "client")
 MINIMUM = (3, 11)
 # Twice quiet: errors only. pip's warnings are about the machine's own configuration.
@@ -60,13 +63,15 @@ def main(argv: list[str] | None = None) -> int:
     """Set up, or find that nothing is to be done."""
     args = parse(argv)
     wanted = fingerprint()
-    if is_current(wanted, args.python):
-        return 0
-    with one_at_a_time():
-        wanted = fingerprint()
-        if is_current(wanted, args.python):  # another set-up did it while we waited
-            return 0
-        set_up(args, wanted)
+    if not is_current(wanted, args.python):
+        with one_at_a_time():
+            wanted = fingerprint()
+            if not is_current(wanted, args.python):  # else another set-up did it while we waited
+                set_up(args, wanted)
+    if args.second and not has_second():
+        with one_at_a_time():
+            if not has_second():
+                set_up_second(args)
     return 0
 
 
@@ -79,6 +84,7 @@ def parse(argv: list[str] | None) -> argparse.Namespace:
         default=os.environ.get("TBOT_PLAIN", "") not in ("", "0"),
         help="use python -m venv and pip even where uv is available",
     )
+    parser.add_argument("--second", action="store_true", help="make .tools/ib_insync too")
     parser.add_argument("--python", default=os.environ.get("TBOT_PYTHON"), help="the interpreter to make .venv from")
     return parser.parse_args(argv)
 
@@ -104,10 +110,10 @@ def digest(names: list[str]) -> str:
     return total.hexdigest()
 
 
-def stamp() -> dict[str, str]:
-    """Read the stamp of the last set-up that ended well; empty where there is none."""
+def stamp(venv: Path = VENV) -> dict[str, str]:
+    """Read the stamp of an environment's last set-up that ended well; empty where there is none."""
     try:
-        found = json.loads(STAMP.read_text())
+        found = json.loads((venv / STAMP.name).read_text())
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
@@ -131,6 +137,16 @@ def has_packages(found: dict[str, str], wanted: dict[str, str], python: str | No
         return True
     asked = probe(python)
     return asked is not None and asked.version == found.get("python")
+
+
+def has_second() -> bool:
+    """Tell whether the second environment is what we would make now."""
+    return stamp(SECOND) == second_stamp() and (SECOND / "bin" / "python").exists()
+
+
+def second_stamp() -> dict[str, str]:
+    """Return what the second environment is made from: its lock, and the Python of .venv."""
+    return {"packages": digest([str(ROOT), SECOND_LOCK]), "python": stamp().get("python", "")}
 
 
 # ------------------------------------------------------------------------------------------------------------ set up
@@ -169,33 +185,49 @@ def install_packages(python: Python, tools: list[str | None], wanted: dict[str, 
     fail("set-up failed", "the lines above say why; without a network, only a primed cache will do")
 
 
+def set_up_second(args: argparse.Namespace) -> None:
+    """Make the second environment anew, with the Python of .venv."""
+    started = time.monotonic()
+    python = probe(str(VENV / "bin" / "python"))
+    uv = None if args.plain else find_uv(python) if python else None
+    try:
+        if python is None:
+            raise StepFailed(".venv has no Python that runs")
+        make_venv(python, uv, SECOND)
+        run([*installer(uv, SECOND), *HASHED, "-r", str(ROOT / SECOND_LOCK)])
+    except StepFailed as failure:
+        fail(f"the second environment could not be made: {failure}", "the lines above say why")
+    (SECOND / STAMP.name).write_text(json.dumps(second_stamp(), indent=1) + "\n")
+    print(f"second environment set up in {time.monotonic() - started:.1f} s", file=sys.stderr, flush=True)
+
+
 def install_projects(uv: str | None) -> None:
     """Install the server and the client in editable form."""
     editable = [word for project in PROJECTS for word in ("-e", str(ROOT / project))]
     run([*installer(uv), "--no-deps", "--no-build-isolation", *editable])
 
 
-def installer(uv: str | None) -> list[str]:
-    """Return the words that install into .venv, with uv or with .venv's own pip."""
-    inside = str(VENV / "bin" / "python")
+def installer(uv: str | None, venv: Path = VENV) -> list[str]:
+    """Return the words that install into an environment, with uv or with its own pip."""
+    inside = str(venv / "bin" / "python")
     if uv:
         return [uv, "pip", "install", "--quiet", "--python", inside]
     return [inside, *PIP_INSTALL, "--use-pep517"]  # pip before 23.1 would run setup.py install
 
 
-def make_venv(python: Python, uv: str | None) -> None:
-    """Make an empty .venv in place of the one that is there."""
+def make_venv(python: Python, uv: str | None, venv: Path = VENV) -> None:
+    """Make an empty environment in place of the one that is there."""
     if uv:
-        shutil.rmtree(VENV, ignore_errors=True)
-        run([uv, "venv", "--quiet", "--no-project", "--python", python.path, str(VENV)])
+        shutil.rmtree(venv, ignore_errors=True)
+        run([uv, "venv", "--quiet", "--no-project", "--python", python.path, str(venv)])
         return
     if not python.can_make_venv:
         fail(
             f"plain set-up needs the modules venv and ensurepip; {python.path} (Python {python.version}) lacks them",
             "on Debian and Ubuntu: apt-get install python3-venv; or put uv on PATH",
         )
-    shutil.rmtree(VENV, ignore_errors=True)
-    run([python.path, "-m", "venv", str(VENV)])
+    shutil.rmtree(venv, ignore_errors=True)
+    run([python.path, "-m", "venv", str(venv)])
 
 
 def has_pip_in_venv() -> bool:

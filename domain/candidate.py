@@ -16,8 +16,8 @@ class Candidate:
 
     ``group`` is the event or underlying whose exposure is capped together; ``thesis`` names the reason, so that the
     same bet is not made twice; ``decision_price`` is what the rule saw, against which slippage is measured. An event
-    contract carries the reading of its own text, or in ``unread`` why that text was not understood; ``closes_at`` is
-    when its trading ends.
+    contract carries the reading of its own text, or in ``unread`` why that text was not understood. ``closes_at`` is
+    when an event contract's trading ends; of anything else, when a position is to be flat.
 
     A candidate with a ``trigger`` becomes an order that rests until the market reaches that price, and may then fill at
     ``limit`` or better (at any price when None); ``tif`` is how long it rests. ``take_profit`` is None where only the
@@ -65,6 +65,11 @@ class Candidate:
     def stop_distance(self) -> Decimal:
         """Return the price distance from the expected entry to the stop; negative if already through it."""
         return (self.entry_at(self.quote) - self.stop_loss) * self.side.sign
+
+    @property
+    def is_event(self) -> bool:
+        """Tell whether this is an event contract: such a candidate carries its text's reading, or why there is none."""
+        return self.rule is not None or bool(self.unread)
 
     def entry_at(self, quote: Quote) -> Decimal:
         """Return where this would be entered: at what ``quote`` offers, or at a trigger the market has not reached."""

@@ -35,6 +35,19 @@ def next_close(moment: datetime) -> datetime:
     return _next(moment, FRIDAY)
 
 
+def open_between(start: datetime, end: datetime) -> timedelta:
+    """Return for how long FX trades between two moments."""
+    total = timedelta(0)
+    moment = require_utc(start)
+    while moment < end:
+        if not is_open(moment):
+            moment = next_open(moment)
+            continue
+        until = min(next_close(moment), end)
+        total, moment = total + (until - moment), until
+    return total
+
+
 def trading_day(moment: datetime) -> date:
     """Return the date of the trading day: from 17:00 New York on it is tomorrow's.
 

@@ -1,6 +1,6 @@
 """The exits a resolver makes by itself: time is up, a flatten was ordered, or the broker's own stop did not act."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,78 +10,88 @@ from domain.errors import Ask, Refuse, Retry
 from domain.ids import client_order_id
 from domain.ledger.position import Position
 from domain.order import TERMINAL, OrderEvent, OrderIntent
+from domain.quotes import Bar
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import ExitReason, Kind, Leg, OrderState, State
+from domain.vocabulary import ExitReason, Kind, Leg, OrderState, State, Surface
 from journal import failpoints
 from resolver.books import ResolverBooks
-from strategies.exits import first_exit
+from resolver.overdue import Watch
+from strategies.exits import ExitPlan, on_quote, plan_of, start
 
 log = structlog.get_logger()
-# How long the broker may take to act on a crossed level before we do it: two closed one-minute bars.
-GRACE = timedelta(seconds=120)
-CHECK_PERIOD_S = 60
 # Between two attempts to close an event contract that found nobody.
 FIRST_PAUSE, LONGEST_PAUSE, MOST_DOUBLINGS = timedelta(seconds=60), timedelta(hours=1), 10
 
 
 class ExitDesk:
-    """Keeps every position protected and closes those that should be closed and are not."""
+    """Keeps every position protected and closes those that should be closed and are not.
 
-    def __init__(self, books: ResolverBooks, executor: Executor, data: MarketData, settings: SurfaceSettings) -> None:
+    Args:
+        acts_in: tells of a bar whether the broker's stops act while it lasts: those of stocks rest outside the session.
+    """
+
+    def __init__(
+        self,
+        books: ResolverBooks,
+        executor: Executor,
+        data: MarketData,
+        settings: SurfaceSettings,
+        acts_in: Callable[[Bar], bool] = lambda bar: True,
+    ) -> None:
         self._books = books
         self._executor = executor
-        self._data = data
         self._settings = settings
+        self._watch = Watch(data, acts_in)
 
     def tend(self, position: Position, trade: BrokerTrade) -> None:
         """Look after one open position. In HALT nothing but looking is done."""
         fold = self._books.fold
+        self._watch.keep_only([held.signal_id for held in fold.positions()])
         if fold.state.state is State.HALT or not self._settle_earlier(position):
             return
-        reason = self._due(position, self._books.clock.now())
+        reason = self._due(position, trade, self._books.clock.now())
         if reason is not None:
             if self._may_close_now(position):
                 self._close(position, trade, reason)
-        elif trade.stop_loss is None and trade.trailing_distance is None:
+        elif _is_bare(trade) and self._books.surface is not Surface.STK:  # stocks: the surface sends their stops
             self._protect(position, trade)
 
-    def _due(self, position: Position, now: datetime) -> ExitReason | None:
+    def _due(self, position: Position, trade: BrokerTrade, now: datetime) -> ExitReason | None:
         fold = self._books.fold
         is_tripped = fold.day is not None and fold.day.tripped
         if fold.state.flatten or (is_tripped and self._settings.flatten_on_breaker):
             return ExitReason.FLATTEN
-        longest = self._settings.max_holding_hours
-        if longest is not None and now - position.opened_at >= timedelta(hours=float(longest)):
-            return ExitReason.TIME
-        return self._overdue(position, now)
+        plan, splits = self._plan(position), fold.splits.get(position.signal_id, ())
+        state = start(plan, position.side, position.entry_price, position.quantity, position.opened_at)
+        # Without a quote only the clock decides.
+        _, due = on_quote(plan, state, None, now)
+        return due[0].reason if due else self._watch.overdue(position, trade, splits, now)
+
+    def _plan(self, position: Position) -> ExitPlan:
+        """Return what ends a position: its own levels, our longest holding time, and the end of its session.
+
+        The end of an event contract's trading is no exit: its settlement is.
+        """
+        candidate, longest = position.decision.candidate, self._settings.max_holding_hours
+        return plan_of(
+            candidate,
+            time_limit=None if longest is None else timedelta(hours=float(longest)),
+            flat_at=None if candidate.is_event else candidate.closes_at,
+        )
 
     def _may_close_now(self, position: Position) -> bool:
         """Tell whether an exit is worth an order: an event contract nobody bids for is tried ever more seldom.
 
         Its market ends by itself; after the close only the settlement is left to wait for.
         """
-        closes_at, now, fold = position.decision.candidate.closes_at, self._books.clock.now(), self._books.fold
+        candidate, now, fold = position.decision.candidate, self._books.clock.now(), self._books.fold
+        closes_at = candidate.closes_at if candidate.is_event else None
         tried = fold.attempts(position.signal_id, Leg.EXIT)
         if closes_at is None or not tried:
             return closes_at is None or now < closes_at
         last = client_order_id(self._books.surface, position.signal_id, Leg.EXIT, tried)
         pause = min(FIRST_PAUSE * 2 ** min(tried - 1, MOST_DOUBLINGS), LONGEST_PAUSE)
         return now < closes_at and now - fold.intended_at.get(last, now - pause) >= pause
-
-    def _overdue(self, position: Position, now: datetime) -> ExitReason | None:
-        """Return the level that the market crossed so long ago that the broker should have acted."""
-        candidate = position.decision.candidate
-        # The levels of an event contract are the bounds of its price: no order rests there, and none is needed.
-        if now - position.opened_at < GRACE or candidate.closes_at is not None:
-            return None
-        bars = self._data.bars(position.market, CHECK_PERIOD_S, start=position.opened_at, end=now - GRACE)
-        for bar in bars:
-            exit_ = first_exit(
-                side=position.side, stop_loss=candidate.stop_loss, take_profit=candidate.take_profit, bar=bar
-            )
-            if exit_ is not None and bar.start >= position.opened_at:
-                return exit_.reason
-        return None
 
     def _protect(self, position: Position, trade: BrokerTrade) -> None:
         candidate = position.decision.candidate
@@ -170,3 +180,7 @@ class ExitDesk:
             reason=reason,
         )
         self._books.write([(Kind.ORDER_EVENT, None, event)])
+
+
+def _is_bare(trade: BrokerTrade) -> bool:
+    return trade.stop_loss is None and trade.trailing_distance is None and trade.trailing_percent is None

@@ -11,6 +11,7 @@ from brokers.port import BrokerTrade, Executor, Fill, MarketData
 from domain.errors import Ask, Refuse, Retry
 from domain.ids import signal_of_order
 from domain.ledger.position import Position
+from domain.quotes import Bar
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason
 from journal.beat import Heartbeat
@@ -28,6 +29,7 @@ class Loop:
     Args:
         advance: called first in each turn; a dry run moves its executor along closed bars here.
         tend_s: seconds on the process's clock between two looks at the broker's open trades.
+        acts_in: tells of a bar whether the broker's stops act while it lasts.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class Loop:
         stop: threading.Event,
         advance: Callable[[], None] = lambda: None,
         tend_s: float = 60.0,
+        acts_in: Callable[[Bar], bool] = lambda bar: True,
     ) -> None:
         self._books = books
         self._executor = executor
@@ -51,7 +54,7 @@ class Loop:
         self._advance = advance
         self._tend_every = timedelta(seconds=tend_s)
         self._next_tend = books.clock.now()
-        self._exits = ExitDesk(books, executor, data, settings)
+        self._exits = ExitDesk(books, executor, data, settings, acts_in)
         self._cursor: str | None = None
         self._waiting: list[Fill] = []
         self._trouble = ""

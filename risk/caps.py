@@ -50,7 +50,7 @@ def equity_caps(candidate: Candidate, state: RiskState, limits: Limits) -> tuple
         (_BANKROLL, "all stops", "risk", state.all_risk, equity),
         (_CONCENTRATION, "group at risk", "risk", group_risk, equity * limits.max_concentration),
         (_LEVERAGE, "gross notional", "notional", state.all_notional, equity * limits.max_leverage),
-        (_CASH, "margin", "margin", state.all_margin, equity * limits.usable),
+        (_CASH, "margin", "margin", state.all_margin + state.unsettled, equity * limits.usable),
     )
     most = limits.max_notional
     return caps if most is None else (*caps, (_EXPOSURE, "all notional", "notional", state.all_notional, most))

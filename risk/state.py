@@ -75,6 +75,8 @@ class RiskState(_Totals):
         fleet_month_usd: spent this month by all surfaces together.
         next_usd: what the estimate asked for next may cost at most; zero once it was made, or is free.
         day_trades: day trades already made or reserved in the rule's window.
+        day_trade_limit: how many the account's own rule allows in its window; None is no such rule.
+        unsettled: money of the account that may not be spent before it has settled, home currency.
     """
 
     now: datetime
@@ -93,6 +95,8 @@ class RiskState(_Totals):
     spent_day_usd: Decimal
     spent_month_usd: Decimal
     day_trades: int = 0
+    day_trade_limit: int | None = None
+    unsettled: Decimal = _ZERO
     fleet_day_usd: Decimal = _ZERO
     fleet_month_usd: Decimal = _ZERO
     next_usd: Decimal = _ZERO

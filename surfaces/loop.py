@@ -34,7 +34,7 @@ from surfaces.day import close_the_day, cool_down, mind_the_day
 from surfaces.entry import EntryDesk
 from surfaces.proposal import Proposal, blank
 from surfaces.reconcile import reconcile
-from surfaces.snapshot import Valuation, risk_state
+from surfaces.snapshot import NO_RULES, AccountRules, Valuation, risk_state
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
@@ -81,6 +81,7 @@ class Loop:
         concerns: tells of a market whether positions there that nobody knows of are this surface's business; in an
             account that a person uses too, only some are.
         keep: called in each turn before the scan, for orders that rest at the broker.
+        account_rules: tells what the account's own rules allow now, such as day trades.
     """
 
     def __init__(
@@ -99,6 +100,7 @@ class Loop:
         cancel_all: Callable[[], None] = lambda: None,
         concerns: Callable[[str], bool] = lambda market: True,
         keep: Callable[[EntryDesk], object] = lambda entries: None,
+        account_rules: Callable[[], AccountRules] = lambda: NO_RULES,
     ) -> None:
         self._books = books
         self._executor = executor
@@ -110,6 +112,7 @@ class Loop:
         self._cancel_all = cancel_all
         self._concerns = concerns
         self._keep = keep
+        self._account_rules = account_rules
         self._has_cancelled = False
         self._limits = limits
         self._settings = settings
@@ -295,6 +298,7 @@ class Loop:
             stop_reasons=self._stop_reasons(),
             spent=self._spent(),
             next_usd=next_usd,
+            account=self._account_rules(),
         )
 
     def _decision(self, candidate: Candidate, estimate: Estimate, outcome: Outcome) -> Decision:

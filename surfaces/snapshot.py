@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import NamedTuple
 
 from audit.costs import NOTHING_SPENT, Spent
 from domain.decision import Decision
@@ -11,6 +12,17 @@ from domain.quotes import Instrument, Quote
 from domain.vocabulary import Leg, OrderState
 from risk.state import Exposure, RiskState, Status
 from surfaces.books import Books
+
+
+class AccountRules(NamedTuple):
+    """What the rules of the account say now; ``unsettled`` is money in it that may not be spent yet."""
+
+    day_trades: int = 0
+    day_trade_limit: int | None = None
+    unsettled: Decimal = Decimal(0)
+
+
+NO_RULES = AccountRules()
 
 
 class Valuation:
@@ -51,7 +63,7 @@ def _is_empty(position: Position, quote: Quote | None) -> bool:
 
 
 def _is_event(decision: Decision) -> bool:
-    return decision.candidate.closes_at is not None
+    return decision.candidate.is_event
 
 
 def risk_state(
@@ -65,6 +77,7 @@ def risk_state(
     stop_reasons: Sequence[str],
     spent: Spent = NOTHING_SPENT,
     next_usd: Decimal = Decimal(0),
+    account: AccountRules = NO_RULES,
 ) -> RiskState:
     """Put together what the gates need to know at this moment about ``market``."""
     fold, now = books.fold, books.now()
@@ -87,6 +100,9 @@ def risk_state(
         fleet_day_usd=spent.fleet_day,
         fleet_month_usd=spent.fleet_month,
         next_usd=next_usd,
+        day_trades=account.day_trades,
+        day_trade_limit=account.day_trade_limit,
+        unsettled=account.unsettled,
     )
 
 

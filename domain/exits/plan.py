@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 from domain.clock import require_utc
 
@@ -78,7 +78,7 @@ class ExitPlan:
     ``targets`` stand nearest first and take all of the position together, or less. ``time_limit`` counts from the
     opening; ``flat_at`` is the moment, before the session's close, at which nothing may be held any more: the caller
     knows the calendar. A price older than ``max_age`` decides nothing. ``stale_after`` is how long a feed may be silent
-    before the position is given up for that; None never gives it up. Parts are rounded down to ``quantity_step``.
+    before the position is given up for that; None never gives it up. Parts are rounded to ``quantity_step``.
     """
 
     stop: Decimal | None = None
@@ -113,4 +113,4 @@ class ExitPlan:
     def _cut(self, part: Decimal, whole: Decimal) -> Decimal:
         if self.quantity_step is None or part >= whole:
             return min(part, whole)
-        return part // self.quantity_step * self.quantity_step
+        return (part / self.quantity_step).quantize(Decimal(1), ROUND_HALF_EVEN) * self.quantity_step

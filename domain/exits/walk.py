@@ -93,23 +93,35 @@ def _untouched(
     plan: ExitPlan, state: ExitState, worst: Decimal, most: Decimal, close: Decimal, end: datetime
 ) -> ExitState | None:
     """Return the state after a bar in which no level was met, None when that takes a closer look."""
-    stop, hit, is_bought = state.stop, state.targets_hit, state.side is _BUY
+    stop, reason, best, is_bought = state.stop, state.reason, state.best, state.side is _BUY
     if stop is not None and (worst <= stop if is_bought else worst >= stop):
         return None
-    if hit < len(plan.targets) and _reaches(most, plan.targets[hit].price, is_bought):
+    if plan.targets and _meets_target(plan, state, most):
         return None
-    lowest = worst if (worst < state.worst if is_bought else worst > state.worst) else state.worst
-    if most <= state.best if is_bought else most >= state.best:
-        return _drawn(state, state.best, lowest, close, stop, state.reason, end)
-    if state.breakeven_at is not None and _reaches(most, state.breakeven_at, is_bought):
-        return None
-    if plan.trailing is None:
-        return _drawn(state, most, lowest, close, stop, state.reason, end)
-    raised, reason = stop_at(plan, state.side, state.entry, most, stop, state.reason)
-    # Whatever the order of its prices, a bar that stays clear of where the stop ends up met it nowhere.
-    if raised is not None and (worst <= raised if is_bought else worst >= raised):
-        return None
-    return _drawn(state, most, lowest, close, raised, reason, end)
+    if most > best if is_bought else most < best:
+        best = most
+        if state.breakeven_at is not None and (most >= state.breakeven_at if is_bought else most <= state.breakeven_at):
+            return None
+        if plan.trailing is not None:
+            stop, reason = stop_at(plan, state.side, state.entry, most, stop, reason)
+            # Whatever the order of its prices, a bar that stays clear of where the stop ends up met it nowhere.
+            if stop is not None and (worst <= stop if is_bought else worst >= stop):
+                return None
+    made = _Draft()  # quicker than replacing what changed: every bar of a backtest makes one
+    made.side, made.entry, made.quantity, made.opened_at = state.side, state.entry, state.quantity, state.opened_at
+    made.remaining, made.targets_hit, made.breakeven_at = state.remaining, state.targets_hit, state.breakeven_at
+    made.worst = worst if (worst < state.worst if is_bought else worst > state.worst) else state.worst
+    made.best, made.last, made.stop, made.reason, made.until = best, close, stop, reason, end
+    made.__class__ = ExitState
+    quiet: ExitState = made
+    return quiet
+
+
+def _meets_target(plan: ExitPlan, state: ExitState, most: Decimal) -> bool:
+    if state.targets_hit == len(plan.targets):
+        return False
+    price = plan.targets[state.targets_hit].price
+    return most >= price if state.side is _BUY else most <= price
 
 
 def _begun_before(plan: ExitPlan, state: ExitState, bar: Bar, end: datetime) -> Step:
@@ -173,7 +185,9 @@ class _Walk:
 
     def _meet(self, price: Decimal, *, is_open: bool) -> None:
         if self.stop is not None and (price - self.stop) * self.sign <= 0:
-            self._take(self.reason, price if is_open else self.stop, self.remaining)
+            ended_at = price if is_open else self.stop
+            self._take(self.reason, ended_at, self.remaining)
+            self._note(ended_at)
             return
         targets = self.plan.targets
         while self.remaining and self.hit < len(targets) and (price - targets[self.hit].price) * self.sign >= 0:
@@ -182,12 +196,13 @@ class _Walk:
             self.hit += 1
         if self.remaining:
             self._see(price)
+        else:
+            self._note(self.legs[-1].price)
 
     def _take(self, reason: ExitReason, price: Decimal, quantity: Decimal) -> None:
         if quantity:
             self.legs.append(ExitLeg(reason, price, quantity, False))
             self.remaining -= quantity
-        self._note(price)
 
     def _see(self, price: Decimal) -> None:
         """Let the stop follow a new best price."""
@@ -247,30 +262,6 @@ def _due(plan: ExitPlan, state: ExitState, now: datetime) -> ExitReason | None:
 def _is_usable(plan: ExitPlan, state: ExitState, quote: Quote, now: datetime) -> bool:
     is_fresh = plan.max_age is None or now - quote.at <= plan.max_age
     return quote.tradeable and is_fresh and (state.until is None or quote.at >= state.until)
-
-
-def _reaches(price: Decimal, level: Decimal, is_bought: bool) -> bool:
-    return price >= level if is_bought else price <= level
-
-
-def _drawn(
-    state: ExitState,
-    best: Decimal,
-    worst: Decimal,
-    last: Decimal,
-    stop: Decimal | None,
-    reason: ExitReason,
-    until: datetime,
-) -> ExitState:
-    """Return a state with new prices, made quickly: every bar of a backtest makes one."""
-    made = _Draft()
-    made.side, made.entry, made.quantity, made.opened_at = state.side, state.entry, state.quantity, state.opened_at
-    made.remaining, made.targets_hit, made.breakeven_at = state.remaining, state.targets_hit, state.breakeven_at
-    made.best, made.worst, made.last = best, worst, last
-    made.stop, made.reason, made.until = stop, reason, until
-    made.__class__ = ExitState
-    new: ExitState = made
-    return new
 
 
 @cache

@@ -20,7 +20,6 @@ from journal.keys import Signer
 from market.calendar import DailyCalendar
 from resolver.books import ResolverBooks
 from resolver.dry_run import advancing
-from resolver.ibkr_stk.session_end import SessionEnd
 from resolver.loop import Loop
 from risk.stock_limits import StockLimits
 
@@ -67,9 +66,8 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             stop=stop,
             advance=advancing(surface.mode, books, data, executor),
             tend_s=surface.loop_s,
-            ends_at=SessionEnd(calendar, surface.flat_before_close_min),
-            # Stops are orders of the surface's own client, which alone may change them.
-            protects=False,
+            # A stop rests outside the session without acting: what those bars show is no failure of the broker's.
+            acts_in=lambda bar: calendar.today().is_open(bar.start),
         ).run()
 
 

@@ -35,8 +35,9 @@ def _day(state: RiskState, limits: Limits) -> list[Check]:
     checks: list[Check] = [(loss < most, _LOSS, loss, most, limits.currency, "realised and marked")]
     if state.breaker_tripped:
         checks.insert(0, (False, _LOSS, _ONE, _NONE, "trips", "breaker of this trading day"))
-    if limits.max_day_trades is not None:
-        trades, rule = number(state.day_trades + 1), number(limits.max_day_trades)
+    allowed = [most for most in (limits.max_day_trades, state.day_trade_limit) if most is not None]
+    if allowed:
+        trades, rule = number(state.day_trades + 1), number(min(allowed))
         checks.append((trades <= rule, _TRADES, trades, rule, "trades", ""))
     return checks
 

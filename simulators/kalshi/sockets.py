@@ -5,22 +5,13 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from websockets.exceptions import ProtocolError
-from websockets.frames import Frame, Opcode
-from websockets.http11 import Request as Opening
-from websockets.server import ServerProtocol
-
 from simulators.kalshi.account import Account
 from simulators.kalshi.channels import CHANNELS, Channel, SubscriptionError
 from simulators.kalshi.faults import Fault, Occasion
 from simulators.kalshi.transport import Dropped, Request
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import SOCKET_PATH, Json, encode
-
-POLL_SECONDS = 0.05
-# a client's watchdog runs on the wall clock, so pings do too
-PING_SECONDS = 10.0
-_READ = 65536
+from simulators.rest.websocket import WebSocket
 
 
 class CommandError(Exception):
@@ -37,7 +28,7 @@ class Session:
     def __init__(self, venue: Venue, account: Account) -> None:
         self._venue = venue
         self._account = account
-        self._protocol = ServerProtocol()
+        self._socket = WebSocket()
         self._channels: dict[int, Channel] = {}
         self._next_sid = 1
         self._opened = venue.wall()
@@ -50,51 +41,10 @@ class Session:
             Dropped: a fault breaks the connection.
         """
         self._venue.sockets_opened += 1
-        self._protocol.receive_data(request.head)
-        opening = next(iter(self._protocol.events_received()), None)
-        if not isinstance(opening, Opening):
-            raise Dropped
-        self._protocol.send_response(self._protocol.accept(opening))
-        await self._flush(writer)
-        reading, pinged = asyncio.create_task(reader.read(_READ)), self._venue.wall()
-        try:
-            while True:
-                done, _ = await asyncio.wait({reading}, timeout=POLL_SECONDS)
-                if done:
-                    data = reading.result()
-                    if not data or not self._receive(data):
-                        break
-                    reading = asyncio.create_task(reader.read(_READ))
-                if self._venue.wall() - pinged >= PING_SECONDS:
-                    pinged = self._venue.wall()
-                    self._protocol.send_ping(b"heartbeat")
-                self._publish()
-                await self._flush(writer)
-            await self._flush(writer)
-        finally:
-            reading.cancel()
-
-    async def _flush(self, writer: asyncio.StreamWriter) -> None:
-        for data in self._protocol.data_to_send():
-            if data:
-                writer.write(data)
-        await writer.drain()
-
-    def _receive(self, data: bytes) -> bool:
-        """Take in bytes; tell whether the connection goes on."""
-        try:
-            self._protocol.receive_data(data)
-        except ProtocolError:
-            return False
-        for event in self._protocol.events_received():
-            if isinstance(event, Frame) and event.opcode is Opcode.TEXT:
-                self._command(bytes(event.data))
-            elif isinstance(event, Frame) and event.opcode is Opcode.CLOSE:
-                return False
-        return True
+        await self._socket.converse(request, reader, writer, self._command, self._publish)
 
     def _send(self, message: Json) -> None:
-        self._protocol.send_text(encode(message))
+        self._socket.send(encode(message))
 
     def _command(self, raw: bytes) -> None:
         number: Any = None

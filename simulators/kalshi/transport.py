@@ -5,6 +5,7 @@ A handler may take the connection over, which is how a WebSocket begins.
 
 import asyncio
 import gzip
+import ssl
 import traceback
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -74,9 +75,9 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
 
-    async def listen(self, port: int) -> int:
-        """Open a port and return its number; 0 asks the system for a free one."""
-        server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=_MAXIMUM_HEAD)
+    async def listen(self, port: int, context: ssl.SSLContext | None = None) -> int:
+        """Open a port, with TLS where a context is given, and return its number; 0 asks the system for a free one."""
+        server = await asyncio.start_server(self._accept, "127.0.0.1", port, limit=_MAXIMUM_HEAD, ssl=context)
         self._servers.append(server)
         bound: int = server.sockets[0].getsockname()[1]
         return bound

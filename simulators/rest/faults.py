@@ -25,9 +25,9 @@ def _is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
-def one_of(*words: str) -> tuple[str, Callable[[Any], bool]]:
+def one_of(*words: Any) -> tuple[str, Callable[[Any], bool]]:
     """Return the check of a parameter with a closed set of words."""
-    return f"one of {', '.join(words)}", lambda value: value in words
+    return f"one of {', '.join(map(str, words))}", lambda value: value in words
 
 
 SECONDS = ("a number of wall-clock seconds, 0 or more", _is_number)
@@ -41,11 +41,12 @@ STATUS: tuple[str, Callable[[Any], bool]] = (
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """What an action accepts and the path it means unless a fault says otherwise."""
+    """What an action accepts and the path it means unless a fault says otherwise; ``once`` stands for ``times: 1``."""
 
     params: Params = field(default_factory=dict)
     required: tuple[str, ...] = ()
     path: str = "*"
+    once: bool = False
 
 
 # what every read-only simulator can do wrong
@@ -141,7 +142,7 @@ class FaultBook:
             action=item["action"],
             method=match.get("method", "*").upper(),
             path=match.get("path", action.path),
-            times=item.get("times"),
+            times=item.get("times", 1 if action.once else None),
             after=item.get("after", 0),
             between=None if between is None else (parse_moment(between[0]), parse_moment(between[1])),
             params={key: item[key] for key in action.params if key in item},

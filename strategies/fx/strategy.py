@@ -1,29 +1,22 @@
 """The FX strategy of one market: closed bars in, bracketed proposals with their estimates out."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
-from domain.candidate import Candidate, Estimate
+from domain.candidate import Candidate
 from domain.clock import require_utc
 from domain.quotes import Bar, Instrument, Quote
 from domain.vocabulary import Surface
 from strategies.fx.bracket import bracket, price_of
 from strategies.fx.estimate import distances, estimate
-from strategies.fx.identity import candidate_id
 from strategies.fx.params import FxParams
 from strategies.fx.reading import Gauges, Reading
 from strategies.fx.setups import SETUPS, Setup
+from strategies.proposal import Proposal, candidate_id
 
 __all__ = ["FxParams", "FxStrategy", "Proposal"]
 
 CATEGORY = "fx"
 NAME = "fx_trend"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proposal:
-    candidate: Candidate
-    estimate: Estimate
 
 
 class FxStrategy:

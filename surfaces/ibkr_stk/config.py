@@ -12,7 +12,7 @@ from domain.errors import Misconfigured
 from domain.house import House
 from domain.stock_settings import StockSettings
 from risk.stock_limits import StockLimits
-from strategies.crossover.params import CrossoverParams
+from strategies.crossover.params import CrossParams
 from strategies.stop_entry.params import StopEntryParams
 from strategies.stop_entry.watchlist import parse_watchlist
 
@@ -29,7 +29,7 @@ class StockConfig:
     settings: StockSettings
     limits: StockLimits
     stop_entry: StopEntryParams
-    crossover: CrossoverParams
+    crossover: CrossParams
     ibkr: IbkrConfig
     markets: tuple[str, ...]
 
@@ -51,7 +51,7 @@ def load(environ: Mapping[str, str]) -> StockConfig:
         settings=surface,
         limits=replace(limits, market_budgets=budgets),
         stop_entry=strategy,
-        crossover=settings.load(CrossoverParams, environ, prefix="CROSS_", source=SOURCE),
+        crossover=settings.load(CrossParams, environ, prefix="CROSS_", source=SOURCE),
         ibkr=settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),
         markets=watched(surface),
     )

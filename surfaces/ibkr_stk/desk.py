@@ -1,12 +1,14 @@
 """The stock desk: armed entries of the state machine, and crossovers on closed bars, proposed to the gates."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
 import structlog
 
 from brokers.port import MarketData
+from domain.candidate import Candidate
 from domain.clock import Clock
 from domain.quotes import Instrument, Quote
 from domain.stock_settings import StockStrategy
@@ -137,7 +139,7 @@ class StockDesk:
             proposal = strategy.propose(entry, quote, now, budget=self._config.limits.budget(market))
             if proposal is not None:
                 keeper.proposed(market)
-                yield judged(proposal.candidate, proposal.estimate)
+                yield judged(self._ending(proposal.candidate, now), proposal.estimate)
 
     def _crossed(self, now: datetime) -> Iterator[Proposal]:
         quotes = self.quotes()
@@ -146,4 +148,11 @@ class StockDesk:
             if strategy is None or quote is None or not self._crossover.fresh(market):
                 continue
             for proposal in strategy.propose(quote, now):
-                yield judged(proposal.candidate, proposal.estimate)
+                yield judged(self._ending(proposal.candidate, now), proposal.estimate)
+
+    def _ending(self, candidate: Candidate, now: datetime) -> Candidate:
+        """Return a candidate that is flat before its session's close, if positions are to be."""
+        minutes, close = self._config.settings.flat_before_close_min, self.calendar.next_close(now)
+        if minutes is None or close is None:
+            return candidate
+        return replace(candidate, closes_at=close - timedelta(minutes=minutes))

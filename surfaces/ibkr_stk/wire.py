@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
@@ -12,7 +13,7 @@ from brokers.port import RestingExecutor
 from domain.clock import parse_clock
 from domain.stock_settings import StockStrategy
 from domain.surface_settings import require_armed
-from domain.vocabulary import Surface
+from domain.vocabulary import Leg, Surface
 from journal import process_log
 from journal.beat import Heartbeat
 from journal.keys import Signer
@@ -21,11 +22,13 @@ from market.recorder import Recorder
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 from surfaces.ibkr_stk.config import StockConfig, load
+from surfaces.ibkr_stk.daytrades import DayTradeWatch
 from surfaces.ibkr_stk.desk import StockDesk
 from surfaces.ibkr_stk.keeper import Keeper
 from surfaces.ibkr_stk.ledger import OrderLedger
 from surfaces.ibkr_stk.picture import Asked, Observer
 from surfaces.loop import Loop
+from surfaces.snapshot import AccountRules
 from surfaces.stop import stop_reasons
 
 PROGRAM = "ibkr-stk"
@@ -44,8 +47,15 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     process_log.configure(PROGRAM, clock)
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.settings.mode)
     signer = Signer.load(config.house.keys, Surface.STK, clock.now())
-    ledger = OrderLedger()
-    with Books(config.house, Surface.STK, config.settings.mode, clock, fold, signer, also=ledger.apply) as books:
+    calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock)
+    ledger, rule = OrderLedger(), config.settings.day_trade_rule
+    watch = DayTradeWatch(calendar.today, clock, config.ibkr.account, rule, is_cash=config.ibkr.margin_rate >= 1)
+
+    def learn(record: Mapping[str, Any]) -> None:
+        ledger.apply(record)
+        watch.apply(record)
+
+    with Books(config.house, Surface.STK, config.settings.mode, clock, fold, signer, also=learn) as books:
         data, executor = connect_ibkr(
             config.settings.mode,
             config.ibkr,
@@ -54,11 +64,10 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             currency=config.limits.currency,
             held=lambda: trades_of(fold.positions()),
         )
-        calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock)
         recorder = Recorder(config.house.log(Surface.STK, "market")) if config.settings.record_quotes else None
         desk = StockDesk(data, config, clock, calendar, recorder)
         files = config.house.stop_files(Surface.STK)
-        _loop(config, books, executor, desk, ledger, stop, files=files).run()
+        _loop(config, books, executor, desk, ledger, watch, stop, files=files).run()
 
 
 def _loop(
@@ -67,6 +76,7 @@ def _loop(
     executor: RestingExecutor,
     desk: StockDesk,
     ledger: OrderLedger,
+    watch: DayTradeWatch,
     stop: threading.Event,
     *,
     files: tuple[Path, Path],
@@ -96,6 +106,10 @@ def _loop(
             stop_reasons=stop_reasons(files),
         )
 
+    def account_rules() -> AccountRules:
+        resting = tuple(intent.market for intent in books.fold.unfinished(Leg.ENTRY))
+        return watch.now(books.fold.bankroll.balance, resting)
+
     return Loop(
         books=books,
         executor=executor,
@@ -107,6 +121,7 @@ def _loop(
         stop=stop,
         concerns=lambda market: market in config.markets,
         keep=keep,
+        account_rules=account_rules,
     )
 
 

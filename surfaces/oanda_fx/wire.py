@@ -12,6 +12,7 @@ from domain.vocabulary import Mode, Surface
 from journal import process_log
 from journal.beat import Heartbeat
 from journal.keys import Signer
+from market import sessions
 from market.recorder import Recorder
 from surfaces.books import Books
 from surfaces.loop import Loop
@@ -58,7 +59,11 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
 
 
 def _recorder(config: FxConfig) -> Recorder | None:
-    return Recorder(config.house.log(Surface.FX, "market")) if config.surface.record_quotes else None
+    if not config.surface.record_quotes:
+        return None
+    # A weekend is no gap in what was recorded.
+    directory = config.house.log(Surface.FX, "market")
+    return Recorder(directory, open_time=lambda _, since, until: sessions.open_between(since, until))
 
 
 def _require_armed(config: FxConfig) -> None:

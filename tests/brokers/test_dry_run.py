@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brokers.dry_run import triggers
 from brokers.dry_run.executor import DryRunExecutor
+from brokers.dry_run.protection import protection_of
 from brokers.port import BrokerTrade
 from domain.errors import Retry
+from domain.exits.walk import on_bar
 from domain.quotes import Bar, Ohlc
 from domain.vocabulary import ExitReason, OrderState, Side
 
@@ -122,6 +123,15 @@ def test_trailing_stop_raised_within_a_bar_catches_its_close(dry_run, hold):
     assert outcome(dry_run.executor.on_bar(spike)) == [("trailing_stop", "1.10200")]
 
 
+def test_target_of_a_trade_closed_in_part_takes_what_is_left(dry_run, hold, exit_of):
+    intent, trade_id = hold()
+    dry_run.executor.submit(exit_of(intent, trade_id, quantity=D(400)))
+    rising = dry_run.bar(open_="1.10000", low="1.09950", high="1.10200", close="1.10150")
+
+    assert [fill.quantity for fill in dry_run.executor.on_bar(rising)] == [D(600)]
+    assert dry_run.executor.open_trades() == []
+
+
 def test_nearer_of_stop_and_trailing_stop_counts(dry_run, hold):
     hold(stop="1.09980", trailing="0.00100", target=None)
     falling = dry_run.bar(open_="1.10000", low="1.09900", high="1.10000", close="1.09950")
@@ -222,7 +232,8 @@ def test_no_exit_lies_outside_its_bar_and_a_stop_never_pays_more_than_its_level(
         take_profit=target,
         trailing_distance=None,
     )
-    exit_ = triggers.exit_on(trade, None, bar)
+    known = protection_of(trade, stop_orders=False)
+    exit_ = next(iter(on_bar(known.plan, known.state, bar)[1]), None)
 
     touched = (low <= stop <= high or low <= target <= high) or (bid.open - stop) * side.sign <= 0
     assert exit_ is None or low <= exit_.price <= high

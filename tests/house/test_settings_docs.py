@@ -29,7 +29,9 @@ from forecast.config import ModelsConfig, Provider
 from resolver.kalshi.wire import load as load_resolver
 from risk.event_limits import EventLimits
 from risk.limits import Limits
+from strategies.crossover.params import CrossParams
 from strategies.fx.params import FxParams
+from strategies.stop_entry.params import StopEntryParams
 from surfaces.kalshi.config import LT_PREFIXES, ST_PREFIXES, load_lt, load_st
 from surfaces.oanda_fx.config import PREFIXES as FX_PREFIXES
 from surfaces.oanda_fx.config import load as load_fx
@@ -66,7 +68,9 @@ SETTINGS = (
     Told(prefix="LT_", cls=LtSettings, page="settings.md", examples=(LT,)),
     Told(prefix="RISK_", cls=Limits, page="gates.md", examples=(FX,), sections=("Keys",)),
     Told(prefix="RISK_", cls=EventLimits, page="gates.md", examples=(ST, LT), sections=("Event contracts", "Keys")),
-    Told(prefix="STRATEGY_", cls=FxParams, page="strategies.md", examples=(FX,)),
+    Told(prefix="STRATEGY_", cls=FxParams, page="strategies.md", examples=(FX,), sections=("Settings",)),
+    Told(prefix="STRATEGY_", cls=StopEntryParams, page="strategies.md", sections=("Stop entry",)),
+    Told(prefix="CROSS_", cls=CrossParams, page="strategies.md", sections=("Crossover",)),
     Told(prefix="OANDA_", cls=OandaConfig, page="brokers.md", examples=(FX,)),
     Told(prefix="KALSHI_", cls=KalshiConfig, page="brokers.md", examples=(ST, LT)),
     Told(prefix="NWS_", cls=NwsConfig, page="brokers.md", examples=(ST,)),

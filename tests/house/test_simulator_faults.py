@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
+from simulators.client_portal.faults import ACTIONS as CLIENT_PORTAL
 from simulators.coinbase.api import ACTIONS as COINBASE
 from simulators.kalshi.fault_schema import ACTIONS as KALSHI
 from simulators.models.fault_schema import ACTIONS as MODELS
 from simulators.nws.api import ACTIONS as NWS
 from simulators.oanda.fault_schema import ACTIONS as OANDA
 from simulators.rest.faults import COMMON
+from simulators.tws.fault_schema import ACTIONS as TWS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -35,6 +37,8 @@ SIMULATORS = {
     "kalshi": Simulator(heading="### Faults of Kalshi", actions=KALSHI, shared={}),
     "nws": Simulator(heading="## Weather service", actions={**COMMON, **NWS}, shared={}),
     "coinbase": Simulator(heading="## Coinbase Exchange", actions=COINBASE, shared=COMMON),
+    "client_portal": Simulator(heading="### Faults of the gateway", actions=CLIENT_PORTAL, shared=COMMON),
+    "tws": Simulator(heading="### Faults of TWS", actions=TWS, shared={}),
     "models": Simulator(heading="### Faults of the language models", actions=MODELS, shared={}),
 }
 

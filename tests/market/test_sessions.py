@@ -90,3 +90,18 @@ def test_open_and_close_alternate(moment):
 def test_naive_moments_are_refused():
     with pytest.raises(ValueError, match="timezone-aware"):
         sessions.is_open(FIRST)
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "hours"),
+    [
+        ("2014-05-02T20:00:00", "2014-05-04T22:00:00", 2),  # an hour on Friday, one on Sunday
+        ("2014-05-03T10:00:00", "2014-05-04T10:00:00", 0),
+        ("2014-05-06T10:00:00", "2014-05-07T10:00:00", 24),
+        ("2014-05-02T20:00:00", "2014-05-16T20:00:00", 2 * 120),
+        ("2014-03-07T21:00:00", "2014-03-09T22:00:00", 2),
+        ("2014-05-06T10:00:00", "2014-05-06T10:00:00", 0),
+    ],
+)
+def test_open_time_leaves_weekends_out(start, end, hours):
+    assert sessions.open_between(utc(start), utc(end)) == timedelta(hours=hours)

@@ -13,6 +13,7 @@ from sweeping import Crash, Fuse, TornFuse, instrument
 
 from audit.fold import SurfaceFold
 from brokers.fake import Accident, FakeBroker
+from brokers.port import BrokerTrade
 from domain.candidate import Candidate, Estimate
 from domain.clock import FakeClock
 from domain.decision import Decision, Size
@@ -49,9 +50,10 @@ class Stage:
 
     Accident, Crash, Fuse, TornFuse = Accident, Crash, Fuse, TornFuse
 
-    def __init__(self, home: Path, mode: Mode = Mode.PAPER) -> None:
+    def __init__(self, home: Path, mode: Mode = Mode.PAPER, surface: Surface = Surface.FX) -> None:
         self.house = House(home=home)
         self.mode = mode
+        self.surface = surface
         self.clock = FakeClock(START)
         self.broker = FakeBroker(self.clock, [instrument(name) for name in MARKETS])
         for market in MARKETS:
@@ -59,7 +61,7 @@ class Stage:
         self.settings = SurfaceSettings(mode=mode)
         self.fuse = Fuse()
         self.resolver_books: ResolverBooks | None = None
-        self.books = Books(self.house, Surface.FX, mode, self.clock, SurfaceFold(BANKROLL, "USD"))
+        self.books = Books(self.house, self.surface, mode, self.clock, SurfaceFold(BANKROLL, "USD"))
 
     # ---------------------------------------------------------------- what the surface does
 
@@ -87,7 +89,7 @@ class Stage:
         levels = (STOP, TARGET) if side is Side.BUY else (D("1.1050"), D("1.0900"))
         candidate = Candidate(
             id=new_id("cnd", now),
-            surface=Surface.FX,
+            surface=self.surface,
             market=market,
             group=market[:3],
             category="fx",
@@ -107,7 +109,7 @@ class Stage:
         odds = {"probability": D("0.6"), "confidence": D("0.7"), "eta_hours": D(6)}
         decision = Decision(
             id=new_id("dec", now),
-            surface=Surface.FX,
+            surface=self.surface,
             mode=self.mode,
             candidate=candidate,
             estimate=Estimate(gross_edge_bp=D(8), cost_bp=D(1), edge_bp=D(7), **odds),
@@ -119,9 +121,9 @@ class Stage:
         )
         self.books.decided(decision)
         intent = OrderIntent(
-            client_order_id=client_order_id(Surface.FX, decision.signal_id, Leg.ENTRY, 1),
+            client_order_id=client_order_id(self.surface, decision.signal_id, Leg.ENTRY, 1),
             signal_id=decision.signal_id,
-            surface=Surface.FX,
+            surface=self.surface,
             mode=self.mode,
             market=market,
             leg=Leg.ENTRY,
@@ -138,7 +140,7 @@ class Stage:
 
     def learn(self, signal_id: str) -> None:
         """Have the surface hear late of its fill."""
-        key = client_order_id(Surface.FX, signal_id, Leg.ENTRY, 1)
+        key = client_order_id(self.surface, signal_id, Leg.ENTRY, 1)
         self.books.happened(self.broker.find(key, since=START))
 
     def publish(self, signal_id: str) -> None:
@@ -147,7 +149,7 @@ class Stage:
         signal = SignalOpen(
             id=signal_id,
             signal_id=signal_id,
-            surface=Surface.FX,
+            surface=self.surface,
             mode=self.mode,
             market=candidate.market,
             side=candidate.side,
@@ -174,7 +176,7 @@ class Stage:
         """Write an exit fill into the surface's own journal, as nobody should but somebody might."""
         now = self.clock.now()
         event = OrderEvent(
-            client_order_id=client_order_id(Surface.FX, signal_id, Leg.EXIT, 0),
+            client_order_id=client_order_id(self.surface, signal_id, Leg.EXIT, 0),
             signal_id=signal_id,
             leg=Leg.EXIT,
             state=OrderState.FILLED,
@@ -193,7 +195,7 @@ class Stage:
 
     def number(self, signal_id: str) -> str:
         """Return the broker's id of a signal's open trade."""
-        wanted = client_order_id(Surface.FX, signal_id, Leg.ENTRY, 1)
+        wanted = client_order_id(self.surface, signal_id, Leg.ENTRY, 1)
         return next(key for key, trade in self.broker.trades.items() if trade.client_order_id == wanted)
 
     def hit(
@@ -201,9 +203,16 @@ class Stage:
     ) -> None:
         self.broker.end(self.number(signal_id), reason, D(price), **part)
 
-    def bar(self, start: datetime, low: str, high: str, *, period_s: int = 60, market: str = "EUR_USD") -> None:
-        """Add a bar that opens and closes at 1.1000 and reaches this far."""
-        prices = Ohlc(open=D("1.1000"), high=D(high), low=D(low), close=D("1.1000"))
+    def split_trade(self, number: str, new: int) -> BrokerTrade:
+        """Return a trade of the broker after a split of ``new`` for one."""
+        trade = self.broker.trades[number]
+        return replace(trade, quantity=trade.quantity * new, price=trade.price / new)
+
+    def bar(
+        self, start: datetime, low: str, high: str, *, period_s: int = 60, market: str = "EUR_USD", at: str = "1.1000"
+    ) -> None:
+        """Add a bar that opens and closes at one price and reaches this far."""
+        prices = Ohlc(open=D(at), high=D(high), low=D(low), close=D(at))
         made = Bar(market=market, start=start, period_s=period_s, bid=prices, ask=prices, volume=1)
         self.broker.history.setdefault(market, []).append(made)
 
@@ -212,13 +221,13 @@ class Stage:
     def start(self) -> "Stage":
         FusedBooks.fuse = self.fuse
         fold = SurfaceFold(BANKROLL, "USD")
-        self.resolver_books = FusedBooks(self.house, Surface.FX, self.mode, self.clock, fold)
+        self.resolver_books = FusedBooks(self.house, self.surface, self.mode, self.clock, fold)
         self.loop = Loop(
             books=self.resolver_books,
             executor=self.broker,
             data=self.broker,
             settings=self.settings,
-            heartbeat=Heartbeat(self.house.heartbeat("resolver-fx"), self.clock),
+            heartbeat=Heartbeat(self.house.heartbeat(f"resolver-{self.surface}"), self.clock),
             stop=threading.Event(),
         )
         return self
@@ -246,7 +255,7 @@ class Stage:
     def records(self, kind: Kind | None = None) -> list[dict[str, Any]]:
         """Return what the resolver wrote, its journal's housekeeping left out."""
         housekeeping = (Kind.SEGMENT_START, Kind.SEGMENT_END, Kind.RECOVERY)
-        found = [entry.record for entry in read(self.house.log(Surface.FX, "resolutions"))]
+        found = [entry.record for entry in read(self.house.log(self.surface, "resolutions"))]
         return [r for r in found if (r["kind"] == kind if kind else r["kind"] not in housekeeping)]
 
     def resolution(self, signal_id: str) -> Any:
@@ -257,7 +266,7 @@ class Stage:
         return [intent for intent in self.broker.sent if intent.leg is Leg.EXIT]
 
     def verify(self) -> None:
-        assert verify(self.house.log(Surface.FX, "resolutions")).ok
+        assert verify(self.house.log(self.surface, "resolutions")).ok
 
     def close(self) -> None:
         self.end()

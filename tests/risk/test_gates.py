@@ -119,6 +119,10 @@ ROWS = [
         "50000.1", 50000, "USD",
     ),
     spoil(
+        Gate.RISK, Code.RISK_EXPOSURE, given(limits={"max_notional": D("1.1")}),
+        given(limits={"max_notional": D("1.09")}), "1.1", "1.09", "USD",
+    ),
+    spoil(
         Gate.RISK, Code.RISK_CASH, held({"margin": D("4999.978")}), held({"margin": D("4999.979")}),
         "5000.001", 5000, "USD",
     ),

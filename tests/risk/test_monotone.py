@@ -39,6 +39,9 @@ LIMITS = {
     "max_concentration": ("less", numbers("0.001", "0.01", "0.2")),
     "daily_loss": ("less", numbers(20, 100, 150, 400)),
     "max_leverage": ("less", numbers("0.00001", "0.5", 1, 5)),
+    "max_notional": ("less", st.none() | numbers(0, 1, 500, 20000)),
+    "market_budget": ("less", st.none() | numbers(1, 500, 5000)),
+    "market_budgets": ("less", st.sampled_from([("EUR_USD:1",), ("EUR_USD:500",), ("EUR_USD:50000",)])),
     "cash_reserve": ("more", numbers(0, "0.5", "0.99", 1)),
     "max_day_trades": ("less", st.none() | st.integers(0, 4)),
     "dedup_window_s": ("more", st.integers(0, 2000)),
@@ -68,13 +71,18 @@ def test_every_limit_has_a_direction():
     assert {field.name for field in fields(Limits)} == set(LIMITS) | NEITHER
 
 
+def _amount(value):
+    """Return what a limit allows; of budgets the first one's amount."""
+    return D(value[0].partition(":")[2]) if isinstance(value, tuple) else value or 0
+
+
 def ordered(direction, one, two):
     """Return the tighter and the looser of two values."""
     if direction == "fewer":
         return tuple(item for item in one if item in two), one
     if direction == "more of":
         return tuple(sorted({*one, *two})), one
-    low, high = sorted((one, two), key=lambda value: (value is None, value or 0))
+    low, high = sorted((one, two), key=lambda value: (value is None, _amount(value)))
     return (low, high) if direction == "less" else (high, low)
 
 
@@ -207,6 +215,9 @@ TIGHTEST = {
     "max_concentration": (D("0.0000001"), {}),
     "max_leverage": (D("0.00001"), {}),
     "max_quote_age_s": (D("0.5"), {}),
+    "max_notional": (D(0), {}),
+    "market_budget": (D(1), {}),
+    "market_budgets": (("EUR_USD:1",), {}),
     "cash_reserve": (D(1), {}),
     "min_edge_bp": (D(9), {}),
     "min_confidence": (D(1), {}),

@@ -1,0 +1,1 @@
+"""IBKR through its Client Portal Web API."""

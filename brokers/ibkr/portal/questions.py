@@ -1,0 +1,116 @@
+"""The conversation an order has with the portal: it asks "are you sure?" before it takes one, sometimes several times.
+
+Only questions of known kinds are answered with yes. Any other is declined, and the order refused with its words: a
+person reads them, no program.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from brokers.ibkr.portal.errors import Rejected, message_of
+from brokers.ibkr.portal.wire import Wire
+from domain.errors import Ask, Refuse, TBotError
+
+ROUNDS = 5
+_TAGS = re.compile(r"<[^>]*>")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack:
+    """The portal's receipt for one order: its number and what it says of its state."""
+
+    order_id: str
+    status: str
+
+
+class Conversations:
+    """Holds one conversation at a time: another order sent in between makes the portal forget the first's question."""
+
+    def __init__(self, wire: Wire, allowed: frozenset[str]) -> None:
+        self._wire = wire
+        self._allowed = allowed
+
+    def hold(self, what: str, path: str, body: Any) -> list[Ack]:
+        """Send an order and answer what is asked about it.
+
+        Raises:
+            Retry: nothing reached the broker.
+            Ask: nobody knows; look the order up.
+            Refuse: the broker refused, or asked what is not on the list of allowed questions.
+        """
+        with self._wire.pace.alone(what, self._wire.config.request_timeout_s):
+            reply = self._wire.act(what, "POST", path, body)
+            for _ in range(ROUNDS):
+                question = _question(reply)
+                if question is None:
+                    return _acks(what, reply)
+                reply = self._answer(what, question)
+            self._decline(str((_question(reply) or {}).get("id") or ""))
+            raise Refuse(f"{what} taken after {ROUNDS} questions", "one more", "send it by hand and see what it asks")
+
+    def suppress(self) -> None:
+        """Ask the portal not to put the allowed questions in this session; it may still. Raises Retry, Rejected."""
+        self._wire.ask(
+            "fewer questions",
+            "/iserver/questions/suppress",
+            method="POST",
+            body={"messageIds": sorted(self._allowed)},
+        )
+
+    def _answer(self, what: str, question: Mapping[str, Any]) -> Any:
+        number, kinds = str(question["id"]), [str(kind) for kind in question.get("messageIds") or ()]
+        if not kinds or not set(kinds) <= self._allowed:
+            self._decline(number)
+            text = _TAGS.sub("", " ".join(str(line) for line in question.get("message") or ()))[:300]
+            raise Refuse(
+                f"{what} without a question that is not on IBKR_PORTAL_CONFIRM",
+                f"{', '.join(kinds) or 'no messageId'}: {text}",
+                "declined; add its messageId only if it may always be answered with yes",
+            )
+        try:
+            return self._wire.act(what, "POST", f"/iserver/reply/{number}", {"confirmed": True})
+        except Rejected as error:
+            # The portal forgot its question, so it never took the order; or it took it and forgot afterwards.
+            raise Ask(f"an answer to {what}", error.found, "look the order up by its client id") from error
+
+    def _decline(self, number: str) -> None:
+        """Say no; a question nobody answers lapses as well, so a failure changes nothing."""
+        if not number:
+            return
+        try:
+            self._wire.act("a declined question", "POST", f"/iserver/reply/{number}", {"confirmed": False})
+        except TBotError:
+            return
+
+
+def _question(reply: Any) -> Mapping[str, Any] | None:
+    """Return the question a reply puts, None when it is the answer."""
+    rows = reply if isinstance(reply, list) else [reply]
+    for row in rows:
+        if isinstance(row, Mapping) and "id" in row and "message" in row and "order_id" not in row:
+            return row
+    return None
+
+
+def _acks(what: str, reply: Any) -> list[Ack]:
+    """Read the receipts of all orders of a request.
+
+    Raises:
+        Rejected: the portal says what is wrong, with status 200.
+        Ask: there is no receipt.
+    """
+    rows = reply if isinstance(reply, list) else [reply]
+    for row in rows:
+        message = message_of(row)
+        if message:
+            raise Rejected(what, 200, message)
+    found = [
+        Ack(order_id=str(row["order_id"]), status=str(row.get("order_status") or ""))
+        for row in rows
+        if isinstance(row, Mapping) and row.get("order_id")
+    ]
+    if not found:
+        raise Ask(f"an answer to {what}", "a reply without an order in it", "look the order up by its client id")
+    return found

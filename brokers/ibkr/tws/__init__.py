@@ -1,0 +1,1 @@
+"""Interactive Brokers through the socket of TWS or IB Gateway."""

@@ -1,0 +1,151 @@
+"""One connection to TWS: made, asked, listened to, and thrown away when it breaks."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from brokers.ibkr.config import IbkrConfig
+from brokers.ibkr.tws.ears import Ears, Failed, Listener
+from domain.clock import RealClock
+from domain.errors import Misconfigured, Retry
+
+# Order numbers start at quarter seconds since then, so that no restart of a gateway can make us use one twice.
+_EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
+_ACCOUNT = "account"
+
+
+class IdInUse(Exception):
+    """Another client has our id."""
+
+
+class Session:
+    """A client of the SDK with ears of ours. Questions are coroutines; each has a deadline and raises Retry."""
+
+    def __init__(self, config: IbkrConfig, listener: Listener) -> None:
+        from brokers.ibkr.tws import sdk  # noqa: PLC0415  must be imported inside the running loop
+
+        self.sdk = sdk
+        self._config = config
+        self.ears = Ears(listener)
+        self.client: Any = sdk.Client(self.ears)
+        self.client.MaxRequests = config.messages_per_s
+        self.ears.update_number = self.client.updateReqId
+        self.client_id = -1
+
+    async def connect(self, client_id: int) -> None:
+        """Connect and wait until TWS serves requests.
+
+        Raises:
+            IdInUse: the client id is taken.
+            Retry: nobody answers, or TWS took the connection and said nothing more.
+            Misconfigured: IBKR_ACCOUNT is not an account of this login.
+        """
+        self.client_id = client_id
+        try:
+            await self._race(client_id)
+        except (OSError, TimeoutError) as error:
+            raise Retry("TWS or IB Gateway to answer", _words(error), "connecting again") from error
+        self._require_account()
+        numbers = int((RealClock().now() - _EPOCH).total_seconds() * 4)
+        self.client.updateReqId(numbers)
+
+    async def _race(self, client_id: int) -> None:
+        """Connect, but give up at once when TWS says that the id is taken, or hangs up."""
+        config = self._config
+        connecting = asyncio.ensure_future(
+            self.client.connectAsync(config.host, config.socket_port, client_id, config.connect_timeout_s)
+        )
+        signs = [asyncio.ensure_future(sign.wait()) for sign in (self.ears.refused_id, self.ears.closed)]
+        try:
+            await asyncio.wait([connecting, *signs], return_when=asyncio.FIRST_COMPLETED)
+            if self.ears.refused_id.is_set():
+                raise IdInUse(str(client_id))
+            if not connecting.done():
+                raise OSError("TWS closed the connection while it was made")
+            connecting.result()
+        finally:
+            for task in (connecting, *signs):
+                task.cancel()
+            await asyncio.gather(connecting, *signs, return_exceptions=True)
+
+    def _require_account(self) -> None:
+        known = list(self.client.getAccounts())
+        if self._config.account not in known:
+            raise Misconfigured(
+                f"IBKR_ACCOUNT to be one of {', '.join(known)}", self._config.account, "correct IBKR_ACCOUNT"
+            )
+
+    @property
+    def is_open(self) -> bool:
+        return bool(self.client.isReady()) and not self.ears.closed.is_set()
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.ears.closed.set()
+
+    # ------------------------------------------------------------------------------------------ questions
+
+    async def ask(self, what: str, key: int | str, send: Callable[[], None], timeout_s: float | None = None) -> Any:
+        """Send a question unless the same is under way, and return its answer.
+
+        Raises:
+            Failed: TWS answered with a message code.
+            Retry: no answer in time, or no connection.
+        """
+        is_new = not self.ears.is_asked(key)
+        future = self.ears.expect(key)
+        try:
+            if is_new:
+                send()
+            return await asyncio.wait_for(asyncio.shield(future), timeout_s or self._config.request_timeout_s)
+        except TimeoutError as error:
+            self.ears.drop(key)
+            raise Retry(f"an answer to {what}", "none in time", "ask again") from error
+        except ConnectionError as error:
+            raise Retry(f"a connection for {what}", str(error), "ask again once it is back") from error
+
+    async def probe(self) -> None:
+        """Ask for the time: a socket that is dead does not answer."""
+        await self.ask("the time", "time", self.client.reqCurrentTime, self._config.probe_timeout_s)
+
+    async def open_orders(self) -> frozenset[int]:
+        """Have every open order of every client told to the listener; return their permanent ids."""
+        return frozenset(await self.ask("the open orders", "open orders", self.client.reqAllOpenOrders))
+
+    async def completed_orders(self) -> None:
+        await self.ask("the completed orders", "completed orders", lambda: self.client.reqCompletedOrders(False))
+
+    async def executions(self) -> None:
+        """Have all executions since midnight, of every client, told to the listener, with their commissions."""
+        number = self.client.getReqId() if self.is_open else 0
+        wanted = self.sdk.ExecutionFilter(acctCode=self._config.account)
+        await self.ask("the executions", number, lambda: self.client.reqExecutions(number, wanted))
+
+    async def positions(self) -> frozenset[tuple[str, int]]:
+        """Have every position told, and every later change; return account and contract of those there are."""
+        return frozenset(await self.ask("the positions", "positions", self.client.reqPositions))
+
+    async def account(self) -> None:
+        """Have the account's figures told, and every later change."""
+        account = self._config.account
+        await self.ask("the account", _ACCOUNT, lambda: self.client.reqAccountUpdates(True, account))
+
+    async def contract_details(self, contract: Any) -> list[Any]:
+        number = self.next_number()
+        found = await self.ask("contract details", number, lambda: self.client.reqContractDetails(number, contract))
+        return list(found)
+
+    def next_number(self) -> int:
+        """Return a number for a request or an order. Raises Retry without a connection."""
+        if not self.is_open:
+            raise Retry("a connection to TWS", "none", "wait until it is back")
+        return int(self.client.getReqId())
+
+
+def _words(error: BaseException) -> str:
+    """Say what became of a connection: the SDK raises bare TimeoutErrors."""
+    return str(error) or {"TimeoutError": "no answer in time"}.get(type(error).__name__, type(error).__name__)
+
+
+__all__ = ["Failed", "IdInUse", "Session"]

@@ -1,0 +1,1 @@
+"""The TWS/Gateway socket protocol in front of the shared venue."""

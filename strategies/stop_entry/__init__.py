@@ -1,0 +1,1 @@
+"""The stop-entry strategy of shares: a buy stop above the market, a trailing stop below the position."""
