@@ -17,7 +17,8 @@ class SurfaceSettings:
     Times ending in ``_s`` are seconds on the process's clock. ``max_slip_bp`` bounds the fill of an entry against the
     quote it was decided on, in basis points of that price, or of the payout of an event contract;
     ``max_holding_hours`` ends a position that is still open, empty never; ``storm_pause_s`` is how long a sub-strategy
-    rests after too many stop-outs; ``dead_man`` is what subscribers are advised to do when the feed falls silent.
+    rests after too many stop-outs; ``record_days`` is how many days of recorded quotes and bars are kept, empty all;
+    ``dead_man`` is what subscribers are advised to do when the feed falls silent.
     ``live`` and ``live_account`` are two of the three keys that real money needs; the third is the file
     ``state/<surface>.armed``.
     """
@@ -34,6 +35,7 @@ class SurfaceSettings:
     storm_pause_s: int = 3600
     dead_man: DeadMan = DeadMan.HOLD
     record_quotes: bool = True
+    record_days: int | None = None
     live: bool = False
     live_account: str | None = None
 
@@ -43,6 +45,8 @@ class SurfaceSettings:
         held = 1 if self.max_holding_hours is None else self.max_holding_hours
         if self.loop_s <= 0 or self.signal_ttl_s <= 0 or held <= 0 or self.reconcile_s <= 0:
             raise ValueError("loop_s, signal_ttl_s, max_holding_hours and reconcile_s must be above zero")
+        if self.record_days is not None and self.record_days < 1:
+            raise ValueError(f"record_days must be at least 1, or empty, found {self.record_days}")
 
 
 def require_armed(

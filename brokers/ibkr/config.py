@@ -42,7 +42,7 @@ class IbkrConfig:
             not, and ``environment`` must agree.
         transport: ``tws`` (socket of TWS or IB Gateway) or ``portal`` (Client Portal Web API).
         currency, exchange: of the stocks traded; SMART lets IBKR route.
-        fractional: whether shares may be divided into ten thousandths. The socket interface takes none.
+        fractional: whether shares may be divided into ten thousandths; IBKR must allow it to the account.
         margin_rate: share of a position's worth that its account must hold; 1 for a cash account.
         quote_max_age_s: a quote whose price is older, on the process's clock, is not given out. Prices are re-read
             before that: ``quote_silence_s`` real seconds without one and a snapshot is asked for, at most every

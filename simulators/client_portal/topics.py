@@ -1,6 +1,7 @@
 """What a WebSocket can subscribe to: prices, orders, trades, profit."""
 
 import time
+from collections import deque
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -12,11 +13,12 @@ from simulators.client_portal.snapshots import snapshot_row
 from simulators.client_portal.wire import Json
 from simulators.ibkr.contracts import Contract
 from simulators.ibkr.events import Charged, Event, Executed, OrderChanged
-from simulators.ibkr.orders import Order
+from simulators.ibkr.orders import Execution, Order
 
 # prices are looked at this often (wall-clock seconds)
 _PAUSE = 0.2
 _PROFIT_PAUSE = 1.0
+_RECENT = 200
 _KEYS = ("acct", "conid", "orderId")
 
 
@@ -47,18 +49,17 @@ class Prices:
 
 
 class Orders:
-    """``sor``: every order of the selected account once, then whatever of one changes."""
+    """``sor``: every live order of the user's accounts once, then whatever of one changes."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._venue = gateway.venue
-        self._account = gateway.selected
         self._sent: dict[int, Json] = {}
         # in the order in which they changed
-        self._changed: dict[int, Order] = {order.perm_id: order for order in self._venue.orders(self._account)}
+        self._changed: dict[int, Order] = {order.perm_id: order for order in self._venue.orders()}
         self.end = gateway.venue.subscribe(self._hear)
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, OrderChanged) and event.order.terms.account == self._account:
+        if isinstance(event, OrderChanged):
             self._changed[event.order.perm_id] = event.order
 
     def news(self, now: datetime) -> Iterator[Json]:
@@ -67,7 +68,7 @@ class Orders:
         if not self._changed:
             return
         changed, self._changed = self._changed, {}
-        executed = last_changes(self._venue.executions(self._account))
+        executed = last_changes(self._venue.executions())
         for perm_id, order in changed.items():
             view = order_view(self._venue, order, executed.get(perm_id))
             before = self._sent.get(perm_id, {})
@@ -75,6 +76,9 @@ class Orders:
             delta = {name: value for name, value in view.items() if name in _KEYS or before.get(name) != value}
             if delta.keys() - set(_KEYS):
                 yield {"topic": "sor", "args": [delta]}
+            if order.is_done:
+                # what may still come of it is told whole
+                del self._sent[perm_id]
 
 
 class Trades:
@@ -82,18 +86,19 @@ class Trades:
 
     def __init__(self, gateway: Gateway, *, only_new: bool) -> None:
         self._venue = gateway.venue
-        self._account = gateway.selected
-        past = [] if only_new else self._venue.executions(self._account)
+        past = [] if only_new else self._venue.executions()
+        # told already, or in line to be; a commission that comes later repeats its execution
         self._changed = {execution.exec_id: execution for execution in past}
-        self._seen = dict(self._changed)
+        self._recent: deque[Execution] = deque(past, maxlen=_RECENT)
         self.end = gateway.venue.subscribe(self._hear)
 
     def _hear(self, event: Event) -> None:
-        if isinstance(event, Executed) and event.execution.account == self._account:
-            self._changed[event.execution.exec_id] = self._seen[event.execution.exec_id] = event.execution
-        elif isinstance(event, Charged) and event.commission.exec_id in self._seen:
-            exec_id = event.commission.exec_id
-            self._changed[exec_id] = self._seen[exec_id]
+        if isinstance(event, Executed):
+            self._changed[event.execution.exec_id] = event.execution
+            self._recent.append(event.execution)
+        elif isinstance(event, Charged):
+            charged = (each for each in self._recent if each.exec_id == event.commission.exec_id)
+            self._changed.update({each.exec_id: each for each in charged})
 
     def news(self, now: datetime) -> Iterator[Json]:
         """Yield new executions together."""

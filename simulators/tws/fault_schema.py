@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from simulators.ibkr.contracts import BY_SYMBOL
 from simulators.rest.faults import NUMBER, SECONDS, TEXT, FaultError, Json, Params, one_of, parse_moment
 
 _KEYS = ("message", "client")
@@ -43,6 +44,8 @@ def _span(match: tuple[str, ...], params: Params | None = None, required: tuple[
     return Action(params or {}, required, match=match, counted=False)
 
 
+_SYMBOL = one_of(*BY_SYMBOL)
+_RESTING = one_of("keep", "cancel", "scale")
 _RESTORED = one_of("data_kept", "data_lost", "never")
 ACTIONS: Mapping[str, Action] = {
     # the gateway and its connection to the broker
@@ -85,8 +88,7 @@ ACTIONS: Mapping[str, Action] = {
     "keep_up_to_date_stops": _span(("client", "symbol")),
     "pacing_violation": _on("reqHistoricalData"),
     # the company
-    "split": _span((), {"symbol": TEXT, "new": POSITIVE, "old": POSITIVE, "orders": one_of("keep", "cancel", "scale")},
-                   ("symbol", "new")),
+    "split": _span((), {"symbol": _SYMBOL, "new": POSITIVE, "old": POSITIVE, "orders": _RESTING}, ("symbol", "new")),
 }  # fmt: skip
 _COMMON = ("name", "match", "action", "times", "after", "between")
 

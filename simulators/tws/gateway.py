@@ -8,6 +8,7 @@ from pathlib import Path
 
 from simulators.ibkr.contracts import LISTED, Contract
 from simulators.ibkr.events import Event
+from simulators.ibkr.orders import Rejected
 from simulators.ibkr.venue import Venue
 from simulators.rest.faults import Json
 from simulators.tws.account_desk import AccountDesk
@@ -290,7 +291,11 @@ class Gateway:
         if due:
             self._due = [item for item in self._due if item[0] > now]
         for do in due:
-            do()
+            try:
+                do()
+            except (LookupError, Rejected):
+                # what was to be bent ended or was forgotten meanwhile
+                continue
 
 
 def _fits(wanted: WantedContract, contract: Contract) -> bool:

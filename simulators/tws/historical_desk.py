@@ -108,7 +108,12 @@ class HistoricalDesk:
     def _check_service(self, session: Session, number: int, symbol: str) -> None:
         if self._gateway.take("pacing_violation", session, "reqHistoricalData", symbol) is not None:
             raise Refused(number, 162, f"{_SERVICE}Historical data request pacing violation")
-        if self._gateway.broken("history") is not None:
+        if (fault := self._gateway.holding("competing_session", session, symbol)) is not None:
+            fault.fired += 1
+            text = f"{_SERVICE}Trading TWS session is connected from a different IP address"
+            raise Refused(number, 162, text)
+        if (fault := self._gateway.broken("history")) is not None:
+            fault.fired += 1
             raise Refused(number, 162, f"{_SERVICE}HMDS server connection was unsuccessful.")
 
     def _pace(self, request: _Request, rest: tuple[object, ...]) -> None:

@@ -1,12 +1,13 @@
 """Prices as they change: quotes, five-second bars, tick by tick."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from simulators.ibkr.contracts import Contract
 from simulators.ibkr.quotes import Quote
+from simulators.ibkr.sessions import session_at
 from simulators.tws.behind import Behind, Handler
 from simulators.tws.delayed import delayed_quote
 from simulators.tws.framing import Fields
@@ -120,7 +121,7 @@ class MarketDesk:
         self._serve(line, self._venue.quote(contract.conid))
 
     def _kind(self, session: Session, request: int, symbol: str) -> int:
-        """Return the type of data a client gets, and tell it where that is not what it asked for."""
+        """Return the type of data a client gets, and tell it where that is less than it asked for."""
         asked = self._types.get(session, _LIVE)
         if (denied := self._gateway.holding("not_subscribed", session, symbol)) is not None:
             denied.fired += 1
@@ -133,7 +134,17 @@ class MarketDesk:
             delayed.fired += 1
             session.error(request, 10167, _DISPLAYING)
             return _DELAYED
-        return _LIVE
+        return self._own_kind(session)
+
+    def _own_kind(self, session: Session) -> int:
+        """Return the type of data of a client that has paid: frozen at night for those who asked for it."""
+        asks_frozen = self._types.get(session, _LIVE) in (_FROZEN, _DELAYED_FROZEN)
+        return _FROZEN if asks_frozen and not self._is_open() else _LIVE
+
+    def _is_open(self) -> bool:
+        now = self._venue.clock.now_ms()
+        hours = session_at(now)
+        return hours is not None and hours.is_extended(now)
 
     def _cancel(self, session: Session, fields: Fields) -> None:
         fields.skip()
@@ -147,6 +158,9 @@ class MarketDesk:
         self._switch(line)
         if line.kind == _DELAYED:
             quote = delayed_quote(self._venue, quote, self._gateway.now() - timedelta(minutes=15))
+        elif line.kind == _LIVE and not self._is_open():
+            # outside all hours nobody bids or offers
+            quote = replace(quote, bid=None, ask=None)
         no_quote = self._gateway.holding("no_quote", line.session, line.contract.symbol)
         empty = None if no_quote is None else no_quote.params
         rows = tick_rows(quote, line.request, line.sent, line.generic, delayed=line.kind == _DELAYED, empty=empty)
@@ -160,7 +174,7 @@ class MarketDesk:
         session, symbol = line.session, line.contract.symbol
         delayed = self._gateway.holding("delayed_data", session, symbol)
         refused = self._gateway.holding("not_subscribed", session, symbol)
-        kind = _DELAYED if delayed is not None or refused is not None else _LIVE
+        kind = _DELAYED if delayed is not None or refused is not None else self._own_kind(session)
         if kind == line.kind:
             return
         line.kind = kind

@@ -8,7 +8,8 @@ from simulators.ibkr.events import Charged, Event, Executed, OrderChanged
 from simulators.ibkr.orders import Order, Rejected, Terms
 from simulators.tws.behind import Behind, Handler
 from simulators.tws.faults import Fault
-from simulators.tws.framing import Fields
+from simulators.tws.framing import Fields, plain
+from simulators.tws.hours import waits_until
 from simulators.tws.names import Ask
 from simulators.tws.order_book import Key, OrderBook, key_of
 from simulators.tws.order_messages import Row, completed_order, open_order, order_status
@@ -141,11 +142,20 @@ class OrderDesk:
             self._fill_in_part(order, partial)
         if early and terms.transmit:
             self._venue.modify(order.perm_id, terms)
+        if (
+            opening := waits_until(terms, order, self._venue.clock.now_ms())
+        ) is not None and number not in session.muted:
+            text = f"Warning: your order will not be placed at the exchange until {opening}"
+            session.error(number, 399, f"Order Message:\n{self._described(terms)}\n{text}")
         if (message := faults.get("order_message")) is not None:
             text = message.params.get("text", "Your order will not be placed at the exchange until the market opens.")
             session.error(number, 399, f"Order Message:\n{text}")
         if "tif_preset" in faults:
             session.error(number, 10349, "Order TIF was set to DAY based on order preset.")
+
+    def _described(self, terms: Terms) -> str:
+        contract = self._venue.contract(terms.conid)
+        return f"{terms.side} {plain(terms.quantity)} {'' if contract is None else contract.symbol} NASDAQ.NMS"
 
     def _fill_in_part(self, order: Order, fault: Fault) -> None:
         share = Decimal(str(fault.params["fraction"])) * order.terms.quantity

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from simulators.ibkr.contracts import CENT
 from simulators.ibkr.events import OrderChanged
 from simulators.ibkr.orders import Commission, Execution, Order
 from simulators.rest.faults import Json
@@ -112,8 +113,8 @@ class Teller:
     def _come_back_to(self, session: Session, execution: Execution, symbol: str) -> None:
         venue = self._gateway.venue
         if (wrong := self._take("execution_correction", session, symbol)) is not None:
-            price = execution.price + _number(wrong, "price_change")
-            quantity = execution.quantity + _number(wrong, "quantity_change")
+            price = max(execution.price + _number(wrong, "price_change"), CENT)
+            quantity = max(execution.quantity + _number(wrong, "quantity_change"), Decimal(0))
             seconds = wrong.params.get("seconds", 0.2)
             self._gateway.later(seconds, lambda: venue.correct(execution.exec_id, price, quantity))
         if (busted := self._take("busted_trade", session, symbol)) is not None:

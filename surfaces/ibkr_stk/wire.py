@@ -18,7 +18,7 @@ from journal import process_log
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market.calendar import DailyCalendar
-from market.recorder import Recorder
+from market.recorder import Compaction, Recorder
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 from surfaces.ibkr_stk.config import StockConfig, load
@@ -28,6 +28,7 @@ from surfaces.ibkr_stk.keeper import Keeper
 from surfaces.ibkr_stk.ledger import OrderLedger
 from surfaces.ibkr_stk.picture import Asked, Observer
 from surfaces.loop import Loop
+from surfaces.mirror import mirrored
 from surfaces.snapshot import AccountRules
 from surfaces.stop import stop_reasons
 
@@ -63,8 +64,11 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             balance=config.limits.bankroll,
             currency=config.limits.currency,
             held=lambda: trades_of(fold.positions()),
+            fee=lambda market, quantity, price: config.stop_entry.fees.of(quantity, quantity * price),
+            closes_at=lambda market, moment: calendar.today().next_close(moment),
         )
-        recorder = Recorder(config.house.log(Surface.STK, "market")) if config.settings.record_quotes else None
+        executor = mirrored(config.settings.mode, executor, fold)
+        recorder = _recorder(config, calendar) if config.settings.record_quotes else None
         desk = StockDesk(data, config, clock, calendar, recorder)
         files = config.house.stop_files(Surface.STK)
         _loop(config, books, executor, desk, ledger, watch, stop, files=files).run()
@@ -122,6 +126,15 @@ def _loop(
         concerns=lambda market: market in config.markets,
         keep=keep,
         account_rules=account_rules,
+    )
+
+
+def _recorder(config: StockConfig, calendar: DailyCalendar) -> Recorder:
+    return Recorder(
+        config.house.log(Surface.STK, "market"),
+        # A night is no gap in what was recorded.
+        open_time=lambda _, since, until: calendar.today().open_between(since, until),
+        compaction=Compaction(keep_days=config.settings.record_days),
     )
 
 

@@ -15,7 +15,7 @@ from domain.surface_settings import require_armed
 from domain.vocabulary import Mode
 from journal.beat import Heartbeat
 from journal.keys import Signer
-from market.recorder import Recorder
+from market.recorder import Compaction, Recorder
 from strategies.event.fees import fee_of
 from surfaces.books import Books
 from surfaces.kalshi.belief import Estimator
@@ -69,7 +69,8 @@ def trade(
         data, executor = connect_kalshi(
             settings.mode, config.kalshi, clock, balance=limits.bankroll, currency=limits.currency, fee=fee_of
         )
-        recorder = Recorder(house.log(surface, "market")) if settings.record_quotes else None
+        compaction = Compaction(keep_days=settings.record_days)
+        recorder = Recorder(house.log(surface, "market"), compaction=compaction) if settings.record_quotes else None
         Loop(
             books=books,
             executor=executor if settings.mode is not Mode.DRY_RUN else MirrorExecutor(executor, fold),

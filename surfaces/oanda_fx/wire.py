@@ -13,7 +13,7 @@ from journal import process_log
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market import sessions
-from market.recorder import Recorder
+from market.recorder import Compaction, Recorder
 from surfaces.books import Books
 from surfaces.loop import Loop
 from surfaces.mirror import MirrorExecutor
@@ -63,7 +63,11 @@ def _recorder(config: FxConfig) -> Recorder | None:
         return None
     # A weekend is no gap in what was recorded.
     directory = config.house.log(Surface.FX, "market")
-    return Recorder(directory, open_time=lambda _, since, until: sessions.open_between(since, until))
+    return Recorder(
+        directory,
+        open_time=lambda _, since, until: sessions.open_between(since, until),
+        compaction=Compaction(keep_days=config.surface.record_days),
+    )
 
 
 def _require_armed(config: FxConfig) -> None:

@@ -152,6 +152,18 @@ def test_entry_fills_in_a_bar_at_its_trigger_or_after_a_gap_at_the_open(desk, bo
     assert event.price == (price and D(price))
 
 
+def test_stop_limit_that_a_bar_jumped_over_fills_at_the_open_that_came_back(desk):
+    intent = desk.entry(price_bound=D(106))
+    desk.executor.submit(intent)
+    desk.data.silence("SPY")
+    desk.executor.on_bar(desk.bar("107", "109", "106.5", "108"))
+    [waiting] = desk.executor.resting()
+    desk.executor.on_bar(desk.bar("104", "104.5", "103", "104", minutes=2))
+
+    assert waiting.triggered
+    assert desk.executor.find(intent.client_order_id, since=OPEN)[-1].price == D(104)
+
+
 def test_bar_that_began_before_an_entry_was_placed_proves_nothing(desk):
     intent = desk.entry()
     desk.executor.submit(intent)

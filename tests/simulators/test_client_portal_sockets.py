@@ -3,12 +3,20 @@
 import asyncio
 import json
 import time
+from decimal import Decimal
 
 import portal_sim
 import pytest
 from portal_sim import ACCOUNT, AMZN, SPY, ticket
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from simulators.client_portal.gateway import Gateway, Rules
+from simulators.client_portal.topics import Orders, Trades
+from simulators.ibkr.accounts import AccountSpec
+from simulators.ibkr.orders import Terms
+from simulators.ibkr.tape import Tape
+from simulators.ibkr.venue import Venue
 
 
 @pytest.fixture(scope="module")
@@ -285,3 +293,33 @@ def test_a_bracket_is_told_as_it_lives(gate):
         return told
 
     assert talk(gate, conversation)["ws-stop"] == "PreSubmitted"
+
+
+class Still:
+    """A clock that stands still half an hour after the open."""
+
+    def now_ms(self):
+        return 1_399_384_800_000
+
+
+def test_a_correction_is_told_as_an_execution_of_its_own():
+    gateway = Gateway(Venue(Tape(), Still(), [AccountSpec(id=ACCOUNT)]), Rules())
+    told = Trades(gateway, only_new=True)
+    made = gateway.venue.trade_by_hand(ACCOUNT, SPY, Decimal(2))
+    first = list(told.news(gateway.venue.now()))
+    corrected = gateway.venue.correct(made.exec_id, made.price, Decimal(1))
+    second = list(told.news(gateway.venue.now()))
+
+    assert [row["execution_id"] for row in first[0]["args"]] == [made.exec_id]
+    assert [(row["execution_id"], row["size"]) for row in second[0]["args"]] == [(corrected.exec_id, 1.0)]
+    assert list(told.news(gateway.venue.now())) == []
+
+
+def test_an_order_that_is_over_is_told_once():
+    gateway = Gateway(Venue(Tape(), Still(), [AccountSpec(id=ACCOUNT)]), Rules())
+    told = Orders(gateway)
+    gateway.venue.place(Terms(conid=SPY, account=ACCOUNT, side="BUY", quantity=Decimal(2), kind="MKT"), None)
+    first = list(told.news(gateway.venue.now()))
+
+    assert [message["args"][0]["status"] for message in first] == ["Filled"]
+    assert list(told.news(gateway.venue.now())) == []

@@ -3,7 +3,6 @@
 import asyncio
 import time
 
-import httpx
 import ib_async
 import pytest
 import tws_sim
@@ -730,9 +729,9 @@ def test_every_name_is_used_once():
 
 def test_the_control_page_lists_adds_and_removes(sim):
     name = sim.fault("rejected", after=1, times=2, match={"client": 99})
-    wrong = httpx.post(f"{sim.url}/_sim/faults", json={"name": "y", "action": "nothing"})
-    listed = httpx.get(f"{sim.url}/_sim/faults").json()["faults"]
-    removed = httpx.delete(f"{sim.url}/_sim/faults", params={"name": name}).json()
+    wrong = sim.pages.post("/_sim/faults", json={"name": "y", "action": "nothing"})
+    listed = sim.pages.get("/_sim/faults").json()["faults"]
+    removed = sim.pages.delete("/_sim/faults", params={"name": name}).json()
 
     assert wrong.status_code == 422
     assert [fault["name"] for fault in listed] == [name]

@@ -100,6 +100,29 @@ def test_single_ticks_are_streamed(sim, kind):
     }
 
 
+def test_at_night_nobody_bids_and_the_frozen_quote_is_the_last_one():
+    sim = tws_sim.start(begin="2014-05-07T02:00:00Z")
+
+    async def play():
+        async with Client(sim, 1) as one, Client(sim, 2) as two:
+            live = one.ib.reqMktData(SPY)
+            two.ib.reqMarketDataType(2)
+            frozen = two.ib.reqMktData(SPY)
+            await one.until(lambda: live.last > 0)
+            await two.until(lambda: frozen.last > 0)
+            trade = one.market()
+            await one.until(lambda: 399 in one.codes)
+            return live, frozen, trade, one.errors[-1]
+
+    live, frozen, trade, (_, _, text) = asyncio.run(play())
+    sim.stop()
+
+    assert (live.bid > 0, live.marketDataType) == (False, 1)
+    assert (frozen.bid > 0, frozen.marketDataType) == (True, 2)
+    assert trade.isActive()
+    assert text.endswith("until 2014-05-07 09:30:00 US/Eastern")
+
+
 # -- history
 @pytest.mark.parametrize("what", ["TRADES", "BID", "ASK", "MIDPOINT"])
 def test_bars_of_every_kind_of_price_are_given(sim, what):

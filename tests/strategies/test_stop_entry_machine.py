@@ -379,6 +379,13 @@ def test_a_stop_limit_entry_that_was_triggered_and_left_behind_is_taken_back() -
     assert asked(facts(last=D(110), entry=replace(left, limit=None))) == ()
 
 
+@pytest.mark.parametrize("state", [OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN])
+def test_an_entry_that_was_only_intended_or_sent_arms_no_second_one(state: OrderState) -> None:
+    given = facts(entry=entry(state=state), may_open=False)
+
+    assert (observe(given), asked(given)) == (State.ENTRY_PENDING, ())
+
+
 def test_a_provisional_cancel_arms_no_second_entry() -> None:
     given = facts(entry=entry(state=OrderState.CANCELLED, provisional=True))
 

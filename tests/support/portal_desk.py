@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 
 from portal_sim import SPY, PortalSim, start_portal
 
@@ -56,7 +55,6 @@ class PortalDesk:
         self.clock = parse_clock(gateway.clock)
         self.data = self.executor = None
         self._closers = []
-        self._numbers = count(1)
 
     def config(self, **changes):
         settings = {

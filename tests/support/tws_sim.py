@@ -28,36 +28,41 @@ class TwsSim:
     clock: str
     numbers: Any = field(default_factory=lambda: count(1))
     host: str = "127.0.0.1"
+    # one client for all: each new one reads the certificates of the world
+    pages: httpx.Client = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pages = httpx.Client(base_url=self.url, timeout=10)
 
     def state(self) -> Any:
         """Return the control page's account of everything."""
-        return httpx.get(f"{self.url}/_sim/state", timeout=10).json()
+        return self.pages.get("/_sim/state").json()
 
     def requests(self, message: str | None = None) -> Any:
         """Return the last messages of clients, or those of one name."""
-        asked = httpx.get(f"{self.url}/_sim/requests", timeout=10).json()["requests"]
+        asked = self.pages.get("/_sim/requests").json()["requests"]
         return [one for one in asked if message in (None, one["message"])]
 
     def fault(self, action: str, **fields: Any) -> str:
         """Add a fault and return its name; ``match`` and parameters as in simulators/README.md."""
         name = fields.pop("name", None) or f"{action}-{next(self.numbers)}"
-        reply = httpx.post(f"{self.url}/_sim/faults", json={"name": name, "action": action, **fields}, timeout=10)
+        reply = self.pages.post("/_sim/faults", json={"name": name, "action": action, **fields})
         assert reply.status_code == 201, reply.text
         return name
 
     def fired(self, name: str) -> int:
         """Return how often a fault fired."""
-        faults = httpx.get(f"{self.url}/_sim/faults", timeout=10).json()["faults"]
+        faults = self.pages.get("/_sim/faults").json()["faults"]
         return next(int(fault["fired"]) for fault in faults if fault["name"] == name)
 
     def clear(self, name: str | None = None) -> None:
         """Remove one fault, or all."""
-        httpx.delete(f"{self.url}/_sim/faults", params={} if name is None else {"name": name}, timeout=10)
+        self.pages.delete("/_sim/faults", params={} if name is None else {"name": name})
 
     def trade(self, symbol: str, quantity: object, account: str = ACCOUNT) -> Any:
         """Trade signed shares by hand, outside any client."""
         body = {"account": account, "symbol": symbol, "quantity": str(quantity)}
-        reply = httpx.post(f"{self.url}/_sim/trade", json=body, timeout=10)
+        reply = self.pages.post("/_sim/trade", json=body)
         assert reply.status_code == 201, reply.text
         return reply.json()
 
@@ -66,6 +71,7 @@ class TwsSim:
         if self.process.poll() is None:
             self.process.terminate()
         code = self.process.wait(timeout=10)
+        self.pages.close()
         if self.process.stdout is not None:
             self.process.stdout.close()
         return code

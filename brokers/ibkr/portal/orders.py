@@ -24,6 +24,8 @@ from domain.vocabulary import OrderState, TimeInForce
 # How often, and how far apart, an order is looked at after something was asked of it.
 LOOKS, LOOK_S = 5, 0.1
 TAKEN = "local order id"
+# What the gateway says when the list of accounts was not asked for in this session.
+UNPREPARED = "accounts first"
 
 
 class Orders:
@@ -46,6 +48,7 @@ class Orders:
         self._state = state
         self._talks = talks
         self._grace = grace
+        self._began_ns = ledger.now_ns()
         self._acted_ns: dict[str, int] = {}
         self._seen_live: set[str] = set()
 
@@ -77,6 +80,9 @@ class Orders:
         except Rejected as error:
             if TAKEN in error.message.lower():
                 return self._holder_of_id(answer)
+            if UNPREPARED in error.message.lower():
+                self._wire.on_loss(error.message)
+                raise Retry("a session that is ready for orders", error.message, "try again when it is UP") from error
             return [answer.event(OrderState.REJECTED, reason=error.message or f"status {error.status}")]
         finally:
             self.acted(*names)
@@ -95,17 +101,35 @@ class Orders:
         """Look for an order among today's orders and the week's executions; absent only when neither has it."""
         answer = answer_to_id(client_order_id, self._wire.config.currency, self._wire.clock.now())
         self.catch_up(client_order_id)
-        row = self._ledger.of_reference(client_order_id)
-        if row is not None:
-            return self._events(answer, row)
-        done = self._ledger.book.of_order(client_order_id)
-        if done:
-            return self._executed(answer)
+        found = self._found(answer)
+        if found:
+            return found
         self._grace.require(client_order_id, since)
+        self._read_after_the_grace(client_order_id)
+        found = self._found(answer)
+        if found:
+            return found
         if client_order_id in self._seen_live or _day(since) < _day(self._wire.clock.now()):
             # Orders of other days are not listed: it may have been there, but it is over and nothing came of it.
             return [answer.event(OrderState.CANCELLED, reason="no longer listed, and never executed")]
         return [answer.event(OrderState.ABSENT, reason="no order and no execution carries this id")]
+
+    def _found(self, answer: Answer) -> Sequence[OrderEvent]:
+        """Return the events of an order that a list shows, none where neither does."""
+        row = self._ledger.of_reference(answer.client_order_id)
+        if row is not None:
+            return self._events(answer, row)
+        return self._executed(answer) if self._ledger.book.of_order(answer.client_order_id) else ()
+
+    def _read_after_the_grace(self, client_order_id: str) -> None:
+        """See that both lists were read when nothing could be on its way any more: only then do they prove absence."""
+        sent_ns = self._acted_ns.get(client_order_id, self._began_ns)
+        proof_ns = sent_ns + int(self._wire.config.fresh_order_grace_s * 1e9)
+        left_s = (proof_ns - self._ledger.now_ns()) / 1e9
+        if left_s > 0:
+            raise Retry(f"proof that {client_order_id} is absent", "lists of before", "ask again", after_s=left_s)
+        self._ledger.read_orders(proof_ns)
+        self._ledger.read_trades(proof_ns)
 
     def cancel(self, client_order_id: str) -> Sequence[OrderEvent]:
         """Ask for an order to be taken back; its end is told by ``find`` once orders and executions agree on it."""

@@ -99,18 +99,20 @@ def _acks(what: str, reply: Any) -> list[Ack]:
 
     Raises:
         Rejected: the portal says what is wrong, with status 200.
-        Ask: there is no receipt.
+        Ask: there is no receipt, or one for a part of the orders only.
     """
     rows = reply if isinstance(reply, list) else [reply]
-    for row in rows:
-        message = message_of(row)
-        if message:
-            raise Rejected(what, 200, message)
+    refusals = [message for message in map(message_of, rows) if message]
     found = [
         Ack(order_id=str(row["order_id"]), status=str(row.get("order_status") or ""))
         for row in rows
         if isinstance(row, Mapping) and row.get("order_id")
     ]
+    if refusals and found:
+        # An entry may be there without its stop, or the other way round.
+        raise Ask(f"{what} taken whole", f"a part refused ({refusals[0]})", "look each up by its client id")
+    if refusals:
+        raise Rejected(what, 200, refusals[0])
     if not found:
         raise Ask(f"an answer to {what}", "a reply without an order in it", "look the order up by its client id")
     return found

@@ -270,7 +270,9 @@ class OrderDesk:
         session = await keeper.ready()
         keeper.state.require_up(f"a change of {reference}")
         await keeper.orders_within(keeper.config.poll_interval_s)
-        known = keeper.orders.get(reference)
+        if (known := keeper.orders.get(reference)) is None:
+            await keeper.orders_since(keeper.clock.monotonic_ns())
+            known = keeper.orders.get(reference)
         if known is None or not known.is_live or known.terms is None:
             raise Refuse("a resting order of ours", f"{reference}, which does not rest", "read resting() again")
         self._require_own(known, session)

@@ -118,7 +118,7 @@ class Series:
 
 
 class History:
-    """Bars of trades. What was read once is kept; only what is newer is asked for, and only once a bar has closed."""
+    """Bars of trades in regular hours. What was read once is kept; only what is newer is asked for, and only once a bar has closed."""
 
     def __init__(self, config: IbkrConfig, clock: Clock) -> None:
         self._config = config
@@ -181,7 +181,7 @@ class History:
                 f"bars of {market}",
                 number,
                 lambda: session.client.reqHistoricalData(
-                    number, contract, moment, length, size, "TRADES", False, 2, False, []
+                    number, contract, moment, length, size, "TRADES", True, 2, False, []
                 ),
             )
         except Failed as error:

@@ -73,6 +73,8 @@ class Holdings:
         )
 
     async def open_trades(self) -> list[BrokerTrade]:
+        await self._keeper.ready()
+        await self._keeper.orders_behind_positions()
         resting = await self.resting()
         return open_trades(self._keeper.holdings(), self._entries, resting, self._keeper.clock.now())
 

@@ -46,6 +46,7 @@ class Keeper:
         self._values: dict[tuple[str, str], str] = {}
         self._read_ns: dict[str, int] = {}
         self._traded_ns = 0
+        self._moved_ns = 0
         self._news = asyncio.Event()
         self._recovering: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()
@@ -184,6 +185,10 @@ class Keeper:
     async def orders_within(self, age_s: float) -> None:
         await self.orders_since(self.clock.monotonic_ns() - int(age_s * 1e9))
 
+    async def orders_behind_positions(self) -> None:
+        """Read open orders and executions at least as new as the last change of a position: they say whose it is."""
+        await self.orders_since(self._moved_ns)
+
     async def account_within(self, age_s: float) -> None:
         """Read account and positions unless that was done so lately. Raises Retry."""
         session = self.open_session()
@@ -282,9 +287,10 @@ class Keeper:
         self._tell()
 
     def on_position(self, account: str, contract: Any, quantity: Decimal, average_cost: Decimal) -> None:
-        self._positions[account, int(contract.conId)] = Holding(
-            market=str(contract.symbol), quantity=quantity, average_cost=average_cost
-        )
+        key, before = (account, int(contract.conId)), self._positions.get((account, int(contract.conId)))
+        if account == self.config.account and (before is None or before.quantity != quantity):
+            self._moved_ns = self.clock.monotonic_ns()
+        self._positions[key] = Holding(market=str(contract.symbol), quantity=quantity, average_cost=average_cost)
         self._tell()
 
     def on_value(self, account: str, tag: str, value: str, currency: str) -> None:

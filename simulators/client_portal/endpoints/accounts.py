@@ -54,7 +54,7 @@ def brokerage_accounts(call: Call) -> Json:
 def select(call: Call) -> Json:
     """Answer ``POST /iserver/account``: switch to an account."""
     wanted = call.fields().get("acctId")
-    if wanted not in call.venue.specs:
+    if not isinstance(wanted, str) or wanted not in call.venue.specs:
         raise Refusal(500, f"unknown account: {wanted}")
     if wanted == call.gateway.selected:
         return {"success": "Account already set"}

@@ -45,7 +45,7 @@ def _row(call: Call, contract: Contract, fields: list[str], *, empty: bool) -> J
 def unsubscribe(call: Call) -> Json:
     """Answer ``/iserver/marketdata/unsubscribe``: end one stream."""
     conid = call.fields().get("conid")
-    if conid not in call.brokerage.preflights:
+    if not isinstance(conid, int) or conid not in call.brokerage.preflights:
         raise Refusal(500, "unknown")
     call.brokerage.preflights.discard(conid)
     return {"success": True}

@@ -14,10 +14,11 @@ from brokers.ibkr.portal import parse, tickets
 from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.pace import LONGEST_S, SHUT, Board, Pace, Page
+from brokers.ibkr.portal.questions import Conversations
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries
 from domain.clock import FakeClock
-from domain.errors import Refuse, Retry
+from domain.errors import Ask, Refuse, Retry
 from domain.ids import client_order_id, new_id
 from domain.order import OrderIntent
 from domain.quotes import Instrument
@@ -225,6 +226,66 @@ def test_many_threads_take_turns_one_after_the_other(tmp_path):
 
     with board.open() as marks:
         assert marks["n"] == 100
+
+
+class Script:
+    """A wire whose answers are written down beforehand."""
+
+    def __init__(self, *answers):
+        self.config = config()
+        self.pace = Pace(FakeClock(NOON), self.config)
+        self.answers = list(answers)
+        self.sent = []
+
+    def act(self, what, method, path, body=None, *, repeatable=False):
+        self.sent.append((path, body))
+        return self.answers.pop(0)
+
+
+def talk(*answers, allowed=("o163",)):
+    wire = Script(*answers)
+    return wire, lambda: Conversations(wire, frozenset(allowed)).hold("an order", "/orders", {})
+
+
+def question(*kinds, number="q1", text="Are you sure?"):
+    return [{"id": number, "message": [text], "isSuppressed": False, "messageIds": list(kinds)}]
+
+
+def test_receipts_of_all_orders_are_read():
+    _, hold = talk(question("o163"), [{"order_id": 1, "order_status": "Submitted"}, {"order_id": "2"}])
+
+    assert [(ack.order_id, ack.status) for ack in hold()] == [("1", "Submitted"), ("2", "")]
+
+
+def test_failure_12_part_of_a_bracket_that_was_refused_must_be_looked_up():
+    _, hold = talk([{"order_id": "1", "order_status": "Submitted"}, {"error": "No trailing stops here."}])
+
+    with pytest.raises(Ask, match="No trailing stops here"):
+        hold()
+
+
+@pytest.mark.parametrize("reply", [{}, [], [{"order_status": "Submitted"}], {"message": "ok"}])
+def test_failure_12_answer_without_a_receipt_proves_nothing(reply):
+    _, hold = talk(reply)
+
+    with pytest.raises(Ask):
+        hold()
+
+
+def test_failure_12_one_kind_too_many_in_a_question_declines_all():
+    wire, hold = talk(question("o163", "o999", text="<b>Really?</b>"), {"error": "dropped"})
+
+    with pytest.raises(Refuse, match=r"o163, o999: Really\?"):
+        hold()
+    assert wire.sent[-1] == ("/iserver/reply/q1", {"confirmed": False})
+
+
+def test_question_without_a_kind_is_declined():
+    wire, hold = talk(question(), {"error": "dropped"})
+
+    with pytest.raises(Refuse, match="no messageId"):
+        hold()
+    assert wire.sent[-1][1] == {"confirmed": False}
 
 
 class Told:

@@ -1,7 +1,7 @@
 """The production failures that concern TWS, each injected at the wire: what the adapter makes of them.
 
-The numbers are those of the table "Failures" in docs/brokers.md. Nothing is ever sent twice, no fill is lost, and no order
-leaves while the link is not UP.
+The numbers are those of the table "What was seen to fail" in docs/brokers.md. Nothing is ever sent twice, no fill is
+lost, and no order leaves while the link is not UP.
 """
 
 import time
@@ -415,7 +415,7 @@ def test_failure_07_every_stream_is_asked_for_again_after_a_reconnect(desk):
 
 
 def test_failure_08_bars_do_not_depend_on_updates_that_stop(desk):
-    fault = desk.fault("keep_up_to_date_stops", match=desk.mine())
+    desk.fault("keep_up_to_date_stops", match=desk.mine())
     start = desk.clock.now() - timedelta(minutes=5)
     first = desk.data.bars("SPY", 60, start=start)[-1]
     later = desk.eventually(lambda: (bar := desk.data.bars("SPY", 60, start=start)[-1]).start > first.start and bar)
@@ -423,33 +423,30 @@ def test_failure_08_bars_do_not_depend_on_updates_that_stop(desk):
 
     assert later.start == first.start + timedelta(minutes=1)
     assert [one.start for one in bars] == [bars[0].start + timedelta(minutes=n) for n in range(len(bars))]
-    assert all(one["fields"] for one in desk.gateway.requests("reqHistoricalData")) or fault
 
 
-def test_failure_08_silent_stream_is_asked_for_again(gateway):
-    for desk in desks(gateway):
-        desk.connect(quote_silence_s=0.1)
-        desk.quote()
-        before = len(desk.gateway.requests("cancelMktData"))
-        desk.fault("stale_ticker", match=desk.mine())
+def test_failure_08_silent_stream_is_asked_for_again(desk):
+    desk.restart(quote_silence_s=0.1)
+    desk.quote()
+    before = len(desk.gateway.requests("cancelMktData"))
+    desk.fault("stale_ticker", match=desk.mine())
 
-        assert desk.eventually(lambda: len(desk.gateway.requests("cancelMktData")) > before)
+    assert desk.eventually(lambda: len(desk.gateway.requests("cancelMktData")) > before)
 
 
 # ----------------------------------------------------------------------------------- 9: prices that prove nothing
 
 
-def test_failure_09_stream_that_stands_still_is_replaced_by_polling(gateway):
-    for desk in desks(gateway):
-        desk.connect(quote_silence_s=0.1)
-        before = desk.quote()
-        fault = desk.fault("stale_ticker", match=desk.mine())
-        desk.eventually(lambda: desk.gateway.fired(fault))
-        after = desk.eventually(lambda: (q := desk.quote()).bid != before.bid and q)
-        true = desk.gateway.state()["quotes"]["SPY"]
+def test_failure_09_stream_that_stands_still_is_replaced_by_polling(desk):
+    desk.restart(quote_silence_s=0.1)
+    before = desk.quote()
+    fault = desk.fault("stale_ticker", match=desk.mine())
+    desk.eventually(lambda: desk.gateway.fired(fault))
+    after = desk.eventually(lambda: (q := desk.quote()).bid != before.bid and q)
+    true = desk.gateway.state()["quotes"]["SPY"]
 
-        assert abs(after.bid - D(true["bid"])) <= D("0.05")
-        assert desk.executor.link()[0] is Link.UP
+    assert abs(after.bid - D(true["bid"])) <= D("0.10")
+    assert desk.executor.link()[0] is Link.UP
 
 
 def test_failure_09_price_that_nobody_renews_is_no_quote(lone):
@@ -513,16 +510,15 @@ def test_failure_10_pacing_violation_costs_a_pause_and_is_not_repeated(desk):
     assert len(desk.gateway.requests("reqHistoricalData")) == asked
 
 
-def test_failure_10_no_more_messages_a_second_than_allowed(gateway):
-    for desk in desks(gateway):
-        desk.connect(messages_per_s=20)
-        began, before = time.monotonic(), sum(desk.gateway.state()["requests"].values())
-        while time.monotonic() - began < 1:
-            desk.executor.account()
-            desk.executor.resting()
-        sent = sum(desk.gateway.state()["requests"].values()) - before
+def test_failure_10_no_more_messages_a_second_than_allowed(desk):
+    desk.restart(messages_per_s=20, poll_interval_s=0.001)
+    began, before = time.monotonic(), sum(desk.gateway.state()["requests"].values())
+    while (elapsed := time.monotonic() - began) < 1:
+        desk.executor.account()
+        desk.executor.resting()
+    sent = sum(desk.gateway.state()["requests"].values()) - before
 
-        assert sent <= 20 * 2
+    assert 15 < sent <= 20 * (elapsed + 1)
 
 
 # ------------------------------------------------------------------------------------------ 15: clocks and time zones

@@ -1,4 +1,4 @@
-"""The TWS adapter on ib_insync, the SDK's predecessor, in an environment of its own: both ship a module ``eventkit``."""
+"""The TWS adapter on ib_insync, the SDK's predecessor, in its own environment: both ship a module ``eventkit``."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Orders through the TWS adapter: kinds, exits beside stops, the resolver as a client of its own, restarts, accounts."""
+"""Orders through the TWS adapter: kinds, exits beside stops, the resolver as another client, restarts, accounts."""
 
 from dataclasses import replace
 from decimal import Decimal

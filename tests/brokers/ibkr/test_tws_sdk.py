@@ -27,6 +27,14 @@ print(sdk.NAME, int(rss.split()[1]), *loaded)
 executor.close()
 data.close()
 """
+LATER = """
+import asyncio
+async def load():
+    import brokers.ibkr.tws.sdk
+asyncio.run(load())
+import numpy
+print(numpy.array([1]).sum())
+"""
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +53,6 @@ def test_sdk_process_stays_small_and_loads_no_numbers_library(gateway):
 
 
 def test_sdk_numpy_can_still_be_had_after_the_stand_in():
-    program = "import asyncio\nasync def load():\n    import brokers.ibkr.tws.sdk\nasyncio.run(load())\nimport numpy\nprint(numpy.array([1]).sum())"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+    done = subprocess.run([sys.executable, "-c", LATER], cwd=ROOT, capture_output=True, text=True, timeout=30)
 
     assert done.stdout.split() == ["1"]
