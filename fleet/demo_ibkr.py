@@ -1,4 +1,4 @@
-"""The demo's stock part: simulated IBKR connections, and the settings of the surface that trades through one of them."""
+"""The demo's stock part: simulated IBKR connections, and the settings of the surface that trades through one."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,8 +8,8 @@ from fleet.envfile import write_env_file
 
 OPERATOR_ACCOUNT, SUBSCRIBER_ACCOUNT = "DU1000001", "DU2000002"
 TRANSPORTS = ("tws", "portal")
-# Entries a few hundredths of a percent above the last price, and stops almost as near: chosen so that trades come and go
-# while somebody watches, not because they earn anything. A real entry lies 5 % away.
+# Entries a few hundredths of a percent above the last price, and stops almost as near: chosen so that trades come and
+# go while somebody watches, not because they earn anything. A real entry lies 5 % away.
 DEMO_STK = {
     "STK_MODE": "paper",
     "STK_LOOP_S": "6",
@@ -31,6 +31,8 @@ DEMO_STK = {
     "STRATEGY_PRIOR_EDGE_BP": "60",
     "STRATEGY_PRIOR_WEIGHT": "10000",
     "CROSS_PERIOD_S": "300",
+    "CROSS_PRIOR_EDGE_BP": "60",
+    "CROSS_PRIOR_WEIGHT": "10000",
     "RISK_BANKROLL": "20000",
     "RISK_RISK_FRACTION": "0.01",
     "RISK_MAX_POSITIONS": "10",

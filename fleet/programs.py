@@ -99,7 +99,12 @@ FLEET: tuple[Program, ...] = (
     Program(
         name="simulator-portal",
         module="simulators.client_portal",
-        arguments=("--accounts", "DU1000001:50000:cash,DU2000002:50000:cash", "--state", "{home}/state/simulator-portal"),
+        arguments=(
+            "--accounts",
+            "DU1000001:50000:cash,DU2000002:50000:cash",
+            "--state",
+            "{home}/state/simulator-portal",
+        ),
         env="simulator-portal",
         what="replays recorded stock prices over IBKR's Client Portal Web API",
         beats=False,

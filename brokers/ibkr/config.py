@@ -63,8 +63,8 @@ class IbkrConfig:
         messages_per_s: IBKR ends a connection above 50.
         market_data_lines: how many streams the account's subscriptions allow at once.
     Of the portal:
-        portal_url: of the local gateway, up to and with ``/v1/api``. Its certificate must be one the system knows or the
-            one in the file ``portal_ca``; ``portal_insecure`` leaves it unchecked, on this machine only.
+        portal_url: of the local gateway, up to and with ``/v1/api``. Its certificate must be one the system knows or
+            the one in the file ``portal_ca``; ``portal_insecure`` leaves it unchecked, on this machine only.
         portal_tickle_s: how often the session is kept alive. ``portal_requests_per_s``: IBKR allows all who use one
             gateway ten together; ``portal_page_pause_s``: between two looks at the orders, and at the executions, which
             it allows once in five seconds. Only a simulator may be asked more often. ``portal_shared``: a file through
@@ -207,8 +207,8 @@ def _require_pace(url: str, per_s: float, pause_s: float) -> None:
     """Refuse a pace that IBKR punishes; plain http is a simulator's."""
     if url.startswith("https") and (per_s > 10 or pause_s < 5):
         raise ValueError(
-            f"{PREFIX}PORTAL_REQUESTS_PER_S must be at most 10 and {PREFIX}PORTAL_PAGE_PAUSE_S at least 5: IBKR shuts out "
-            f"who asks more often; found {per_s} and {pause_s}"
+            f"{PREFIX}PORTAL_REQUESTS_PER_S must be at most 10 and {PREFIX}PORTAL_PAGE_PAUSE_S at least 5: IBKR shuts "
+            f"out who asks more often; found {per_s} and {pause_s}"
         )
 
 

@@ -94,8 +94,13 @@ class Desk:
     def _transmit(self, placed: Sequence[Order]) -> None:
         # the last of a family takes the others along
         for order in reversed(placed):
-            if not order.transmitted and not order.is_done:
+            if order.transmitted or order.is_done:
+                continue
+            try:
                 self._venue.modify(order.perm_id, replace(order.terms, transmit=True))
+            except Rejected as exc:
+                # an order sent along has just used what this one needed
+                self._venue.force_inactive(order.perm_id, exc.reason)
 
     def _bend(self, placed: Sequence[Order]) -> None:
         for order in placed:

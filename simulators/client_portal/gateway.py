@@ -50,8 +50,9 @@ class Gateway:
         self.frozen: dict[int, Quote] = {}
         self._refs: dict[str, tuple[int, datetime]] = {}
         self._late: dict[int, float | None] = {}
-        for order in (*venue.orders(), *venue.completed()):
-            self._remember(order)
+        traded = [execution.order for execution in venue.executions(since=venue.now() - REF_LIFE)]
+        for order in (*venue.orders(), *venue.completed(), *traded):
+            self.use(order.terms.ref, order)
 
     def _limit_clock(self) -> Callable[[], float] | None:
         return {"wall": time.monotonic, "simulated": self._simulated, "off": None}[self.rules.limits]
@@ -104,6 +105,3 @@ class Gateway:
         found = self._refs.get(coid)
         order = None if found is None else self.venue.order(found[0])
         return order if order is not None and order.terms.account == account else None
-
-    def _remember(self, order: Order) -> None:
-        self.use(order.terms.ref, order)

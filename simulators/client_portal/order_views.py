@@ -92,6 +92,8 @@ def _optional(order: Order) -> Json:
         found["parentId"] = terms.parent
     if order.filled:
         found["avgPrice"] = price_text(order.average_price)
+    if order.is_done and order.reason:
+        found["order_cancellation_by_system_reason"] = order.reason
     return found
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from simulators.client_portal.wire import Json, plain
+from simulators.client_portal.wire import plain
 from simulators.ibkr.orders import Terms
 from simulators.ibkr.quotes import Quote
 
@@ -105,12 +105,3 @@ def _pricing(terms: Terms) -> str:
         case "TRAIL LIMIT":
             return f"Trail Limit {trail}"
     return "Market"
-
-
-def suppressible(message_ids: object) -> Json | list[str]:
-    """Read a list of message ids; an object with ``error`` where it is none."""
-    if not isinstance(message_ids, list) or not all(isinstance(item, str) for item in message_ids):
-        return {"error": "messageIds: expected a list of message ids"}
-    if len(message_ids) > 51:
-        return {"error": "messageIds: at most 51 message ids at a time"}
-    return message_ids

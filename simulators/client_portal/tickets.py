@@ -18,6 +18,7 @@ KINDS: dict[str, Kind] = {
     "TRAILLMT": "TRAIL LIMIT",
 }
 _TIFS = ("DAY", "GTC")
+_TOO_MUCH = 10**9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,8 +92,8 @@ def _tif(raw: Json) -> Tif:
 
 def _amount(raw: Json, name: str) -> Decimal:
     found = decimal(raw.get(name))
-    if found is None or found <= 0:
-        raise _bad(name, "a number above 0", raw)
+    if found is None or not 0 < found < _TOO_MUCH:
+        raise _bad(name, f"a number above 0 and below {_TOO_MUCH:,}", raw)
     return found
 
 

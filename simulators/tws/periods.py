@@ -20,7 +20,10 @@ _SIZES: dict[str, int] = {
 # bars of so many seconds may be asked for so many seconds at once
 _LONGEST = {1: 2000, 5: 10_000, 10: 14_400, 15: 14_400, 30: 28_800}
 _LENGTH = re.compile(r"(\d+) ([SDWMY])\Z")
-_CALENDAR_DAYS = {"W": 7, "M": 30, "Y": 365}
+_DAYS = {"D": 1, "W": 7, "M": 30, "Y": 365}
+# a month of minutes, the whole of what is recorded in days
+_MOST_BARS = 50_000
+_FIRST_YEAR, _LAST_YEAR = 1990, 2100
 _END = re.compile(r"(\d{8})([ -])(\d{2}:\d{2}(?::\d{2})?)(?: (\S+))?\Z")
 
 
@@ -45,14 +48,14 @@ def _parsed(text: str, request: int) -> tuple[int, str]:
 
 
 def check_length(seconds: int, text: str, request: int) -> None:
-    """Refuse more small bars than one request may ask for.
+    """Refuse more bars than one request may ask for.
 
     Raises:
         Refused: the length cannot be read or is too long.
     """
     number, unit = _parsed(text, request)
-    length = number if unit == "S" else number * DAY
-    if length > _LONGEST.get(seconds, length):
+    length = number if unit == "S" else number * _DAYS[unit] * DAY
+    if length > _LONGEST.get(seconds, _MOST_BARS * seconds):
         raise Refused(request, 162, "Historical Market Data Service error message:Time length exceed max.")
 
 
@@ -68,7 +71,7 @@ def moment_of(text: str, now: datetime, request: int) -> tuple[datetime, bool]:
         return now, True
     found = _END.match(text)
     try:
-        if found is None or (found[2] == "-" and found[4]):
+        if found is None or (found[2] == "-" and found[4]) or not _FIRST_YEAR <= int(text[:4]) <= _LAST_YEAR:
             raise ValueError(text)
         zone = UTC if found[2] == "-" else ZoneInfo(found[4]) if found[4] else NEW_YORK
         clock = found[3] if found[3].count(":") == 2 else f"{found[3]}:00"
@@ -86,7 +89,7 @@ def start_of(end: datetime, length: str, use_rth: bool, request: int) -> datetim
         return _before(end, number, use_rth)
     if unit == "D":
         return _days_before(end, number, use_rth)
-    back = end - timedelta(days=_CALENDAR_DAYS[unit] * number)
+    back = end - timedelta(days=_DAYS[unit] * number)
     return midnight(back)
 
 

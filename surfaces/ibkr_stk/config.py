@@ -45,11 +45,12 @@ def load(environ: Mapping[str, str]) -> StockConfig:
     strategy = settings.load(StopEntryParams, environ, prefix="STRATEGY_", source=SOURCE)
     limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
     # What the strategy says of single symbols goes before what the limits say of all.
+    cooldown_s = int(strategy.cooldown_min * 60)
     budgets = (*limits.market_budgets, *strategy.market_budgets)
     return StockConfig(
         house=settings.load(House, environ, prefix="TBOT_", source=SOURCE),
         settings=surface,
-        limits=replace(limits, market_budgets=budgets),
+        limits=replace(limits, market_budgets=budgets, cooldown_s=max(limits.cooldown_s, cooldown_s)),
         stop_entry=strategy,
         crossover=settings.load(CrossParams, environ, prefix="CROSS_", source=SOURCE),
         ibkr=settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),

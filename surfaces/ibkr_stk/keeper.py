@@ -175,7 +175,7 @@ class Keeper:
 
     @_carry_out.register
     def _(self, action: ResizeStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
-        self._asked.sizes[action.order_id] = action.quantity
+        self._asked.sizes[action.order_id] = action.quantity, facts.now
         log.warning("stop_resized", market=facts.symbol, order=action.order_id, quantity=str(action.quantity))
         self._try(lambda: self._executor.amend(action.order_id, quantity=action.quantity), action.order_id)
 

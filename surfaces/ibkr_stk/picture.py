@@ -25,14 +25,14 @@ NOTHING = Decimal(0)
 class Asked:
     """What was asked of the broker in this life of the process; asking once more after a restart does no harm.
 
-    ``cancels`` is order id -> when its cancel was asked for, ``sizes`` the quantity a stop was asked to take, ``done``
-    the protective orders proven to be over, ``triggered`` order id -> when the market was first seen to have reached
+    ``cancels`` is order id -> when its cancel was asked for, ``sizes`` the quantity a stop was asked to take and when,
+    ``done`` the protective orders proven to be over, ``triggered`` order id -> when the market was first seen to have reached
     it, ``sold`` what such an order has sold, which the resolver may not have written yet, and ``rearm`` symbol ->
     moment before which no entry is proposed.
     """
 
     cancels: dict[str, datetime] = field(default_factory=dict)
-    sizes: dict[str, Decimal] = field(default_factory=dict)
+    sizes: dict[str, tuple[Decimal, datetime]] = field(default_factory=dict)
     done: set[str] = field(default_factory=set)
     triggered: dict[str, datetime] = field(default_factory=dict)
     sold: dict[str, Decimal] = field(default_factory=dict)
@@ -106,7 +106,8 @@ class Observer:
         """Return what is known of ``market`` now."""
         now, held = self._books.now(), self._held(market)
         for order in picture.resting:
-            if order.triggered and order.client_order_id is not None:
+            # Only an order with a limit may be reached and stay unfilled.
+            if order.triggered and order.limit is not None and order.client_order_id is not None:
                 self._asked.triggered.setdefault(order.client_order_id, now)
         cooldown = self._books.fold.cooldowns.get(market)
         stops = tuple(self._stops(market, held, picture))
@@ -184,10 +185,10 @@ class Observer:
 
     def _live(self, order: RestingOrder, *, attempt: int, is_ours: bool) -> LiveStop:
         order_id = order.client_order_id or order.broker_order_id
-        wanted = self._asked.sizes.get(order_id)
+        wanted, asked_at = self._asked.sizes.get(order_id, (None, None))
         if wanted == order.quantity:
             del self._asked.sizes[order_id]
-            wanted = None
+            wanted = asked_at = None
         return LiveStop(
             order_id=order_id,
             quantity=order.quantity,
@@ -199,6 +200,7 @@ class Observer:
             cancel_asked_at=self._asked.cancels.get(order_id),
             triggered_at=self._asked.triggered.get(order_id),
             resizing_to=wanted,
+            resize_asked_at=asked_at,
         )
 
     def stop_ids(self, position: Position) -> list[str]:

@@ -35,5 +35,6 @@ def test_every_direct_dependency_has_its_reason(
         "The fleet": names(settings["project"]["dependencies"]),
         "The client": names(client["dependencies"]) | names(client["optional-dependencies"]["oanda"]),
         "Building (`requirements-build.lock`)": names(settings["dependency-groups"]["build"]),
+        "The second environment (`requirements-insync.lock`)": names(settings["dependency-groups"]["insync"]),
         "Development and tests": names(settings["dependency-groups"]["dev"]),
     }

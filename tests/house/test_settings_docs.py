@@ -9,6 +9,7 @@ import pytest
 from pages import DOCS, ROOT, missing, page
 
 from brokers.coinbase.config import CoinbaseConfig
+from brokers.ibkr.config import IbkrConfig
 from brokers.kalshi import config as kalshi_config
 from brokers.kalshi.config import KalshiConfig
 from brokers.nws import config as nws_config
@@ -73,6 +74,7 @@ SETTINGS = (
     Told(prefix="CROSS_", cls=CrossParams, page="strategies.md", sections=("Crossover",)),
     Told(prefix="OANDA_", cls=OandaConfig, page="brokers.md", examples=(FX,)),
     Told(prefix="KALSHI_", cls=KalshiConfig, page="brokers.md", examples=(ST, LT)),
+    Told(prefix="IBKR_", cls=IbkrConfig, page="brokers.md"),
     Told(prefix="NWS_", cls=NwsConfig, page="brokers.md", examples=(ST,)),
     Told(prefix="COINBASE_", cls=CoinbaseConfig, page="brokers.md", examples=(ST,)),
     Told(prefix="MODELS_", cls=ModelsConfig, page="forecasting.md", examples=(LT,)),

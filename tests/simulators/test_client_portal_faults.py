@@ -226,8 +226,10 @@ def test_missing_child_leaves_children_out_of_the_list(gate):
 def test_inactive_order_is_taken_and_does_nothing(gate):
     fault = gate.fault("inactive_order", times=1, reason="Not permissioned.")
     answer = gate.confirm(gate.order("BUY", 2))
+    row = next(row for row in gate.live() if row["orderId"] == int(answer[0]["order_id"]))
 
     assert answer[0]["order_status"] == "Inactive"
+    assert row["order_cancellation_by_system_reason"] == "Not permissioned."
     assert gate.status(answer[0]["order_id"])["cum_fill"] == "0.0"
     assert gate.fired(fault) == 1
 

@@ -2,7 +2,7 @@
 
 import portal_sim
 import pytest
-from portal_sim import AAPL, ACCOUNT, AMZN, SPY, ticket
+from portal_sim import AAPL, ACCOUNT, AMZN, IBM, SPY, ticket
 
 
 @pytest.fixture(scope="module")
@@ -137,6 +137,7 @@ def test_fields_that_are_missing_or_wrong_are_named(gate):
     assert error(orderType="ODD") == (400, "orderType")
     assert error(side="HOLD") == (400, "side")
     assert error(quantity=0) == (400, "quantity")
+    assert error(quantity=10**30) == (400, "quantity")
     assert error(tif="FOK") == (400, "tif")
     assert error(orderType="LMT") == (400, "price")
     assert error(orderType="TRAIL", trailingAmt=1) == (400, "trailingType")
@@ -358,3 +359,11 @@ def test_accounts_do_not_mix(gate):
     assert "ord-other" not in {row.get("order_ref") for row in gate.live()}
     assert "ord-other" in {row.get("order_ref") for row in gate.live(accountId="DU2")}
     assert gate.get("/iserver/account/trades", accountId="DU2")[-1]["order_ref"] == "ord-other"
+
+
+def test_an_order_whose_shares_another_one_sent_along_has_sold_goes_inactive(gate):
+    gate.confirm(gate.orders([ticket("BUY", 1, conid=IBM)], "DU2"))
+    pair = [ticket("SELL", 1, "LMT", conid=IBM, price=100, cOID=f"ord-pair-{number}") for number in (1, 2)]
+    answer = gate.confirm(gate.orders(pair, "DU2"))
+
+    assert sorted(row["order_status"] for row in answer) == ["Filled", "Inactive"]

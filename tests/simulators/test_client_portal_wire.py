@@ -130,9 +130,11 @@ def test_unsubscribing_asks_for_another_preflight(gate):
     gate.snapshot(SPY)
     gate.post("/iserver/marketdata/unsubscribe", {"conid": SPY})
     after_one = gate.get("/iserver/marketdata/snapshot", conids=SPY, fields="31")
+    unknown = gate.send("POST", "/iserver/marketdata/unsubscribe", {"conid": []})
     gate.get("/iserver/marketdata/unsubscribeall")
     after_all = gate.get("/iserver/marketdata/snapshot", conids=SPY, fields="31")
 
+    assert unknown.status_code == 500
     assert after_one == after_all == [{"conid": SPY, "conidEx": str(SPY)}]
 
 
@@ -175,6 +177,7 @@ def test_accounts_can_be_switched(gate):
     assert gate.get("/iserver/accounts")["selectedAccount"] == "DU2"
     assert "success" in gate.post("/iserver/account", {"acctId": "DU2"})
     assert "error" in gate.post("/iserver/account", {"acctId": "DU9"})
+    assert "error" in gate.post("/iserver/account", {"acctId": {}})
     gate.post("/iserver/account", {"acctId": ACCOUNT})
 
 

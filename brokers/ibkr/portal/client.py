@@ -21,11 +21,15 @@ from brokers.ibkr.portal.session import Session
 from brokers.ibkr.portal.stops import Stops
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries, Held
+from brokers.ibkr.windows import ResetWindow
 from brokers.port import Account, BrokerTrade, Fill, RestingOrder
 from domain.clock import Clock
 from domain.errors import Refuse
 from domain.order import OrderEvent, OrderIntent
 from domain.vocabulary import ExitReason, Leg, Link
+
+# The brokerage session is reset at about one o'clock of its region, besides what the settings name.
+RESETS = ("01:00-01:20",)
 
 __all__ = ["PortalData", "PortalExecutor", "connect"]
 
@@ -40,7 +44,8 @@ def connect(config: IbkrConfig, clock: Clock, *, held: Held = lambda: ()) -> tup
         Misconfigured: the certificate file cannot be read.
     """
     wire = Wire(config, clock)
-    state = LinkState(clock, config.windows, quiet_s=config.reset_quiet_s, longest_s=config.reset_longest_s)
+    windows = (*config.windows, *map(ResetWindow.parse, RESETS))
+    state = LinkState(clock, windows, quiet_s=config.reset_quiet_s, longest_s=config.reset_longest_s)
     contracts = Contracts(wire)
     executor = PortalExecutor(wire, contracts, state, held)
     data = PortalData(wire, contracts, executor.session, on_trade=executor.on_trade)

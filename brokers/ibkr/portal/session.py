@@ -167,10 +167,10 @@ class Session:
         return min(config.reconnect_min_s * 2.0 ** min(self._failures - 1, 10), config.reconnect_max_s)
 
     def _due(self) -> str:
-        return _weekly(self._wire.clock.now())
+        return weekly(self._wire.clock.now())
 
 
-def _weekly(moment: datetime) -> str:
+def weekly(moment: datetime) -> str:
     """Say that the login is the one that is due each week, on the day it is."""
     local = moment.astimezone(NEW_YORK)
     return "; it is due each Sunday after 01:00 New York time" if local.weekday() == _SUNDAY else ""

@@ -8,12 +8,13 @@ from typing import Any
 from simulators.client_portal.call import Call
 from simulators.client_portal.conversation import Conversation
 from simulators.client_portal.desk import Desk
-from simulators.client_portal.questions import asked, questions_about, suppressible
+from simulators.client_portal.questions import asked, questions_about
 from simulators.client_portal.tickets import Ticket, read_ticket
 from simulators.client_portal.wire import Json, Refusal, plain, whole
 from simulators.ibkr.orders import Order, Rejected
 
 _EVERY = "-1"
+_MOST_SUPPRESSED = 51
 _REJECTED = "Order rejected: the simulator was told to refuse it."
 
 
@@ -97,9 +98,9 @@ def reply(call: Call) -> Any:
 
 def suppress(call: Call) -> Json:
     """Answer ``/iserver/questions/suppress``: do not ask these again in this brokerage session."""
-    found = suppressible(call.fields().get("messageIds"))
-    if isinstance(found, dict):
-        raise Refusal(400, found["error"])
+    found = call.fields().get("messageIds")
+    if not isinstance(found, list) or len(found) > _MOST_SUPPRESSED or not all(isinstance(item, str) for item in found):
+        raise Refusal(400, f"messageIds: expected at most {_MOST_SUPPRESSED} message ids in a list")
     call.brokerage.suppressed.update(found)
     return {"status": "submitted"}
 

@@ -15,6 +15,7 @@ from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.pace import LONGEST_S, SHUT, Board, Pace, Page
 from brokers.ibkr.portal.questions import Conversations
+from brokers.ibkr.portal.session import weekly
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries
 from domain.clock import FakeClock
@@ -362,3 +363,15 @@ def test_listing_in_the_united_states_is_the_one_that_is_taken():
 
     assert contracts.conids(["AAPL"]) == {"AAPL": 265598}
     assert contracts.symbol(265598) == "AAPL"
+
+
+@pytest.mark.parametrize(
+    ("moment", "is_due"),
+    [
+        (datetime(2014, 5, 11, 12, tzinfo=UTC), True),  # a Sunday
+        (datetime(2014, 5, 12, 3, tzinfo=UTC), True),  # still Sunday in New York
+        (datetime(2014, 5, 12, 5, tzinfo=UTC), False),
+    ],
+)
+def test_failure_11_login_that_is_due_each_week_is_named(moment, is_due):
+    assert ("each Sunday" in weekly(moment)) is is_due

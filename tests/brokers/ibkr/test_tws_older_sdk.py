@@ -10,12 +10,14 @@ ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".tools" / "ib_insync" / "bin" / "python"
 HERE = Path(__file__).parent
 # What an SDK could do differently: decode, drop, repeat, lose a connection.
-CASES = "contract or sdk or failure_01 or failure_02 or failure_03 or failure_04 or failure_06 or failure_16"
+CASES = "contract or sdk or test_tws_failures or data_lost or dead_socket"
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="`make second` makes .tools/ib_insync, and `make test` asks for it")
 def test_adapter_does_the_same_on_the_older_sdk():
-    tests = [HERE / name for name in ("test_tws_contract.py", "test_tws_failures.py", "test_tws_sdk.py")]
+    tests = [
+        HERE / name for name in ("test_tws_contract.py", "test_tws_failures.py", "test_tws_link.py", "test_tws_sdk.py")
+    ]
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={HERE}", "-k", CASES, *tests]
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
     done = subprocess.run(

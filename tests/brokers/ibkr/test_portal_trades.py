@@ -1,0 +1,201 @@
+"""The life of a trade through the Client Portal: restarts at any point of it, its stop, its end."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from portal_desk import desks, started
+
+from domain.errors import Retry
+from domain.vocabulary import OrderState, Side
+
+D = Decimal
+BEGINNING = "1970-01-01T00:00:00.000000Z"
+SPY = 756733
+
+
+@pytest.fixture(scope="module")
+def gateway():
+    yield from started()
+
+
+@pytest.fixture
+def desk(gateway):
+    yield from desks(gateway)
+
+
+@pytest.fixture
+def linked(desk):
+    desk.connect()
+    return desk
+
+
+def orders_with(desk, reference):
+    """Return all orders the venue has of one id, live or done."""
+    account = desk.venue()
+    return [row for row in (*account["live"], *account["done"]) if row.get("order_ref") == reference]
+
+
+def orders_of(desk):
+    """Return order -> what the venue says has become of it."""
+    account = desk.venue()
+    return {row["orderId"]: (row["status"], row["filledQuantity"]) for row in (*account["live"], *account["done"])}
+
+
+def rest(desk, intent):
+    desk.executor.submit(intent)
+
+
+def fill_in_part(desk, intent):
+    desk.gateway.fault("partial_fill", quantity=4, times=1)
+    desk.executor.submit(intent)
+    desk.until_state(intent, "partial")
+
+
+def fill(desk, intent):
+    desk.executor.submit(intent)
+    desk.reach(intent)
+
+
+def lose_the_stop(desk, intent):
+    fill(desk, intent)
+    desk.executor.cancel(desk.stop_of(intent))
+
+
+def end(desk, intent):
+    fill(desk, intent)
+    desk.executor.submit(desk.exit_of(intent))
+    desk.until_state(desk.exit_of(intent), "filled")
+
+
+@pytest.mark.parametrize("stage", [rest, fill_in_part, fill, lose_the_stop, end])
+def test_restarting_twice_at_any_point_of_a_brackets_life_changes_nothing(linked, stage):
+    intent = linked.entry() if stage is rest else linked.near()
+    stage(linked, intent)
+    linked.eventually(lambda: all(row["status"] != "PendingCancel" for row in linked.venue()["live"]))
+    before, sent = orders_of(linked), len(linked.sent())
+    for _ in range(2):
+        linked.restart()
+        linked.executor.submit(intent)
+        if stage is end:
+            linked.executor.submit(linked.exit_of(intent))
+        linked.executor.open_trades()
+
+    assert orders_of(linked) == before
+    assert len(linked.sent()) == sent
+
+
+def test_exit_takes_the_stop_back_before_it_sells(linked, gateway):
+    intent = linked.bought()
+    exit_ = linked.exit_of(intent)
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+    steps = [
+        row["method"]
+        for row in gateway.requests()
+        if f"/{linked.account}/" in row["path"]
+        and (row["method"] == "DELETE" or row["path"].endswith("/orders"))
+        and not row["path"].endswith("/-1")
+    ]
+
+    assert steps == ["POST", "DELETE", "POST"]
+    assert linked.position() == 0
+    assert linked.live_refs() == []
+    assert linked.find(exit_)[-1].realised == linked.executor.fills_since(BEGINNING)[0][-1].realised
+
+
+def test_exit_sent_twice_and_after_a_restart_sells_once(linked):
+    intent = linked.bought()
+    exit_ = linked.exit_of(intent)
+    linked.executor.submit(exit_)
+    linked.executor.submit(exit_)
+    linked.restart()
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+
+    assert linked.position() == 0
+    assert len(orders_with(linked, exit_.client_order_id)) == 1
+
+
+def test_exit_that_was_cut_off_after_the_cancel_goes_on(linked, gateway):
+    intent = linked.bought()
+    name = gateway.fault("no_session", match={"path": "*/positions/*"}, times=1)
+    first = linked.exit_of(intent)
+    with pytest.raises(Retry):
+        linked.executor.submit(first)
+    linked.until_up()
+    second = linked.exit_of(intent, attempt=2)
+    linked.executor.submit(second)
+    linked.until_state(second, "filled")
+
+    assert gateway.fired(name) == 1
+    assert linked.states(first) == ["absent"]
+    assert linked.position() == 0
+
+
+def test_exit_sells_only_what_its_stop_has_left(linked, gateway):
+    intent = linked.bought(quantity=D(10))
+    gateway.trade_by_hand(SPY, -4, linked.account)
+    exit_ = linked.exit_of(intent)
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+
+    assert linked.find(exit_)[-1].quantity == D(6)
+    assert linked.position() == 0
+
+
+def test_part_of_a_trade_is_sold_and_its_stop_protects_the_rest(linked):
+    intent = linked.bought(quantity=D(10))
+    exit_ = linked.exit_of(intent, quantity=D(4))
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+    stops = [order for order in linked.executor.resting() if order.side is Side.SELL]
+
+    assert linked.position() == D(6)
+    assert [(stop.client_order_id, stop.quantity) for stop in stops] == [(linked.stop_of(intent), D(6))]
+
+
+def test_exit_of_a_trade_that_is_gone_is_rejected(linked):
+    events = linked.executor.submit(linked.exit_of(linked.entry()))
+
+    assert [(event.state, event.reason) for event in events] == [(OrderState.REJECTED, "TRADE_DOESNT_EXIST")]
+
+
+def test_protection_that_is_missing_is_added_once(linked):
+    intent = linked.bought()
+    linked.executor.cancel(linked.stop_of(intent))
+    linked.until_state(linked.stop_of(intent), "cancelled")
+    for _ in range(2):
+        linked.executor.protect(intent.client_order_id, stop_loss=D("150.00"), take_profit=None, trailing_distance=None)
+    (trade,) = linked.executor.open_trades()
+
+    assert linked.live_refs() == [linked.stop_of(intent, 2)]
+    assert trade.stop_loss == D("150")
+
+
+def test_position_somebody_else_opened_is_nobodys_trade(linked, gateway):
+    gateway.trade_by_hand(SPY, 3, linked.account)
+    (trade,) = linked.executor.open_trades()
+
+    assert (trade.client_order_id, trade.market, trade.quantity) == (None, "SPY", D(3))
+
+
+def test_position_of_an_earlier_week_belongs_to_the_trade_the_journals_hold(linked, gateway):
+    gateway.trade_by_hand(SPY, 3, linked.account)
+    (found,) = linked.executor.open_trades()
+    intent = linked.entry()
+    kept = replace(found, trade_id=intent.client_order_id, client_order_id=intent.client_order_id)
+    linked.restart(held=lambda: [kept])
+    (trade,) = linked.executor.open_trades()
+
+    assert trade.client_order_id == intent.client_order_id
+
+
+def test_position_that_was_split_shows_the_brokers_quantity(linked, gateway):
+    intent = linked.bought(quantity=D(10))
+    name = gateway.fault("split", conid=SPY, new=2, old=1, times=1)
+    (trade,) = linked.eventually(lambda: [t for t in linked.executor.open_trades() if gateway.fired(name)])
+    stops = [order for order in linked.executor.resting() if order.side is Side.SELL]
+
+    assert (trade.client_order_id, trade.quantity) == (intent.client_order_id, D(20))
+    assert [stop.quantity for stop in stops] == [D(10)]
