@@ -5,7 +5,7 @@ is open, pending, cooling down or suspended. Records of the four logs may arrive
 log's own order.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
@@ -169,7 +169,7 @@ class SurfaceFold:
         before = known[-1].state if known else OrderState.INTENDED
         if event.transaction_id is None:
             return event.state is not before
-        if all(event.transaction_id != old.transaction_id for old in known):
+        if all(event.transaction_id != old.transaction_id for old in known) or _revised(known, event) is not None:
             return True
         return before is not event.state and before not in TERMINAL and may_follow(before, event.state)
 
@@ -220,6 +220,9 @@ class SurfaceFold:
         # a repeated report never takes an order back, least of all from a final state.
         if event.transaction_id is None or all(event.transaction_id != old.transaction_id for old in known):
             known.append(event)
+        elif (corrected := _revised(known, event)) is not None:
+            # A correction takes the place of what it corrects, and says nothing new about the order.
+            known[corrected] = replace(event, state=known[corrected].state)
         elif known[-1].state not in TERMINAL and may_follow(known[-1].state, event.state):
             known.append(replace(event, quantity=Decimal(0)))
         self._note_state(event.client_order_id)
@@ -265,6 +268,14 @@ class SurfaceFold:
             keys.append(client_order_id)
 
 
+def _revised(known: Sequence[OrderEvent], event: OrderEvent) -> int | None:
+    """Return where the execution stands that ``event`` corrects, None when it corrects none."""
+    same = [number for number, old in enumerate(known) if old.transaction_id == event.transaction_id]
+    if event.transaction_id is None or any(known[number].revision >= event.revision for number in same):
+        return None
+    return same[0] if same else None
+
+
 def lot_of(event: OrderEvent) -> Lot:
     """Return the fill an order event reports.
 
@@ -280,4 +291,5 @@ def lot_of(event: OrderEvent) -> Lot:
         at=event.happened_at,
         realised=event.realised,
         fee=event.fee,
+        revision=event.revision,
     )

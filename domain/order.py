@@ -79,6 +79,9 @@ class OrderEvent:
     ``quantity`` and ``price`` describe this fill alone (zero and None when nothing filled). ``realised`` is the profit
     the broker booked for it and ``fee`` what it charged, both in ``currency``. ``happened_at`` is the venue's time,
     ``learned_at`` ours.
+
+    A broker that corrects an execution reports it again with the same ``transaction_id`` and a higher ``revision``, which
+    takes the place of the lower; with a ``quantity`` of zero the execution never was (a bust).
     """
 
     client_order_id: str
@@ -96,6 +99,7 @@ class OrderEvent:
     broker_trade_id: str | None = None
     transaction_id: str | None = None
     reason: str = ""
+    revision: int = 0
 
 
 def may_follow(before: OrderState, after: OrderState) -> bool:

@@ -104,6 +104,9 @@ FLEET: tuple[Program, ...] = (
             "DU1000001:50000:cash,DU2000002:50000:cash",
             "--state",
             "{home}/state/simulator-portal",
+            # The limits count two minutes in a second: three users of one gateway would soon be shut out of it.
+            "--limits",
+            "simulated",
         ),
         env="simulator-portal",
         what="replays recorded stock prices over IBKR's Client Portal Web API",

@@ -64,6 +64,8 @@ class ExecutionBook:
         self._revisions: dict[str, dict[int, Execution]] = {}
         self._fees: dict[str, tuple[Decimal, str]] = {}
         self._heard_ns: dict[str, int] = {}
+        self._sorted: list[Execution] | None = None
+        self._by_reference: dict[str, list[Execution]] = {}
 
     def add(self, execution: Execution, heard_ns: int = 0) -> bool:
         """Take an execution in; tell whether it was news. ``heard_ns`` is our monotonic time."""
@@ -72,12 +74,15 @@ class ExecutionBook:
         if execution.revision in known:
             return False
         known[execution.revision] = execution
+        self._sorted = None
         return True
 
     def charge(self, exec_id: str, fee: Decimal, currency: str) -> bool:
         """Take in what an execution cost; tell whether it was news."""
         is_news = self._fees.get(exec_id) != (fee, currency)
         self._fees[exec_id] = fee, currency
+        if is_news:
+            self._sorted = None
         return is_news
 
     def get(self, identity_: str) -> Execution | None:
@@ -92,12 +97,18 @@ class ExecutionBook:
 
     def all(self) -> list[Execution]:
         """Return every execution in its latest revision, oldest first; busted ones too."""
-        latest = [self._priced(known[max(known)]) for known in self._revisions.values()]
-        return sorted(latest, key=lambda one: (one.at, one.exec_id))
+        if self._sorted is None:
+            latest = [self._priced(known[max(known)]) for known in self._revisions.values()]
+            self._sorted = sorted(latest, key=lambda one: (one.at, one.exec_id))
+            self._by_reference = {}
+            for one in self._sorted:
+                self._by_reference.setdefault(one.reference or "", []).append(one)
+        return list(self._sorted)
 
     def of_order(self, reference: str) -> list[Execution]:
         """Return the executions of one order by our id, oldest first, without busted ones."""
-        return [one for one in self.all() if one.reference == reference and not one.is_bust]
+        self.all()
+        return [one for one in self._by_reference.get(reference, ()) if not one.is_bust]
 
     def heard_ns(self, exec_id: str) -> int:
         """Return when this revision was first heard of, on our monotonic clock."""
@@ -106,6 +117,7 @@ class ExecutionBook:
     def forget_before(self, moment: datetime) -> None:
         """Drop what happened before ``moment``."""
         old = [key for key, known in self._revisions.items() if known[max(known)].at < moment.astimezone(UTC)]
+        self._sorted = None
         for key in old:
             for number in self._revisions.pop(key):
                 self._heard_ns.pop(f"{key}.{number:02d}", None)

@@ -107,6 +107,7 @@ class Booking:
         signal_id = signal_of(position.client_id)
         say(f"{signal_id} {position.instrument}: held at the broker but not in our journal; taken over")
         stop, target, trailing = position.levels
+        percent = position.trailing_percent
         now = self._clock.now()
         signal = {
             "signal_id": signal_id,
@@ -116,8 +117,9 @@ class Booking:
             "sub_strategy": "",
             "reference": str(position.price),
             "stop": str(position.price if stop is None else stop),
-            "target": str(position.price if target is None else target),
+            "target": None if target is None else str(target),
             "trailing": None if trailing is None else str(trailing),
+            "trailing_percent": None if percent is None else str(percent),
             "published_at": now.isoformat(),
             "expires_at": now.isoformat(),
             "expired": True,

@@ -12,6 +12,7 @@ from tbot_client.brokers.port import Broker, Levels, Quote
 from tbot_client.config import Limits
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
 from tbot_client.journal import Record
+from tbot_client.state import level_texts
 from tbot_client.trade import Phase, Trade
 
 HOLD, FLATTEN, TIGHTEN = "hold", "flatten", "tighten"
@@ -51,7 +52,7 @@ class DeadMan:
             if levels is None:
                 return
             say(told + f"gets its stop at {levels.stop} instead of {trade.stop} (dead_man = tighten)")
-            return self._book.insist(record | {"levels": _texts(levels)})
+            return self._book.insist(record | {"levels": level_texts(levels)})
         say(told + "stays, protected by its orders at your broker (dead_man = hold)")
         return self._book.insist(record)
 
@@ -81,15 +82,14 @@ def tighter(trade: Trade, quote: Quote | None) -> Levels:
     is_past_entry = quote is not None and (price - trade.price) * sign > (trade.price - trade.stop) * sign / 2
     wanted = trade.price if is_past_entry and (trade.price - trade.stop) * sign > 0 else halfway
     stop = wanted if (wanted - trade.stop) * sign > 0 else trade.stop
-    trailing = None if trade.trailing is None else (trade.trailing / 2).quantize(min(DIGITS, _step(trade.trailing)))
-    return Levels(stop=stop, target=trade.target, trailing=trailing)
+    trailing, percent = _halved(trade.trailing), _halved(trade.trailing_percent)
+    return Levels(stop=stop, target=trade.target, trailing=trailing, trailing_percent=percent)
+
+
+def _halved(number: Decimal | None) -> Decimal | None:
+    return None if number is None else (number / 2).quantize(min(DIGITS, _step(number)))
 
 
 def _step(number: Decimal) -> Decimal:
     exponent = number.as_tuple().exponent
     return Decimal(1).scaleb(exponent) if isinstance(exponent, int) else DIGITS
-
-
-def _texts(levels: Levels) -> Record:
-    trailing = None if levels.trailing is None else str(levels.trailing)
-    return {"stop": str(levels.stop), "target": str(levels.target), "trailing": trailing}

@@ -18,6 +18,8 @@ DRIFT_BP, CONTRACT_DRIFT_BP = Decimal(10), Decimal(200)
 # The highest trading fee known of an event contract is this part of price x what it lacks to the payout.
 FEE_RATE = Decimal("0.07")
 CENT = Decimal("0.01")
+# An order of shares costs at least so much, and at most this part of its value.
+SHARES_FEE, SHARES_FEE_RATE = Decimal(1), Decimal("0.01")
 NOTHING = Decimal(0)
 
 
@@ -107,11 +109,16 @@ def drift_bp(limits: Limits, instrument: Instrument) -> Decimal:
     return DRIFT_BP if instrument.payout is None else CONTRACT_DRIFT_BP
 
 
+def has_limit(instrument: Instrument) -> bool:
+    """Tell whether an entry is an order with a limit, for which the account must have the money."""
+    return instrument.takes_worst or instrument.payout is not None
+
+
 def worst_price(trade: Trade, config: Config, instrument: Instrument | None) -> Decimal | None:
     """Return the last price within the drift limit, for an entry that can be told one."""
-    if instrument is None or instrument.payout is None:
+    if instrument is None or not has_limit(instrument):
         return None
-    drift = drift_bp(config.limits, instrument) / BP * instrument.payout
+    drift = drift_bp(config.limits, instrument) / BP * _basis(trade, instrument)
     return trade.reference + (drift if trade.side == "buy" else -drift)
 
 
@@ -125,7 +132,7 @@ def _is_passed(trade: Trade, instrument: Instrument, quote: Quote) -> bool:
     if instrument.payout is None and trade.is_contract:
         return True
     price = quote.exit(trade.side) if instrument.payout is None else quote.entry(trade.side)
-    return (price - trade.stop) * sign <= 0 or (trade.target - price) * sign <= 0
+    return (price - trade.stop) * sign <= 0 or (trade.target is not None and (trade.target - price) * sign <= 0)
 
 
 def _units(trade: Trade, config: Config, instrument: Instrument, quote: Quote, account: Account | None) -> Decimal:
@@ -139,10 +146,13 @@ def _units(trade: Trade, config: Config, instrument: Instrument, quote: Quote, a
 def _is_too_dear(
     trade: Trade, config: Config, instrument: Instrument, ordered: Decimal, account: Account | None
 ) -> bool:
-    """Tell whether the account can't pay for contracts at the worst price allowed, fee included."""
+    """Tell whether the account can't pay for an order at the worst price allowed, fee included."""
     worst = worst_price(trade, config, instrument)
-    if worst is None or instrument.payout is None or account is None or account.cash is None:
+    if worst is None or account is None or account.cash is None:
         return False
+    if instrument.payout is None:
+        value = ordered * worst
+        return value + max(SHARES_FEE, SHARES_FEE_RATE * value) > account.cash
     each = min(max(instrument.cost(trade.side, worst), NOTHING), instrument.payout)
     # Price and fee together grow with the price, so that no fill within the limit costs more than this.
     fee = FEE_RATE * each * (1 - each / instrument.payout)

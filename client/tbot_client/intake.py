@@ -146,6 +146,7 @@ def _signal(item: Item, expired: bool) -> Record:
         "published_at": _moment(item.published_at),
         "expires_at": _moment(item.expires_at),
         "expired": expired,
+        "trailing_percent": optional(item.trailing_percent),
         "dead_man": item.dead_man if item.dead_man in ("hold", "flatten", "tighten") else "",
     } | _levels(item)
 

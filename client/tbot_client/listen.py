@@ -146,7 +146,11 @@ def name_of(item: Item) -> str:
 def arrow(item: Item, expired: bool) -> str:
     """Write one line for a person: time, what, where, levels."""
     at = f"{item.published_at:%Y-%m-%d %H:%M:%S}" if item.published_at else item.ts[:19].replace("T", " ")
-    levels = f" at {item.reference_price} stop {item.stop_loss} target {item.take_profit}" if item.stop_loss else ""
+    levels = f" at {item.reference_price} stop {item.stop_loss}" if item.stop_loss else ""
+    if levels and item.take_profit is not None:
+        levels += f" target {item.take_profit}"
+    if levels and item.trailing_percent is not None:
+        levels += f" trailing {item.trailing_percent} %"
     end = f" {item.reason}" if item.reason else ""
     late = " (expired)" if expired and item.action == "open" else ""  # an end never expires
     return f"{at} --> {name_of(item)} {item.side} {item.market}{levels}{end}{late} [{item.signal_id}]".replace(

@@ -100,6 +100,7 @@ def _dead_man(state: State, record: Record) -> None:
     if levels := record.get("levels"):
         tightened = levels_of(levels)
         trade.stop, trade.target, trade.trailing = tightened.stop, tightened.target, tightened.trailing
+        trade.trailing_percent = tightened.trailing_percent
 
 
 def _received(state: State, record: Record) -> None:
@@ -112,7 +113,7 @@ def _received(state: State, record: Record) -> None:
 
 def _trade(signal: dict[str, Any]) -> Trade:
     fields = dict(signal)
-    for name in ("reference", "stop", "target", "trailing", "confidence", "edge_bp"):
+    for name in ("reference", "stop", "target", "trailing", "trailing_percent", "confidence", "edge_bp"):
         fields[name] = None if fields.get(name) is None else Decimal(fields[name])
     for name in ("published_at", "expires_at"):
         fields[name] = parse_iso(fields[name])
@@ -234,13 +235,31 @@ def _malformed(state: State, record: Record) -> None:
 
 
 def levels_of(record: Record) -> Levels:
-    """Read the three levels of a record."""
-    trailing = record["trailing"]
+    """Read the levels of a record; what an older client wrote has no ``trailing_percent``."""
     return Levels(
         stop=Decimal(record["stop"]),
-        target=Decimal(record["target"]),
-        trailing=None if trailing is None else Decimal(trailing),
+        target=_number(record["target"]),
+        trailing=_number(record["trailing"]),
+        trailing_percent=_number(record.get("trailing_percent")),
     )
+
+
+def level_texts(levels: Levels) -> Record:
+    """Write levels as `levels_of` reads them."""
+    return {
+        "stop": str(levels.stop),
+        "target": _text(levels.target),
+        "trailing": _text(levels.trailing),
+        "trailing_percent": _text(levels.trailing_percent),
+    }
+
+
+def _number(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _text(number: Decimal | None) -> str | None:
+    return None if number is None else str(number)
 
 
 _HANDLERS: dict[str, Callable[[State, Record], None]] = {

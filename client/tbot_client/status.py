@@ -136,8 +136,10 @@ def _position_line(position: dict[str, Any]) -> str:
     held = f"position  {position['side']} {position['units']} {position['market']} at {position['price']}, "
     if position["settles"]:
         return f"{held}settles at 0 or 1  [{position['signal_id']}]"
+    target = f" target {levels['target']}" if levels.get("target") else ""
     trailing = f" trailing {levels['trailing']}" if levels.get("trailing") else ""
-    return f"{held}stop {levels.get('stop')} target {levels.get('target')}{trailing}  [{position['signal_id']}]"
+    percent = f" trailing {levels['trailing_percent']} %" if levels.get("trailing_percent") else ""
+    return f"{held}stop {levels.get('stop')}{target}{trailing}{percent}  [{position['signal_id']}]"
 
 
 def _pairs(values: dict[str, Any]) -> str:
@@ -169,8 +171,8 @@ def _position(trade: Trade) -> dict[str, Any]:
 def _levels(levels: Levels | None) -> dict[str, str | None] | None:
     if levels is None:
         return None
-    trailing = None if levels.trailing is None else plain(levels.trailing)
-    return {"stop": plain(levels.stop), "target": plain(levels.target), "trailing": trailing}
+    named = {name: getattr(levels, name) for name in ("stop", "target", "trailing", "trailing_percent")}
+    return {name: None if level is None else plain(level) for name, level in named.items()}
 
 
 def _reasons(state: State, prefix: str) -> dict[str, int]:

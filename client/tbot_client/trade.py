@@ -20,7 +20,7 @@ class Phase(StrEnum):
 class Trade:
     """What the journal says about a signal that is not finished.
 
-    ``stop``, ``target`` and ``trailing`` are wanted; ``resting`` is what the broker holds,
+    ``stop``, ``target``, ``trailing`` (a distance) and ``trailing_percent`` (of the best price) are wanted; ``resting`` is what the broker holds,
     ``refused`` what it would not take. A wanted end is
     ``end_reason``; it stays until the broker's transactions say the position is gone.
     """
@@ -32,13 +32,14 @@ class Trade:
     sub_strategy: str
     reference: Decimal
     stop: Decimal
-    target: Decimal
+    target: Decimal | None
     trailing: Decimal | None
     confidence: Decimal | None
     edge_bp: Decimal | None
     published_at: datetime
     expires_at: datetime
     expired: bool
+    trailing_percent: Decimal | None = None
     dead_man: str = ""
     dead_man_done: str = ""
     phase: Phase = Phase.PENDING
@@ -61,12 +62,14 @@ class Trade:
 
     @property
     def levels(self) -> Levels:
-        return Levels(stop=self.stop, target=self.target, trailing=self.trailing)
+        return Levels(
+            stop=self.stop, target=self.target, trailing=self.trailing, trailing_percent=self.trailing_percent
+        )
 
     @property
     def is_contract(self) -> bool:
         """Tell whether it is an event contract by its levels: one of them is 0, where nothing else can be traded."""
-        return min(self.stop, self.target) == 0
+        return self.target is not None and min(self.stop, self.target) == 0
 
 
 def client_id(signal_id: str) -> str:

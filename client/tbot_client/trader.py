@@ -1,20 +1,22 @@
 """What is done about each signal: decide, order, protect, close, and above all ask before doing anything twice."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 
 from tbot_client import reports
 from tbot_client.backoff import Backoff
 from tbot_client.book import Book, say
 from tbot_client.booking import Booking
-from tbot_client.brokers.port import Broker, Order
+from tbot_client.brokers.port import Broker, Instrument, Order
 from tbot_client.clock import Clock
 from tbot_client.config import Config
-from tbot_client.decide import Situation, priced, refusal, worst_price
+from tbot_client.decide import Situation, has_limit, priced, refusal, worst_price
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
 from tbot_client.home import Home
 from tbot_client.journal import is_full
 from tbot_client.outbox import Outbox
+from tbot_client.state import level_texts
 from tbot_client.trade import Phase, Trade
 
 # The usual end: stop, target or settlement at the broker came first. Its transaction says how, and is what gets told.
@@ -109,11 +111,18 @@ class Trader:
         self._booking.day_loss.note_marked(self._clock.now())
         if self._book.state.is_over(self._clock.now()):
             return "daily_loss", Decimal(0)
-        instrument = self._broker.instrument(trade.market)
+        instrument = self._instrument(trade)
         quote = None if instrument is None else self._broker.quote(trade.market, trade.reference)
-        is_asked = self._config.size.rule != "fixed" or (instrument is not None and instrument.payout is not None)
+        is_asked = self._config.size.rule != "fixed" or (instrument is not None and has_limit(instrument))
         account = self._broker.account() if is_asked else None
         return priced(trade, self._config, instrument, quote, account)
+
+    def _instrument(self, trade: Trade) -> Instrument | None:
+        """Return what may be ordered; a broker that knows no markets is told by the signal what it is."""
+        found = self._broker.instrument(trade.market)
+        if found is None or not found.is_as_signalled or not trade.is_contract:
+            return found
+        return replace(found, payout=Decimal(1))
 
     def _situation(self, trade: Trade) -> Situation:
         state, now = self._book.state, self._clock.now()
@@ -136,7 +145,7 @@ class Trader:
             units=trade.units,
             levels=trade.resting or trade.levels,
             reference=trade.reference,
-            worst=worst_price(trade, self._config, self._broker.instrument(trade.market)),
+            worst=worst_price(trade, self._config, self._instrument(trade)),
         )
         self._unsent.discard(trade.signal_id)
         try:
@@ -224,6 +233,5 @@ class Trader:
             if error.reason not in GONE:
                 say(f"{trade.signal_id} {trade.market}: new levels refused, the old ones stay ({error.reason})")
             refused = error.reason
-        record = {"kind": "resting", "signal_id": trade.signal_id, "stop": str(levels.stop), "refused": refused}
-        record |= {"target": str(levels.target)}
-        self._book.write(record | {"trailing": None if levels.trailing is None else str(levels.trailing)})
+        record = {"kind": "resting", "signal_id": trade.signal_id, "refused": refused}
+        self._book.write(record | level_texts(levels))

@@ -73,6 +73,7 @@ class Item(msgspec.Struct, frozen=True):
     stop_loss: Decimal | None = None
     take_profit: Decimal | None = None
     trailing_distance: Decimal | None = None
+    trailing_percent: Decimal | None = None
     exit_price: Decimal | None = None
     confidence: Decimal | None = None
     edge_bp: Decimal | None = None
@@ -157,10 +158,14 @@ def _problem(item: Item) -> str:
     numbers = (getattr(item, name) for name in _NUMBERS)
     if any(number is not None and not number.is_finite() for number in numbers):
         return "a number that is none"
-    if item.trailing_distance is not None and item.trailing_distance <= 0:
-        return "a trailing_distance that is not positive"
+    for name in ("trailing_distance", "trailing_percent"):
+        value = getattr(item, name)
+        if value is not None and value <= 0:
+            return f"a {name} that is not positive"
+    if item.trailing_percent is not None and item.trailing_percent >= 100:
+        return "a trailing_percent of the whole price"
     if item.action == "amend" and not _are_levels(item.stop_loss, item.take_profit):
-        return "an amend without stop_loss and take_profit"
+        return "an amend without a stop_loss that can be one"
     return _open_problem(item) if item.is_open else ""
 
 
@@ -170,16 +175,19 @@ def _open_problem(item: Item) -> str:
     if item.side not in ("buy", "sell") or not item.market:
         return "an open without market and side"
     if not _positive(item.reference_price) or not _are_levels(item.stop_loss, item.take_profit):
-        return "an open without positive reference_price, stop_loss and take_profit"
+        return "an open without a positive reference_price and levels around it"
     if not _aware(item.published_at) or not _aware(item.expires_at):
         return "an open without published_at and expires_at"
     return ""
 
 
 def _are_levels(stop: Decimal | None, target: Decimal | None) -> bool:
-    """Tell whether a position can lie between the two; one of them is 0 for an event contract, which settles there."""
+    """Tell whether a position can lie between the two; one of them is 0 for an event contract, which settles there.
+
+    Without a target only the stop ends it: that is no contract, and its stop is a price.
+    """
     if stop is None or target is None:
-        return False
+        return target is None and _positive(stop)
     return min(stop, target) >= 0 and max(stop, target) > 0
 
 

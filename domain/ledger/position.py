@@ -11,7 +11,10 @@ from domain.vocabulary import Side
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lot:
-    """One fill. ``realised`` and ``fee`` are in home currency, ``price`` in the instrument's quote currency."""
+    """One fill. ``realised`` and ``fee`` are in home currency, ``price`` in the instrument's quote currency.
+
+    Of one ``transaction_id`` the highest ``revision`` counts: a broker corrects what it told before.
+    """
 
     transaction_id: str
     quantity: Decimal
@@ -19,6 +22,7 @@ class Lot:
     at: datetime
     realised: Decimal = Decimal(0)
     fee: Decimal = Decimal(0)
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,15 +1,17 @@
 """The stock resolver put together from its parts."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
+from typing import NamedTuple
 
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_ibkr
 from brokers.ibkr.config import Environment, IbkrConfig
 from domain import settings
-from domain.clock import parse_clock
+from domain.clock import Clock, parse_clock
 from domain.house import House
 from domain.stock_settings import StockSettings
 from domain.surface_settings import require_armed
@@ -35,14 +37,38 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Misconfigured: the settings are wrong, or the key to sign with is missing.
         Halt: a journal can't be trusted or written any more.
     """
-    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
-    house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
-    surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
-    limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
-    ibkr = settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE)
-    _require_armed(house, surface, ibkr)
-    clock = parse_clock(house.clock)
+    parts = load(environ)
+    _require_armed(parts.house, parts.surface, parts.ibkr)
+    clock = parse_clock(parts.house.clock)
     process_log.configure(PROGRAM, clock)
+    with opened(parts, clock, stop) as (_, loop):
+        loop.run()
+
+
+class Parts(NamedTuple):
+    """What the surface's env file says that concerns its resolver."""
+
+    house: House
+    surface: StockSettings
+    limits: StockLimits
+    ibkr: IbkrConfig
+
+
+def load(environ: Mapping[str, str]) -> Parts:
+    """Read the settings; raises Misconfigured."""
+    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    return Parts(
+        settings.load(House, environ, prefix="TBOT_", source=SOURCE),
+        settings.load(StockSettings, environ, prefix="STK_", source=SOURCE),
+        settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE),
+        settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),
+    )
+
+
+@contextmanager
+def opened(parts: Parts, clock: Clock, stop: threading.Event) -> Iterator[tuple[ResolverBooks, Loop]]:
+    """Open the journals and connect; the loop has not begun, and whoever runs it gives the connection back."""
+    house, surface, limits, ibkr = parts
     signer = Signer.load(house.keys, Surface.STK, clock.now())
     fold = SurfaceFold(limits.bankroll, limits.currency, surface.mode)
     source = ResolutionSource.IBKR_POSITION
@@ -57,18 +83,21 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             held=lambda: trades_of(fold.positions()),
         )
         calendar = DailyCalendar(house.state / "calendars", surface.calendar, clock)
-        Loop(
-            books=books,
-            executor=executor,
-            data=data,
-            settings=surface,
-            heartbeat=Heartbeat(house.heartbeat(PROGRAM), clock),
-            stop=stop,
-            advance=advancing(surface.mode, books, data, executor),
-            tend_s=surface.loop_s,
-            # A stop rests outside the session without acting: what those bars show is no failure of the broker's.
-            acts_in=lambda bar: calendar.today().is_open(bar.start),
-        ).run()
+        yield (
+            books,
+            Loop(
+                books=books,
+                executor=executor,
+                data=data,
+                settings=surface,
+                heartbeat=Heartbeat(house.heartbeat(PROGRAM), clock),
+                stop=stop,
+                advance=advancing(surface.mode, books, data, executor),
+                tend_s=surface.loop_s,
+                # A stop rests outside the session without acting: what those bars show is no failure of the broker's.
+                acts_in=lambda bar: calendar.today().is_open(bar.start),
+            ),
+        )
 
 
 def _require_armed(house: House, surface: StockSettings, ibkr: IbkrConfig) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from simulators.ibkr.contracts import Contract
 from simulators.ibkr.orders import Order
+from simulators.ibkr.story import story
 from simulators.oanda.transport import Request, Response
 from simulators.rest.faults import FaultError, Json
 from simulators.rest.service import json_response
@@ -25,6 +26,8 @@ class Control:
         match request.method, request.path:
             case "GET", "/_sim/state":
                 return json_response(self._state())
+            case "GET", "/_sim/story":
+                return self._story(request.query.get("account", ""))
             case "GET", "/_sim/requests":
                 return json_response({"requests": list(gateway.log)})
             case "GET", "/_sim/faults":
@@ -60,6 +63,11 @@ class Control:
             expected = "expected account, symbol or conid, and a signed quantity"
             return json_response({"error": f"{expected}; {type(exc).__name__}: {exc}"}, 422)
         return json_response({"exec_id": execution.exec_id, "price": plain(execution.price)}, 201)
+
+    def _story(self, account: str) -> Response:
+        if account not in self._gateway.venue.specs:
+            return json_response({"error": f"expected a known account; found {account!r}"}, 422)
+        return json_response(story(self._gateway.venue, account))
 
     def _contract(self, wanted: Json) -> Contract | None:
         venue = self._gateway.venue

@@ -21,8 +21,9 @@ _SIZES: dict[str, int] = {
 _LONGEST = {1: 2000, 5: 10_000, 10: 14_400, 15: 14_400, 30: 28_800}
 _LENGTH = re.compile(r"(\d+) ([SDWMY])\Z")
 _DAYS = {"D": 1, "W": 7, "M": 30, "Y": 365}
-# a month of minutes, the whole of what is recorded in days
+# a month of minutes, a year of hours, twenty years of days
 _MOST_BARS = 50_000
+_YEAR, _MOST_YEARS = 365, 20
 _FIRST_YEAR, _LAST_YEAR = 1990, 2100
 _END = re.compile(r"(\d{8})([ -])(\d{2}:\d{2}(?::\d{2})?)(?: (\S+))?\Z")
 
@@ -55,7 +56,11 @@ def check_length(seconds: int, text: str, request: int) -> None:
     """
     number, unit = _parsed(text, request)
     length = number if unit == "S" else number * _DAYS[unit] * DAY
-    if length > _LONGEST.get(seconds, _MOST_BARS * seconds):
+    if unit == "S" and number > DAY:
+        raise invalid(request, "Historical data requests for durations longer than 86400 seconds must be made in days")
+    if unit == "D" and number > _YEAR:
+        raise invalid(request, "Historical data requests for durations longer than 365 days must be made in years")
+    if length > _LONGEST.get(seconds, min(_MOST_BARS * seconds, (1 if seconds < DAY else _MOST_YEARS) * _YEAR * DAY)):
         raise Refused(request, 162, "Historical Market Data Service error message:Time length exceed max.")
 
 

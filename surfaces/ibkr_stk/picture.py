@@ -26,9 +26,9 @@ class Asked:
     """What was asked of the broker in this life of the process; asking once more after a restart does no harm.
 
     ``cancels`` is order id -> when its cancel was asked for, ``sizes`` the quantity a stop was asked to take and when,
-    ``done`` the protective orders proven to be over, ``triggered`` order id -> when the market was first seen to have reached
-    it, ``sold`` what such an order has sold, which the resolver may not have written yet, and ``rearm`` symbol ->
-    moment before which no entry is proposed.
+    ``done`` the protective orders proven to be over, ``triggered`` order id -> when the market was first seen to have
+    reached it, ``sold`` what such an order has sold, which the resolver may not have written yet, and ``rearm``
+    symbol -> moment before which no entry is proposed.
     """
 
     cancels: dict[str, datetime] = field(default_factory=dict)

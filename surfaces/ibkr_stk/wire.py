@@ -1,7 +1,8 @@
 """The stock surface put together from its parts."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from audit.restore import trades_of
 from brokers.connect import connect_ibkr
 from brokers.ibkr.config import Environment
 from brokers.port import RestingExecutor
-from domain.clock import parse_clock
+from domain.clock import Clock, parse_clock
 from domain.stock_settings import StockStrategy
 from domain.surface_settings import require_armed
 from domain.vocabulary import Leg, Surface
@@ -46,6 +47,13 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     _require_armed(config)
     clock = parse_clock(config.house.clock)
     process_log.configure(PROGRAM, clock)
+    with opened(config, clock, stop) as (_, loop):
+        loop.run()
+
+
+@contextmanager
+def opened(config: StockConfig, clock: Clock, stop: threading.Event) -> Iterator[tuple[Books, Loop]]:
+    """Open the journals and connect; the loop has not begun, and whoever runs it gives the connection back."""
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.settings.mode)
     signer = Signer.load(config.house.keys, Surface.STK, clock.now())
     calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock)
@@ -71,7 +79,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         recorder = _recorder(config, calendar) if config.settings.record_quotes else None
         desk = StockDesk(data, config, clock, calendar, recorder)
         files = config.house.stop_files(Surface.STK)
-        _loop(config, books, executor, desk, ledger, watch, stop, files=files).run()
+        yield books, _loop(config, books, executor, desk, ledger, watch, stop, files=files)
 
 
 def _loop(

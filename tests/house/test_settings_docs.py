@@ -9,6 +9,7 @@ import pytest
 from pages import DOCS, ROOT, missing, page
 
 from brokers.coinbase.config import CoinbaseConfig
+from brokers.ibkr import config as ibkr_config
 from brokers.ibkr.config import IbkrConfig
 from brokers.kalshi import config as kalshi_config
 from brokers.kalshi.config import KalshiConfig
@@ -20,6 +21,7 @@ from domain import settings
 from domain.errors import Misconfigured
 from domain.event_settings import LtSettings, StSettings
 from domain.house import House
+from domain.stock_settings import StockSettings
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import Surface
 from feed import config as feed_config
@@ -27,12 +29,17 @@ from feed.config import FeedConfig
 from feed.config import load as load_feed
 from forecast import config as models_config
 from forecast.config import ModelsConfig, Provider
+from resolver.ibkr_stk.wire import load as load_stock_resolver
 from resolver.kalshi.wire import load as load_resolver
 from risk.event_limits import EventLimits
 from risk.limits import Limits
+from risk.stock_limits import StockLimits
 from strategies.crossover.params import CrossParams
 from strategies.fx.params import FxParams
+from strategies.stop_entry.machine import State as SymbolState
 from strategies.stop_entry.params import StopEntryParams
+from surfaces.ibkr_stk.config import PREFIXES as STK_PREFIXES
+from surfaces.ibkr_stk.config import load as load_stk
 from surfaces.kalshi.config import LT_PREFIXES, ST_PREFIXES, load_lt, load_st
 from surfaces.oanda_fx.config import PREFIXES as FX_PREFIXES
 from surfaces.oanda_fx.config import load as load_fx
@@ -62,19 +69,22 @@ class Told:
         return settings.keys(self.cls, prefix=self.prefix)
 
 
-FX, ST, LT, FEED = "fx.env.example", "st.env.example", "lt.env.example", "feed.env.example"
+FX, ST, LT, STK = "fx.env.example", "st.env.example", "lt.env.example", "stk.env.example"
+FEED = "feed.env.example"
 SETTINGS = (
     Told(prefix="FX_", cls=SurfaceSettings, page="settings.md", examples=(FX,)),
     Told(prefix="ST_", cls=StSettings, page="settings.md", examples=(ST,)),
     Told(prefix="LT_", cls=LtSettings, page="settings.md", examples=(LT,)),
+    Told(prefix="STK_", cls=StockSettings, page="settings.md", examples=(STK,)),
     Told(prefix="RISK_", cls=Limits, page="gates.md", examples=(FX,), sections=("Keys",)),
     Told(prefix="RISK_", cls=EventLimits, page="gates.md", examples=(ST, LT), sections=("Event contracts", "Keys")),
+    Told(prefix="RISK_", cls=StockLimits, page="gates.md", examples=(STK,), sections=("Stocks", "Keys")),
     Told(prefix="STRATEGY_", cls=FxParams, page="strategies.md", examples=(FX,), sections=("Settings",)),
-    Told(prefix="STRATEGY_", cls=StopEntryParams, page="strategies.md", sections=("Stop entry",)),
-    Told(prefix="CROSS_", cls=CrossParams, page="strategies.md", sections=("Crossover",)),
+    Told(prefix="STRATEGY_", cls=StopEntryParams, page="strategies.md", examples=(STK,), sections=("Stop entry",)),
+    Told(prefix="CROSS_", cls=CrossParams, page="strategies.md", examples=(STK,), sections=("Crossover",)),
     Told(prefix="OANDA_", cls=OandaConfig, page="brokers.md", examples=(FX,)),
     Told(prefix="KALSHI_", cls=KalshiConfig, page="brokers.md", examples=(ST, LT)),
-    Told(prefix="IBKR_", cls=IbkrConfig, page="brokers.md"),
+    Told(prefix="IBKR_", cls=IbkrConfig, page="brokers.md", examples=(STK,)),
     Told(prefix="NWS_", cls=NwsConfig, page="brokers.md", examples=(ST,)),
     Told(prefix="COINBASE_", cls=CoinbaseConfig, page="brokers.md", examples=(ST,)),
     Told(prefix="MODELS_", cls=ModelsConfig, page="forecasting.md", examples=(LT,)),
@@ -86,6 +96,7 @@ PLACEHOLDERS = {
     "OANDA_TOKEN": oanda_config.PLACEHOLDER,
     "FEED_CURSOR_SECRET": feed_config.PLACEHOLDER,
     "KALSHI_KEY_ID": kalshi_config.PLACEHOLDER,
+    "IBKR_ACCOUNT": ibkr_config.PLACEHOLDER,
     "NWS_USER_AGENT": nws_config.PLACEHOLDER,
     **{f"MODELS_{provider.upper()}_KEY": models_config.PLACEHOLDER for provider in Provider},
 }
@@ -94,9 +105,16 @@ EXAMPLES: Mapping[str, tuple[Callable[[Mapping[str, str]], Any], ...]] = {
     FX: (load_fx,),
     ST: (load_st, lambda given: load_resolver(given, Surface.ST, StSettings, ("NWS_", "COINBASE_"))),
     LT: (load_lt, lambda given: load_resolver(given, Surface.LT, LtSettings, ("MODELS_",))),
+    STK: (load_stk, load_stock_resolver),
     FEED: (load_feed,),
 }
-PREFIXES = {FX: FX_PREFIXES, ST: ST_PREFIXES, LT: LT_PREFIXES, FEED: ("TBOT_", feed_config.PREFIX)}
+PREFIXES = {
+    FX: FX_PREFIXES,
+    ST: ST_PREFIXES,
+    LT: LT_PREFIXES,
+    STK: STK_PREFIXES,
+    FEED: ("TBOT_", feed_config.PREFIX),
+}
 
 
 @dataclass(frozen=True)
@@ -164,11 +182,12 @@ def test_each_setting_is_explained_with_its_default(told: Told) -> None:
     assert wrong == {}, f"docs/{told.page} gives another default than {told.cls.__name__}"
 
 
-def test_the_limits_of_event_contracts_that_are_repeated_are_those_that_differ() -> None:
-    general, events = settings.keys(Limits, prefix="RISK_"), settings.keys(EventLimits, prefix="RISK_")
-    repeated = {name for row in rows_of(section(page("gates.md"), "Event contracts")) for name in row.names}
+@pytest.mark.parametrize(("heading", "cls"), [("Event contracts", EventLimits), ("Stocks", StockLimits)])
+def test_the_limits_of_a_surface_that_are_repeated_are_those_that_differ(heading: str, cls: type[Limits]) -> None:
+    general, own = settings.keys(Limits, prefix="RISK_"), settings.keys(cls, prefix="RISK_")
+    repeated = {name for row in rows_of(section(page("gates.md"), heading)) for name in row.names}
 
-    assert repeated == {key for key in general if general[key] != events[key]}
+    assert repeated == {key for key in general if general[key] != own[key]}
 
 
 def test_a_setting_is_explained_in_one_place() -> None:
@@ -183,7 +202,7 @@ def test_a_setting_is_explained_in_one_place() -> None:
         for path in sorted(DOCS.glob("*.md"))
         for row in rows_of(path.read_text())
         for name in row.names
-        if path.name not in known.get(name, set())
+        if path.name not in known.get(name, set()) and name not in tuple(SymbolState)
     ]
 
     assert stray == [], "unknown, or explained on another page"
@@ -218,7 +237,10 @@ def defaults_of(name: str) -> dict[str, str]:
 def filled_in(given: Mapping[str, str], *, but: str = "") -> dict[str, str]:
     """Return the values with a secret in place of each placeholder, ``but`` for one."""
     secret = "0123456789abcdef" * 2
-    return {k: secret if k != but and PLACEHOLDERS.get(k) == value else value for k, value in given.items()}
+    real = {"IBKR_ACCOUNT": "DU1234567"}
+    return {
+        k: real.get(k, secret) if k != but and PLACEHOLDERS.get(k) == value else value for k, value in given.items()
+    }
 
 
 def load(name: str, given: Mapping[str, str]) -> None:
@@ -280,14 +302,18 @@ def test_an_example_loads_with_every_line_taken_in(name: str) -> None:
     load(name, filled_in({key: value for key, (_, value) in example(name).items()}))
 
 
-@pytest.mark.parametrize(("name", "prefix"), [(FX, "FX_"), (ST, "ST_"), (LT, "LT_")])
+@pytest.mark.parametrize(("name", "prefix"), [(FX, "FX_"), (ST, "ST_"), (LT, "LT_"), (STK, "STK_")])
 def test_an_example_is_safe_as_it_is(name: str, prefix: str) -> None:
     shown = example(name)
 
     assert shown[f"{prefix}MODE"] == (False, "dry_run")
     assert shown[f"{prefix}LIVE"] == (True, "false")
     assert shown[f"{prefix}LIVE_ACCOUNT"] == (True, "")
-    assert [value for key, (_, value) in shown.items() if key.endswith("_ENVIRONMENT")] in (["practice"], ["demo"])
+    assert [value for key, (_, value) in shown.items() if key.endswith("_ENVIRONMENT")] in (
+        ["practice"],
+        ["demo"],
+        ["paper"],
+    )
 
 
 def test_the_feeds_example_listens_on_this_machine_alone() -> None:

@@ -311,8 +311,19 @@ def test_sizes_lengths_and_ends_are_read():
     assert bar_seconds("1 min", 1) == 60
     assert bar_seconds("1 day", 1) == 86_400
     assert moment_of("", NOON, 1) == (NOON, True)
-    check_length(1, "2000 S", 1)
+    for seconds, length in ((1, "2000 S"), (60, "1 M"), (3600, "1 Y"), (86_400, "20 Y")):
+        check_length(seconds, length, 1)
+    for seconds, length in (
+        (1, "2001 S"),
+        (60, "1 Y"),
+        (3600, "2 Y"),
+        (86_400, "21 Y"),
+        (60, "86401 S"),
+        (60, "366 D"),
+    ):
+        with pytest.raises(Refused):
+            check_length(seconds, length, 1)
     with pytest.raises(Refused):
-        check_length(1, "2001 S", 1)
+        moment_of("00010101-00:00:00", NOON, 1)
     with pytest.raises(Refused):
         moment_of("20140506-16:00:00 UTC", NOON, 1)

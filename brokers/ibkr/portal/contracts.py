@@ -46,11 +46,6 @@ class Contracts:
             self._wire.ask("contract numbers", "/trsrv/stocks", self._learn, symbols=symbols)
         return {name: self._conids[name] for name in wanted if name in self._conids}
 
-    def symbol(self, conid: int) -> str | None:
-        """Return the symbol of a contract number that was looked up before."""
-        with self._lock:
-            return next((name for name, number in self._conids.items() if number == conid), None)
-
     def _learn(self, body: Any) -> None:
         for name, companies in body.items():
             conid = _listing(companies)

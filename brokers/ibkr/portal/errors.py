@@ -13,7 +13,7 @@ from domain.errors import Ask, Refuse, Retry, TBotError
 _NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
 _MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError)
 LOGIN = "log in to the gateway in a browser (user name, password, second factor)"
-_NO_SESSION = ("no session", "not authenticated", "not logged in", "unauthorized", "session expired")
+_NO_SESSION = ("no session", "no bridge", "not authenticated", "not logged in", "unauthorized", "session expired")
 
 
 class NoSession(Retry):

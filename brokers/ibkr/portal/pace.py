@@ -17,7 +17,7 @@ from pathlib import Path
 
 from brokers.ibkr.config import IbkrConfig
 from domain.clock import Clock
-from domain.errors import Retry
+from domain.errors import Misconfigured, Retry
 
 EVERYTHING, SHUT = "everything", "shut"
 TICKLE_APART_S = 1.1
@@ -41,7 +41,7 @@ class Page(StrEnum):
 class Pace:
     """Hands out turns: each is noted for everybody before it is waited for."""
 
-    def __init__(self, clock: Clock, config: IbkrConfig, sleep: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, clock: Clock, config: IbkrConfig, sleep: Callable[[float], object] | None = None) -> None:
         pause_s = config.portal_page_pause_s
         self._apart_s: Mapping[Page, float] = {
             Page.ORDERS: pause_s,
@@ -51,13 +51,9 @@ class Pace:
         }
         self._each_s = 1 / config.portal_requests_per_s
         self._clock = clock
-        self._sleep = sleep
+        self._closed = threading.Event()
+        self._sleep = sleep or self._closed.wait
         self._board = Board(config.portal_shared)
-
-    def wait_s(self, page: Page) -> float:
-        """Return how many seconds away the next turn of this page is."""
-        with self._board.open() as marks:
-            return self._away_s(marks, page)
 
     def enter(self, page: Page, patience_s: float) -> float:
         """Wait for a turn and take it; return 0, or how far it is away when that is more than ``patience_s``."""
@@ -71,7 +67,13 @@ class Pace:
                 marks[page] = turn_ns + int(self._apart_s[page] * 1e9)
         if away_s > 0:
             self._sleep(away_s)
+        if self._closed.is_set():
+            raise Retry("an open connection", "one that was closed", "connect anew")
         return 0.0
+
+    def close(self) -> None:
+        """Wake who waits for a turn, and give out no more of them."""
+        self._closed.set()
 
     def shut(self, seconds: float) -> None:
         """Let nobody ask anything for a while."""
@@ -101,6 +103,8 @@ class Board:
     """Marks in memory, or in a file that several processes write under its lock."""
 
     def __init__(self, file: Path | None) -> None:
+        if file is not None and not file.parent.is_dir():
+            raise Misconfigured("IBKR_PORTAL_SHARED in a folder that is there", str(file), "correct it or leave it out")
         self._file = file
         self._marks: Marks = {}
         self._lock = threading.Lock()

@@ -30,6 +30,10 @@ class Session:
     Args:
         refresh: reads executions, orders and positions again; the link is UP only once it returned. Raises what the
             wire raises.
+
+    Attributes:
+        key: of the outer session, which opens the WebSocket.
+        epoch: grows whenever the session was brought back: what was subscribed to in the one before has ended.
     """
 
     def __init__(self, wire: Wire, state: LinkState, refresh: Callable[[], None]) -> None:
@@ -43,6 +47,7 @@ class Session:
         self._failures = 0
         self._losses = 0
         self.key = ""
+        self.epoch = 0
         self.logouts = 0
         self.openings = 0
         wire.on_loss = self.lost
@@ -66,7 +71,9 @@ class Session:
             self._wake.set()
 
     def close(self) -> None:
+        """End the thread, waking it from a wait for its turn; nothing can be asked afterwards."""
         self._stop.set()
+        self._wire.pace.close()
         self._wake.set()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(timeout=5)
@@ -121,6 +128,7 @@ class Session:
             if self._losses != losses:
                 # Lost again while we read: what was read may be of before.
                 return SOON_S
+            self.epoch += 1
             self._state.settled(NAME)
         self._state.settled("penalty")
         self._failures = 0

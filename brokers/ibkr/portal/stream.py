@@ -113,6 +113,7 @@ class Stream:
             self.last_error = "closed"
         except InvalidStatus as error:
             self.last_error = f"the gateway answered {error.response.status_code} to the WebSocket"
+            self._session.check()
         except (SilenceError, NoSession) as error:
             self.last_error = str(error)
         except (WebSocketException, OSError) as error:
@@ -143,8 +144,12 @@ class Stream:
     def _read(self, connection: ClientConnection) -> None:
         asked: set[int] = set()
         echoed_ns = self._heard_ns = self._now_ns()
-        is_ready = False
+        is_ready, epoch = False, self._session.epoch
         while not self._stop.is_set():
+            if epoch != self._session.epoch:
+                # The gateway says nothing of a session that ended and began between two of its heartbeats.
+                epoch = self._session.epoch
+                self._begin_anew(connection, asked)
             if is_ready:
                 self._subscribe(connection, asked)
             if self._age_s(echoed_ns) > ECHO_S:
@@ -159,10 +164,13 @@ class Stream:
             self._heard_ns = self._now_ns()
             was_ready, is_ready = is_ready, self._take(raw, is_ready)
             if is_ready and not was_ready:
-                # Subscriptions end with the session they were made in.
-                asked.clear()
-                connection.send('str+{"realtimeUpdatesOnly":true}')
-                self._on_gap()
+                self._begin_anew(connection, asked)
+
+    def _begin_anew(self, connection: ClientConnection, asked: set[int]) -> None:
+        """Forget what was asked for: subscriptions end with the session they were made in."""
+        asked.clear()
+        connection.send('str+{"realtimeUpdatesOnly":true}')
+        self._on_gap()
 
     def _subscribe(self, connection: ClientConnection, asked: set[int]) -> None:
         """Ask for the contracts not asked for yet, and let go of those nobody watches any more."""

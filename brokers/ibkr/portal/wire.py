@@ -96,7 +96,7 @@ class Wire:
         return "; ".join(f"{name}={value}" for name, value in jar.items())
 
     def close(self) -> None:
-        """Give all connections back; a later call opens new ones."""
+        """Give all connections back."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -126,10 +126,14 @@ class Wire:
             return read(self._read(what, answer, repeatable=repeatable, tolerant=tolerant))
 
     def _take_turn(self, what: str, page: Page, patience_s: float) -> None:
-        shut_s = self.shut_for_s()
+        try:
+            shut_s = self.shut_for_s()
+            away_s = 0.0 if shut_s > 0 else self.pace.enter(page, patience_s)
+        except OSError as error:
+            found = f"{type(error).__name__} at IBKR_PORTAL_SHARED"
+            raise Retry(f"a turn for {what}", found, "see that its folder can be written") from error
         if shut_s > 0:
             raise Penalised(what, shut_s)
-        away_s = self.pace.enter(page, patience_s)
         if away_s > 0:
             raise NoTurn(what, away_s)
 

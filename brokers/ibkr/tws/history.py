@@ -118,7 +118,10 @@ class Series:
 
 
 class History:
-    """Bars of trades in regular hours. What was read once is kept; only what is newer is asked for, and only once a bar has closed."""
+    """Bars of trades in regular hours.
+
+    What was read once is kept; only what is newer is asked for, and only once a bar has closed.
+    """
 
     def __init__(self, config: IbkrConfig, clock: Clock) -> None:
         self._config = config

@@ -15,7 +15,7 @@ from brokers.ibkr.executions import ExecutionBook
 from brokers.ibkr.link import LinkState
 from brokers.ibkr.trades import Holding
 from brokers.ibkr.tws import parse
-from brokers.ibkr.tws.orderbook import Known, OrderBook
+from brokers.ibkr.tws.orderbook import FILLED, Known, OrderBook
 from brokers.ibkr.tws.prices import PriceBoard
 from brokers.ibkr.tws.session import Failed, IdInUse, Session
 from domain.clock import Clock
@@ -166,7 +166,11 @@ class Keeper:
 
     async def _explain(self, session: Session, missing: list[Known]) -> None:
         """Find out what became of orders that a list did not have: it may have left them out."""
-        for _ in range(LISTS):
+        for one in missing:
+            if self._is_filled(one):
+                one.status = FILLED
+        missing = [one for one in missing if one.is_live]
+        for _ in range(LISTS if missing else 0):
             await session.completed_orders()
             missing = [one for one in missing if one.is_live and one.missed]
             if not missing:
@@ -176,6 +180,10 @@ class Keeper:
         for one in missing:
             log.warning("ibkr_order_no_longer_listed", order=one.reference, perm_id=one.perm_id)
             self.orders.gone(one, self.clock.monotonic_ns())
+
+    def _is_filled(self, known: Known) -> bool:
+        done = sum((one.quantity for one in self.executions.of_order(known.reference or "")), Decimal(0))
+        return known.terms is not None and done >= known.terms.quantity
 
     async def orders_since(self, moment_ns: int) -> None:
         """Read open orders and executions unless that was done after ``moment_ns``. Raises Retry."""

@@ -32,6 +32,7 @@ class Session:
         self.client.MaxRequests = config.messages_per_s
         self.ears.update_number = self.client.updateReqId
         self.client_id = -1
+        self._has_account = False
 
     async def connect(self, client_id: int) -> None:
         """Connect and wait until TWS serves requests.
@@ -127,9 +128,17 @@ class Session:
         return frozenset(await self.ask("the positions", "positions", self.client.reqPositions))
 
     async def account(self) -> None:
-        """Have the account's figures told, and every later change."""
-        account = self._config.account
-        await self.ask("the account", _ACCOUNT, lambda: self.client.reqAccountUpdates(True, account))
+        """Have the account's figures told, and every later change. Asked a second time TWS may stay silent, so that the
+        first subscription is ended before.
+        """
+
+        def send() -> None:
+            if self._has_account:
+                self.client.reqAccountUpdates(False, self._config.account)
+            self._has_account = True
+            self.client.reqAccountUpdates(True, self._config.account)
+
+        await self.ask("the account", _ACCOUNT, send)
 
     async def contract_details(self, contract: Any) -> list[Any]:
         number = self.next_number()

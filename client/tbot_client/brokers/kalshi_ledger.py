@@ -11,11 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
-from tbot_client.book import say
 from tbot_client.brokers.kalshi_parse import Fill, OwnOrder, Settlement
 from tbot_client.brokers.port import Event, NotFilled, Opened, Reduced
-from tbot_client.clock import iso, parse_iso
-from tbot_client.journal import GENESIS, Journal, Record, is_full, read
+from tbot_client.brokers.told import Told
+from tbot_client.clock import iso
+from tbot_client.journal import Record
 
 CURRENCY = "USD"
 NOT_FILLED = "NOT_FILLED"
@@ -50,61 +50,19 @@ class Held:
         return (self.cost * part).quantize(_MONEY), (self.fees * part).quantize(_MONEY)
 
 
-class Ledger:
-    """The fold of one file; the file is made with its first line, so that looking at an account leaves nothing."""
+class Ledger(Told):
+    """The fold of one file."""
 
     def __init__(self, path: Path, now: Callable[[], datetime]) -> None:
-        self._path = path
-        self._now = now
-        self._journal: Journal | None = None
-        self._events: list[Event | None] = []
-        self._seals: list[str] = []
-        self._owed: list[Record] = []
+        super().__init__(path, now)
         self.held: dict[str, Held] = {}
         self.orders: set[str] = set()
         self.fills: set[str] = set()
-        self.newest: datetime | None = None
-        for record in read(path):
-            self._apply(record)
-            self._seals.append(record["c"])
-
-    def close(self) -> None:
-        if self._journal is not None:
-            self._journal.close()
-
-    @property
-    def last_id(self) -> str:
-        """Return the place behind all that is on the disk: how many lines, and the seal of the last."""
-        return f"{len(self._seals)}-{self._seals[-1] if self._seals else GENESIS}"
-
-    def after(self, last_id: str) -> list[Event]:
-        """Return what was learned after a place; everything, if the place is not one of this file."""
-        return self.since_count(self._place(last_id))
-
-    @property
-    def count(self) -> int:
-        """Return how many lines there are, written yet or not."""
-        return len(self._events)
-
-    def since_count(self, count: int) -> list[Event]:
-        """Return what was learned after so many lines."""
-        return [event for event in self._events[count:] if event is not None]
-
-    def _place(self, last_id: str) -> int:
-        count, _, seal = last_id.partition("-")
-        if count.isdigit() and 0 < int(count) <= len(self._seals) and self._seals[int(count) - 1] == seal:
-            return int(count)
-        return 0
-
-    def of(self, client_id: str) -> list[Event]:
-        """Return what became of an entry by our id."""
-        return [
-            event for event in self._events if isinstance(event, Opened | NotFilled) and event.client_id == client_id
-        ]
+        self.load()
 
     def opened(self, order: OwnOrder, fills: list[Fill]) -> None:
         """Note an entry that was filled, wholly or in part."""
-        self._write(
+        self.write(
             {
                 "kind": "opened",
                 "order_id": order.order_id,
@@ -118,23 +76,23 @@ class Ledger:
 
     def unfilled(self, order: OwnOrder) -> None:
         """Note an entry that ended without a fill."""
-        self._write(
+        self.write(
             {"kind": "unfilled", "order_id": order.order_id, "client_id": order.client_id, "time": iso(order.at)}
         )
 
     def exited(self, held: Held, order: OwnOrder, fills: list[Fill]) -> None:
         """Note an exit of ours, filled or not; the next one has another id then."""
         record = {"kind": "exit", "order_id": order.order_id, "time": iso(order.at)}
-        self._write(record | self._reduction(held, fills, order.order_id, "broker"))
+        self.write(record | self._reduction(held, fills, order.order_id, "broker"))
 
     def known(self, order: OwnOrder) -> None:
         """Note an order that changes nothing any more: what it did was learned another way."""
-        self._write({"kind": "known", "order_id": order.order_id, "time": iso(order.at)})
+        self.write({"kind": "known", "order_id": order.order_id, "time": iso(order.at)})
 
     def outside(self, held: Held, fills: list[Fill]) -> None:
         """Note that a position was left by orders that are not ours."""
         record = {"kind": "outside", "time": iso(max(fill.at for fill in fills))}
-        self._write(record | self._reduction(held, fills, fills[0].fill_id, "broker"))
+        self.write(record | self._reduction(held, fills, fills[0].fill_id, "broker"))
 
     def settled(self, held: Held, settlement: Settlement, value: Decimal) -> None:
         """Note that the venue paid ``value`` for each YES of what is left."""
@@ -150,7 +108,7 @@ class Ledger:
             at=settlement.at,
         )
         record = {"kind": "settled", "time": iso(settlement.at)}
-        self._write(record | self._reduction(held, [paid], paid.fill_id, "settled"))
+        self.write(record | self._reduction(held, [paid], paid.fill_id, "settled"))
 
     def _reduction(self, held: Held, fills: list[Fill], event_id: str, reason: str) -> Record:
         """Return what leaving brings: proceeds less cost, less the fees of both."""
@@ -160,31 +118,10 @@ class Ledger:
         part = {"trade_id": held.trade_id, "id": event_id, "reason": reason}
         return part | sums | {"entry_cost": str(cost), "entry_fees": str(fees), "realised": str(realised)}
 
-    def _write(self, record: Record) -> None:
-        """Make a line durable and take it in; without room it is taken in all the same, and written later.
-
-        What is not written yet comes after `last_id`, so that after a crash it is told again.
-        """
-        self._owed.append(record)
-        self._apply(record)
-        try:
-            if self._journal is None:
-                self._journal = Journal(self._path, lambda: iso(self._now()))
-            while self._owed:
-                self._journal.append([self._owed[0]])
-                self._seals.append(self._journal.seal)
-                del self._owed[0]
-        except OSError as error:
-            if not is_full(error):
-                raise
-            say(f"! {self._path.name} can't be written ({error}); to be written later")
-
-    def _apply(self, record: Record) -> None:
-        at = parse_iso(record["time"])
-        self.newest = at if self.newest is None else max(self.newest, at)
+    def fold(self, record: Record, at: datetime) -> Event | None:
         self.orders.add(record.get("order_id", ""))
         self.fills.update(record.get("fills", []))
-        self._events.append(_APPLY[record["kind"]](self, record, at))
+        return _APPLY[record["kind"]](self, record, at)
 
     def _apply_opened(self, record: Record, at: datetime) -> Event:
         units, cost = Decimal(record["units"]), Decimal(record["cost"])

@@ -154,18 +154,26 @@ def _market_order(order: Order, digits: int) -> Json:
         "clientExtensions": ours,
         "tradeClientExtensions": ours,
         "stopLossOnFill": {"timeInForce": "GTC", "price": _price(order.levels.stop, digits)},
-        "takeProfitOnFill": {"timeInForce": "GTC", "price": _price(order.levels.target, digits)},
     }
-    if order.levels.trailing is not None:
-        body["trailingStopLossOnFill"] = {"timeInForce": "GTC", "distance": _price(order.levels.trailing, digits)}
+    if order.levels.target is not None:
+        body["takeProfitOnFill"] = {"timeInForce": "GTC", "price": _price(order.levels.target, digits)}
+    if (distance := _distance(order.levels)) is not None:
+        body["trailingStopLossOnFill"] = {"timeInForce": "GTC", "distance": _price(distance, digits)}
     return body
 
 
+def _distance(levels: Levels) -> Decimal | None:
+    """Return how far a trailing stop stays behind; OANDA knows no percent, so that of the stop's price is taken."""
+    if levels.trailing is not None or levels.trailing_percent is None:
+        return levels.trailing
+    return levels.stop * levels.trailing_percent / 100
+
+
 def _protection(levels: Levels, digits: int) -> Json:
-    trailing = levels.trailing
+    trailing, target = _distance(levels), levels.target
     return {
         "stopLoss": {"timeInForce": "GTC", "price": _price(levels.stop, digits)},
-        "takeProfit": {"timeInForce": "GTC", "price": _price(levels.target, digits)},
+        "takeProfit": None if target is None else {"timeInForce": "GTC", "price": _price(target, digits)},
         "trailingStopLoss": None if trailing is None else {"timeInForce": "GTC", "distance": _price(trailing, digits)},
     }
 

@@ -26,8 +26,8 @@ from tbot_client.config import Broker as Settings
 from tbot_client.errors import Refused
 from tbot_client.journal import Journal, Record, read
 
-# What has no second currency in its name is an event contract, which pays 1 in this one.
-PAIR, CONTRACT_CURRENCY = "_", "USD"
+# What has no second currency in its name is a share or an event contract, priced in this one.
+PAIR, CURRENCY = "_", "USD"
 
 
 class PaperBroker:
@@ -56,7 +56,7 @@ class PaperBroker:
             unit_digits=0,
             minimum=Decimal(1),
             maximum=Decimal(100_000_000),
-            payout=None if PAIR in name else Decimal(1),
+            is_as_signalled=True,
         )
 
     def quote(self, instrument: str, reference: Decimal) -> Quote | None:
@@ -64,7 +64,7 @@ class PaperBroker:
 
     def _rate(self, instrument: str, price: Decimal) -> Decimal | None:
         base, _, quoted = instrument.partition(PAIR)
-        quoted = quoted or CONTRACT_CURRENCY
+        quoted = quoted or CURRENCY
         if quoted == self._currency:
             return Decimal(1)
         return 1 / price if base == self._currency else None
@@ -80,7 +80,7 @@ class PaperBroker:
                 side=order.side,
                 units=str(order.units),
                 price=str(order.reference),
-                levels=_level_texts(order.levels),
+                **_level_texts(order.levels),
             )
         ]
 
@@ -89,7 +89,7 @@ class PaperBroker:
 
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         self._open(trade_id)
-        self._write(kind="protected", trade_id=trade_id, levels=_level_texts(levels))
+        self._write(kind="protected", trade_id=trade_id, **_level_texts(levels))
 
     def close(self, trade_id: str, reference: Decimal | None) -> list[Event]:
         opened = self._open(trade_id)
@@ -97,7 +97,7 @@ class PaperBroker:
         price = entry if reference is None else reference
         rate = self._rate(opened["instrument"], price)
         gained = (price - entry) * units * (1 if opened["side"] == "buy" else -1) * (1 if rate is None else rate)
-        quoted = opened["instrument"].partition(PAIR)[2] or CONTRACT_CURRENCY
+        quoted = opened["instrument"].partition(PAIR)[2] or CURRENCY
         currency = self._currency if rate is not None else quoted
         return [
             self._write(
@@ -133,8 +133,13 @@ class PaperBroker:
         return _event(record)
 
 
-def _level_texts(levels: Levels) -> list[str | None]:
-    return [str(levels.stop), str(levels.target), None if levels.trailing is None else str(levels.trailing)]
+def _level_texts(levels: Levels) -> dict[str, object]:
+    three = (levels.stop, levels.target, levels.trailing)
+    return {"levels": [_text(level) for level in three], "trailing_percent": _text(levels.trailing_percent)}
+
+
+def _text(level: Decimal | None) -> str | None:
+    return None if level is None else str(level)
 
 
 def _event(record: Record) -> Event:
@@ -164,6 +169,7 @@ def _event(record: Record) -> Event:
 
 def _position(record: Record) -> Position:
     stop, target, trailing = (None if text is None else Decimal(text) for text in record["levels"])
+    percent = record.get("trailing_percent")
     return Position(
         client_id=record["client_id"],
         trade_id=record["id"],
@@ -172,4 +178,5 @@ def _position(record: Record) -> Position:
         units=Decimal(record["units"]),
         price=Decimal(record["price"]),
         levels=(stop, target, trailing),
+        trailing_percent=None if percent is None else Decimal(percent),
     )

@@ -30,6 +30,9 @@ class Instrument:
     ``payout`` is what one event contract pays if it comes true, None for anything else. Such a contract is paid for in
     full and settles by itself: a buyer of YES pays the price, a seller pays what it lacks to the payout (that buys NO),
     nobody can lose more, and basis points are of the payout: one cent of a contract that pays 1 is 100.
+
+    ``is_as_signalled`` says that the broker knows no markets: the signal tells whether it is a contract.
+    ``takes_worst`` says that an entry is told the last price it may be filled at; a contract always is.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Instrument:
     minimum: Decimal
     maximum: Decimal
     payout: Decimal | None = None
+    is_as_signalled: bool = False
+    takes_worst: bool = False
 
     def cost(self, side: str, price: Decimal) -> Decimal:
         """Return what one unit costs to enter, in quote currency."""
@@ -62,14 +67,16 @@ class Quote:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Levels:
-    """Where a position is protected; all three rest at the broker.
+    """Where a position is protected; all of them rest at the broker.
 
-    An event contract has 0 and 1 here, where it settles: nothing rests for it.
+    ``target`` is None where only the stop ends it. ``trailing`` is a distance, ``trailing_percent`` one in percent of
+    the best price. An event contract has 0 and 1 here, where it settles: nothing rests for it.
     """
 
     stop: Decimal
-    target: Decimal
+    target: Decimal | None
     trailing: Decimal | None = None
+    trailing_percent: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +144,7 @@ class Position:
     units: Decimal
     price: Decimal
     levels: tuple[Decimal | None, Decimal | None, Decimal | None]
+    trailing_percent: Decimal | None = None
 
 
 class Broker(Protocol):

@@ -8,11 +8,12 @@ from simulators.client_portal.gateway import Gateway
 from simulators.client_portal.order_views import order_view
 from simulators.client_portal.wire import Json, reply
 from simulators.ibkr.accounts import Position
+from simulators.ibkr.story import story
 from simulators.kalshi.transport import Request, Response
 from simulators.rest.faults import FaultError
 
 _PAGES = (
-    "GET /_sim/state, GET /_sim/requests, POST /_sim/login, POST /_sim/release, POST /_sim/trade, "
+    "GET /_sim/state, GET /_sim/story, GET /_sim/requests, POST /_sim/login, POST /_sim/release, POST /_sim/trade, "
     "GET|POST|DELETE /_sim/faults"
 )
 
@@ -23,6 +24,8 @@ def control(gateway: Gateway, request: Request) -> Response:
     match request.method, request.path:
         case "GET", "/_sim/state":
             return reply(state(gateway))
+        case "GET", "/_sim/story":
+            return _story(gateway, request.query.get("account", gateway.selected))
         case "GET", "/_sim/requests":
             return reply({"requests": list(gateway.requests)})
         case "POST", "/_sim/login":
@@ -61,6 +64,12 @@ def _trade(gateway: Gateway, request: Request) -> Response:
         return reply({"error": f"expected a known account and conid, and a quantity; found {asked}"}, 422)
     made = gateway.venue.trade_by_hand(account, conid, quantity)
     return reply({"execution_id": made.exec_id, "price": str(made.price)}, 201)
+
+
+def _story(gateway: Gateway, account: str) -> Response:
+    if account not in gateway.venue.specs:
+        return reply({"error": f"expected a known account; found {account!r}"}, 422)
+    return reply(story(gateway.venue, account))
 
 
 def _session(gateway: Gateway) -> Json:

@@ -99,17 +99,30 @@ def test_stock_without_recorded_prices_has_no_quote(linked):
     assert linked.data.quotes(["AMZN", "SPY"]).keys() <= {"SPY"}
 
 
-def test_stream_brings_prices_without_polling(linked, gateway):
-    linked.quote()
-    linked.eventually(lambda: linked.data.stream.is_alive())
-    before = linked.quote()
-    linked.eventually(lambda: linked.quote().at > before.at)
-    polls = gateway.state()["requests"]["GET /iserver/marketdata/snapshot"]
-    linked.eventually(lambda: linked.data._seen[SPY].streamed_ns is not None)
-    newer = linked.quote()
+def newer(desk, than):
+    """Wait for a quote of a later time; polling is so rare in these tests that only the stream can bring one."""
+    return desk.eventually(lambda: next((q for q in [desk.quote()] if q.at > than.at), None))
 
-    assert newer.at >= before.at
-    assert polls < 50
+
+def test_stream_brings_prices_without_polling(desk, gateway):
+    desk.connect(poll_interval_s=60.0, quote_silence_s=60.0)
+    first = desk.quote()
+    polls = gateway.state()["requests"]["GET /iserver/marketdata/snapshot"]
+    second = newer(desk, first)
+
+    assert newer(desk, second).at > second.at
+    assert gateway.state()["requests"]["GET /iserver/marketdata/snapshot"] == polls
+
+
+def test_failure_07_stream_subscribes_anew_when_the_session_is_another_one(desk, gateway):
+    desk.connect(poll_interval_s=60.0, quote_silence_s=60.0)
+    newer(desk, desk.quote())
+    name, openings = gateway.fault("session_expired", times=1), desk.executor.session.openings
+    desk.eventually(lambda: desk.executor.resting() is not None and gateway.fired(name))
+    desk.eventually(lambda: desk.executor.session.openings > openings)
+    desk.until_up()
+
+    assert newer(desk, newer(desk, desk.quote()))
 
 
 def test_failure_08_cut_stream_is_opened_again_and_prices_are_polled_meanwhile(linked, gateway):

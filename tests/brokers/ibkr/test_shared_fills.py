@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from brokers.ibkr import references
 from brokers.ibkr.executions import Execution, ExecutionBook, identity, revision
@@ -237,3 +239,24 @@ def test_sale_by_hand_closes_our_trade_and_a_purchase_by_hand_does_not():
         (False, None, None),
         (True, ref(Leg.ENTRY), ExitReason.BROKER),
     ]
+
+
+@given(
+    order=st.permutations(range(8)),
+    polls=st.lists(st.integers(0, 8), max_size=4),
+    times=st.lists(st.integers(0, 3_000), min_size=8, max_size=8),
+)
+def test_no_order_of_arrival_and_no_restart_loses_or_doubles_a_fill(order, polls, times):
+    executions = [execution(number, after_s=times[number]) for number in range(8)]
+    books, seen, cursor, arrived = Books(), [], "1970-01-01T00:00:00Z", []
+    for place, number in enumerate(order):
+        arrived.append(executions[number])
+        books.add(executions[number])
+        if place in polls:
+            fills, cursor = books.reader.since(cursor)
+            seen += [one.transaction_id for one in fills]
+            books = Books(*arrived)
+    fills, _ = books.reader.since(cursor)
+    seen += [one.transaction_id for one in fills]
+
+    assert sorted(seen) == sorted(one.identity for one in executions)

@@ -1,7 +1,7 @@
 """The production failures that concern orders through TWS, each injected at the wire: what the adapter makes of them.
 
-The numbers are those of the table "What TWS was seen to do wrong" in docs/brokers.md. Nothing is ever sent twice, no fill
-is lost, and no order leaves while the link is not UP.
+The numbers are those of the table "What TWS was seen to do wrong" in docs/brokers.md. Nothing is ever sent twice, no
+fill is lost, and no order leaves while the link is not UP.
 """
 
 from datetime import timedelta

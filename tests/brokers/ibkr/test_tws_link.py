@@ -3,6 +3,7 @@
 The numbers are those of the table "What TWS was seen to do wrong" in docs/brokers.md.
 """
 
+import threading
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +11,7 @@ from decimal import Decimal
 import pytest
 from tws_desk import TwsDesk, desks, started
 
-from domain.errors import Retry
+from domain.errors import Refuse, Retry
 from domain.vocabulary import Link, OrderState
 
 D = Decimal
@@ -44,7 +45,7 @@ def lone():
 @pytest.mark.parametrize("restored", ["data_kept", "data_lost"])
 def test_failure_07_no_order_leaves_until_all_was_read_again(lone, restored):
     before = lone.quote()
-    fault = lone.fault("connectivity_lost", seconds=0.6, restored=restored, repeat=5)
+    fault = lone.fault("connectivity_lost", seconds=0.4, restored=restored, repeat=5)
     words = lone.until_link(Link.DOWN)
     with pytest.raises(Retry):
         lone.executor.submit(lone.far())
@@ -80,7 +81,7 @@ def test_failure_07_fill_of_an_outage_is_handed_out_once(lone):
 def test_failure_07_nightly_reset_is_survived_and_subscriptions_come_back(lone):
     lone.quote()
     intent = lone.bought()
-    fault = lone.fault("nightly_reset", seconds=0.5, storm=20)
+    fault = lone.fault("nightly_reset", seconds=0.3, storm=20)
     lone.until_link(Link.DOWN)
     lone.until_link(Link.UP)
     quote = lone.quote()
@@ -275,3 +276,47 @@ def test_failure_15_days_begin_at_midnight_in_new_york_on_both_sides_of_the_swit
 
         assert days
         assert days[-1].start.hour == hour
+
+
+# ---------------------------------------------------------------------------------------------- closing and silence
+
+
+def test_closing_ends_the_thread_and_gives_the_client_id_back(desk):
+    desk.quote()
+    desk.executor.account()
+    desk.close()
+
+    assert [thread for thread in threading.enumerate() if thread.name == "ibkr-tws"] == []
+    assert desk.eventually(lambda: desk.client not in desk.gateway.state()["clients"])
+    with pytest.raises(Retry):
+        desk.executor.account()
+
+
+def test_more_markets_than_lines_are_polled(desk):
+    desk.restart(market_data_lines=1, poll_interval_s=0.05)
+    quotes = desk.eventually(lambda: len(found := desk.data.quotes(["SPY", "AAPL", "IBM"])) == 3 and found)
+    streams = [one["fields"] for one in desk.gateway.requests("reqMktData")]
+
+    assert set(quotes) == {"SPY", "AAPL", "IBM"}
+    assert any("SPY" in row for row in streams)
+
+
+def test_bars_are_asked_for_once_and_then_only_what_is_new(desk):
+    start = desk.clock.now() - timedelta(minutes=25)
+    first = desk.data.bars("SPY", 300, start=start)
+    asked = len(desk.gateway.requests("reqHistoricalData"))
+    again = desk.data.bars("SPY", 300, start=start)
+
+    assert first == again[: len(first)]
+    assert all(bar.end <= desk.clock.now() for bar in again)
+    assert len(desk.gateway.requests("reqHistoricalData")) <= asked + 1
+
+
+def test_bars_of_a_period_that_ibkr_does_not_have_are_refused(desk):
+    with pytest.raises(Refuse):
+        desk.data.bars("SPY", 7, start=desk.clock.now() - timedelta(minutes=5))
+
+
+def test_stock_that_nobody_lists_is_absent(desk):
+    assert list(desk.data.instruments(["SPY", "NOSUCH"])) == ["SPY"]
+    assert dict(desk.data.quotes(["NOSUCH"])) == {}

@@ -15,9 +15,7 @@ CASES = "contract or sdk or test_tws_failures or data_lost or dead_socket"
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="`make second` makes .tools/ib_insync, and `make test` asks for it")
 def test_adapter_does_the_same_on_the_older_sdk():
-    tests = [
-        HERE / name for name in ("test_tws_contract.py", "test_tws_failures.py", "test_tws_link.py", "test_tws_sdk.py")
-    ]
+    tests = [HERE / f"test_tws_{name}.py" for name in ("contract", "failures", "link", "sdk")]
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={HERE}", "-k", CASES, *tests]
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
     done = subprocess.run(
