@@ -217,12 +217,12 @@ class SurfaceFold:
         self._belongs(event.signal_id, event.client_order_id)
         known = self.events.setdefault(event.client_order_id, [])
         # A broker may report the same execution twice (reply and transaction stream): the transaction id decides, and
-        # a repeated report never takes an order back, least of all from a final state.
+        # a repeated report never takes an order back, least of all from a final state. A correction takes the place of
+        # what it corrects.
+        if (corrected := _revised(known, event)) is not None:
+            known[corrected] = replace(event, state=known[corrected].state)
         if event.transaction_id is None or all(event.transaction_id != old.transaction_id for old in known):
             known.append(event)
-        elif (corrected := _revised(known, event)) is not None:
-            # A correction takes the place of what it corrects, and says nothing new about the order.
-            known[corrected] = replace(event, state=known[corrected].state)
         elif known[-1].state not in TERMINAL and may_follow(known[-1].state, event.state):
             known.append(replace(event, quantity=Decimal(0)))
         self._note_state(event.client_order_id)

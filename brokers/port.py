@@ -56,7 +56,8 @@ class Fill:
 
     ``closes`` tells an exit from an entry; ``client_order_id`` is that of the order which filled, or None for a
     protective order resting at the broker; ``opened_by`` is the entry order's id of the trade concerned. ``realised``
-    is what the broker booked, in ``currency``.
+    is what the broker booked, in ``currency``. A higher ``revision`` of an id takes the place of a lower one: the broker
+    corrected what it told before, and a quantity of zero says that it never was.
     """
 
     transaction_id: str
@@ -73,6 +74,7 @@ class Fill:
     closes: bool
     reason: ExitReason | None
     happened_at: datetime
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The live view of a fleet: a page for a terminal, or plain lines where there is none."""
 
+from collections.abc import Mapping
 from textwrap import wrap
 
 from rich.console import Group, RenderableType
@@ -39,7 +40,7 @@ def page(
     return Group(
         Text(title, style="bold"),
         *processes,
-        *(_standing(name, standing) for name, standing in facts.standings.items()),
+        *(_brief_standings(facts) if is_tight else _standings(facts.standings)),
         _surfaces(facts),
         _subscribers(facts),
         *(Text(said, style="red") for said in _unreadable(facts)),
@@ -190,6 +191,18 @@ def _beat(process: ProcessFacts) -> str:
     open_ = f", {beat['open']} open" if "open" in beat else ""
     trouble = f", {beat['trouble']}" if beat.get("trouble") else ""
     return printable(f"{beat.get('phase', '')}{state}{stopped}{open_}{trouble}")
+
+
+def _standings(standings: Mapping[str, Standing]) -> list[RenderableType]:
+    return [_standing(name, standing) for name, standing in standings.items()]
+
+
+def _brief_standings(facts: FleetFacts) -> list[RenderableType]:
+    """Return a line for each surface that something holds back or that is not heard, the others together."""
+    well = {name: one for name, one in facts.standings.items() if _is_free(one) and one.beat_age_s is not None}
+    rest = {name: one for name, one in facts.standings.items() if name not in well}
+    together = ", ".join(f"{name} {one.open} open" for name, one in well.items())
+    return [*_standings(rest), *([Text(f"stand free   {together}")] if well else [])]
 
 
 def _standing(name: str, standing: Standing) -> Text:

@@ -129,11 +129,15 @@ class Loop:
     def _is_settled(self, fill: Fill) -> bool:
         parsed = signal_of_order(fill.opened_by or "")
         if parsed is None or parsed[1] in self._books.fold.resolutions:
+            if fill.revision:
+                # What a trade came to was published and is not rewritten; a person should know that it was not quite so.
+                log.warning("corrected_after_the_end", order=fill.opened_by, fill=fill.transaction_id)
             return True
         position = self._books.fold.position(parsed[1])
         if position is None:
             return False
-        if all(lot.transaction_id != fill.transaction_id for lot in position.exits):
+        known = position.exit(fill.transaction_id)
+        if known is None or known.revision < fill.revision:
             self._settle(position, fill)
         return True
 

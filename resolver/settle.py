@@ -1,6 +1,7 @@
 """The settlement of a position from the broker's executions."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
@@ -29,9 +30,13 @@ FINEST, FINEST_PLACES = Decimal("1E-8"), -8
 
 def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fill) -> tuple[Row, ...]:
     """Return the records of one exit execution: its order event and, when nothing is left open, the trade's end."""
+    corrected = position.exit(fill.transaction_id)
+    position = position.without(corrected)
     intent = _intent_behind(books, position, fill)
     reason = (intent.reason if intent else None) or fill.reason or ExitReason.BROKER
     event = _event(books, position, fill, intent, reason)
+    if corrected is not None:
+        event = replace(event, client_order_id=_corrected_order(books, position, fill) or event.client_order_id)
     after = position.with_exit(lot_of(event))
     rows: tuple[Row, ...] = ((Kind.ORDER_EVENT, None, event),)
     return rows if after.quantity > 0 else rows + finish(books, data, after, reason, fill.currency)
@@ -64,6 +69,19 @@ def _intent_behind(books: ResolverBooks, position: Position, fill: Fill) -> Orde
     return on_their_way[-1] if on_their_way else None
 
 
+def _corrected_order(books: ResolverBooks, position: Position, fill: Fill) -> str | None:
+    """Return the order under which an execution was written that the broker now corrects."""
+    found = (event for events in books.fold.events.values() for event in events)
+    return next(
+        (
+            event.client_order_id
+            for event in found
+            if event.transaction_id == fill.transaction_id and event.signal_id == position.signal_id
+        ),
+        None,
+    )
+
+
 def _event(
     books: ResolverBooks, position: Position, fill: Fill, intent: OrderIntent | None, reason: ExitReason
 ) -> OrderEvent:
@@ -83,6 +101,7 @@ def _event(
         broker_trade_id=fill.trade_id,
         transaction_id=fill.transaction_id,
         reason=reason,
+        revision=fill.revision,
     )
 
 

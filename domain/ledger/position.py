@@ -76,16 +76,26 @@ class Position:
         return replace(self, entries=(*self.entries, lot))
 
     def with_exit(self, lot: Lot) -> "Position":
-        """Return the position with one more exit fill.
+        """Return the position with one more exit fill, or with a correction in place of what it corrects.
 
         Raises:
             ValueError: the exit would close more than is open.
         """
-        if self._has(lot):
+        before = self.exit(lot.transaction_id)
+        if self._has(lot) and (before is None or before.revision >= lot.revision):
             return self
-        if lot.quantity > self.quantity:
-            raise ValueError(f"exit of {lot.quantity} exceeds the {self.quantity} open in {self.signal_id}")
-        return replace(self, exits=(*self.exits, lot))
+        rest = self.without(before)
+        if lot.quantity > rest.quantity:
+            raise ValueError(f"exit of {lot.quantity} exceeds the {rest.quantity} open in {self.signal_id}")
+        return replace(rest, exits=(*rest.exits, lot))
+
+    def exit(self, transaction_id: str) -> Lot | None:
+        """Return the exit fill booked under an id."""
+        return next((lot for lot in self.exits if lot.transaction_id == transaction_id), None)
+
+    def without(self, exit_: Lot | None) -> "Position":
+        """Return the position as it was without one of its exits."""
+        return self if exit_ is None else replace(self, exits=tuple(lot for lot in self.exits if lot != exit_))
 
     def marked(self, quote: Quote | None) -> Decimal | None:
         """Return the open profit in home currency at the price it could be closed at, None when that is unknown."""

@@ -245,11 +245,11 @@ def test_the_venues_start_before_those_who_ask_them_and_the_subscribers_last(tmp
     ]
 
     assert waves == [
-        {"simulator-oanda", "simulator-kalshi", "simulator-nws", "simulator-coinbase", "simulator-models"},
-        {"oanda-fx", "kalshi-st", "kalshi-lt"},
-        {"resolver-fx", "resolver-st", "resolver-lt"},
+        {f"simulator-{name}" for name in ("oanda", "kalshi", "nws", "coinbase", "models", "tws", "portal")},
+        {"oanda-fx", "kalshi-st", "kalshi-lt", "ibkr-stk"},
+        {"resolver-fx", "resolver-st", "resolver-lt", "resolver-stk"},
         {"feed"},
-        {"demo-subscriber", "demo-subscriber-kalshi"},
+        {"demo-subscriber", "demo-subscriber-kalshi", "demo-subscriber-ibkr"},
     ]
 
 

@@ -20,10 +20,11 @@ from pathlib import Path
 import warm_start
 
 from audit.logs import verify_all
-from domain.clock import iso, parse_clock, parse_iso
+from domain.clock import iso, parse_clock
 from domain.house import House
-from domain.vocabulary import Kind, Surface
-from journal import read
+from domain.operation import OperatorAction
+from domain.vocabulary import Kind, Mode, Surface
+from journal import Journal, encode_fields, read
 from journal.key_files import create_key
 from resolver.ibkr_stk import wire as resolving
 from surfaces.ibkr_stk import wire as trading
@@ -44,7 +45,7 @@ SETTINGS = {
     "STRATEGY_ENTRY_PCT": "0.007",
     "STRATEGY_TRAIL_PCT": "5",
     "STRATEGY_REPRICE_PCT": "0.01",
-    "STRATEGY_REPRICE_MIN_S": "3",
+    "STRATEGY_REPRICE_MIN_S": "300",
     "STRATEGY_REARM_S": "2",
     "STRATEGY_RETRY_S": "2",
     "STRATEGY_SETTLE_S": "2",
@@ -178,6 +179,18 @@ class StockRig:
         self.until(lambda: not self.story().live("BUY"), "the entry is done")
         return self
 
+    def order(self, **action):
+        """Write an operator's action."""
+        with Journal.open(self.house.log("operator", "actions"), clock=self.clock) as journal:
+            fields = encode_fields(OperatorAction(**action))
+            journal.append(Kind.OPERATOR_ACTION, surface=Surface.STK, mode=Mode.PAPER, id=None, fields=fields)
+
+    def stop_file(self):
+        """Touch the surface's STOP file and return it."""
+        file = self.house.stop_files(Surface.STK)[1]
+        file.touch()
+        return file
+
     def resolved(self, count=1):
         self.until(lambda: len(self.resolutions()) >= count, f"{count} resolutions")
         return self
@@ -271,7 +284,3 @@ class StockRig:
 
     def waits(self):
         return self.loop._desk.keeper.waits if self.loop else {}
-
-
-def moment(text):
-    return parse_iso(text)

@@ -66,3 +66,42 @@ class Client:
     async def settled(self) -> None:
         """Wait until everything the gateway had to say before now has been heard."""
         await self.ib.reqCurrentTimeAsync()
+
+    async def ticking(self, contract: Any = SPY) -> Any:
+        """Return a ticker that has prices."""
+        ticker = self.ib.reqMktData(contract)
+        await self.until(lambda: ticker.bid > 0 and ticker.last > 0)
+        return ticker
+
+    async def moves(self, ticker: Any) -> None:
+        """Wait until a ticker changes."""
+        before = last_frame(ticker)
+        await self.until(lambda: last_frame(ticker) != before)
+
+    async def stands_still(self, ticker: Any, fault: str) -> bool:
+        """Tell whether a ticker stays as it is while its fault has something to withhold."""
+        before, fired = last_frame(ticker), self.sim.fired(fault)
+        await self.until(lambda: self.sim.fired(fault) > fired)
+        await self.settled()
+        return last_frame(ticker) == before
+
+
+def last_frame(ticker: Any) -> tuple[float, ...]:
+    """Return what a ticker shows."""
+    return ticker.bid, ticker.ask, ticker.last, ticker.volume
+
+
+class Wire:
+    """The messages of some numbers a client is sent, as they come."""
+
+    def __init__(self, client: Client, *numbers: int) -> None:
+        self.rows: list[tuple[str, ...]] = []
+        wanted = {str(number) for number in numbers}
+        interpret = client.ib.client.decoder.interpret
+
+        def listen(fields: list[str]) -> None:
+            if fields and fields[0] in wanted:
+                self.rows.append(tuple(fields))
+            interpret(fields)
+
+        client.ib.client.decoder.interpret = listen

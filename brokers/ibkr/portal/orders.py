@@ -292,7 +292,9 @@ class Orders:
         return found, done
 
     def _over(self, answer: Answer, row: OrderRow, fills: Sequence[OrderEvent]) -> OrderEvent:
-        refused = row.status in INACTIVE and not fills and answer.client_order_id not in self._seen_live
+        # Only of an order this process sent is it known that nobody ever saw it rest.
+        ours = answer.client_order_id in self._acted_ns and answer.client_order_id not in self._seen_live
+        refused = row.status in INACTIVE and not fills and ours
         state = OrderState.REJECTED if refused else OrderState.CANCELLED
         words = {GONE: "no longer listed"}.get(row.status, row.status)
         return answer.event(state, broker_order_id=row.order_id, reason=words)

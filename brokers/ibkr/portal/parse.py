@@ -16,8 +16,7 @@ ZERO = Decimal(0)
 _PRICE = re.compile(r"(?P<mark>[A-Z]?)(?P<number>-?[0-9][0-9,]*(?:\.[0-9]+)?|-?\.[0-9]+)")
 # What may still fill. PendingCancel included: a cancel is a wish.
 LIVE = frozenset({"PreSubmitted", "Submitted", "PendingSubmit", "PendingCancel", "ApiPending", "PreSubmit"})
-CANCELLED = frozenset({"Cancelled", "ApiCancelled", "Canceled"})
-INACTIVE = frozenset({"Inactive", "Rejected", "Expired"})
+INACTIVE = frozenset({"Inactive", "Rejected"})
 
 
 def number(value: Any) -> Decimal:

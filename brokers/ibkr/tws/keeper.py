@@ -70,6 +70,9 @@ class Keeper:
     async def _one_connection(self) -> bool:
         """Return whether a connection got so far that everything could be read."""
         session: Session | None = None
+        for name in self.state.names():
+            if name != "session":
+                self.state.settled(name)  # what is still so is told anew, as soon as there is a connection
         try:
             session = await self._connected()
             await self._take_over(session)
@@ -80,6 +83,9 @@ class Keeper:
         except (Retry, Failed, OSError) as error:
             self.state.trouble("session", Link.DOWN, f"not connected: {error}")
             log.warning("ibkr_not_connected", error=str(error))
+        except Exception as error:  # whatever it was, a link that nobody keeps must not look UP
+            self.state.trouble("session", Link.DOWN, f"not connected: {type(error).__name__}")
+            log.exception("ibkr_connection_failed")
         finally:
             if session is not None:
                 session.close()
@@ -108,9 +114,6 @@ class Keeper:
         self.fault = None
         self.connections += 1
         self.state.trouble("session", Link.DOWN, "connected, reading what happened meanwhile")
-        for name in self.state.names():
-            if name != "session":
-                self.state.settled(name)
         self.session = session
         self.orders.begin(session.client_id)
         if session.client_id != self.config.client_id:
@@ -134,8 +137,9 @@ class Keeper:
             if not session.is_open:
                 raise Retry("a connection that lasts", "one that TWS closed", "connecting again")
             await session.probe()
-            await self._read_orders(session)
-            await self.prices.tend(session)
+            if not self.state.has("server"):
+                await self._read_orders(session)
+                await self.prices.tend(session)
             waited_s = (self.clock.monotonic_ns() - taken_ns) / 1e9
             if session.client_id != self.config.client_id and waited_s > self.config.reconnect_max_s:
                 raise Retry(f"client id {self.config.client_id}", f"{session.client_id}", "trying for it again")
@@ -203,8 +207,9 @@ class Keeper:
         read_ns = self._read_ns.get("account", 0)
         is_old = self.clock.monotonic_ns() - read_ns > age_s * 1e9
         if is_old or self._traded_ns >= read_ns:
-            self._stamp("account")
+            asked_ns = self.clock.monotonic_ns()
             await session.account()
+            self._read_ns["account"] = asked_ns
 
     def open_session(self) -> Session:
         """Return the session. Raises Retry, or Misconfigured when a setting keeps us from having one."""
@@ -344,14 +349,15 @@ class Keeper:
 
     def _begin_recovery(self, *, data_lost: bool) -> None:
         """Read everything anew after the servers were away, before anything is called UP."""
+        if self.session is None:
+            return  # a connection that is being made reads everything anyway
         self.state.trouble("recovery", Link.DEGRADED, "the servers are back, reading what happened meanwhile")
         for name in self.state.names():
             if name.startswith("market data"):
                 self.state.settled(name)  # a farm that is still broken is reported again
         if self._recovering is not None:
             self._recovering.cancel()
-        if self.session is not None:
-            self._recovering = asyncio.ensure_future(self._recover(self.session, data_lost=data_lost))
+        self._recovering = asyncio.ensure_future(self._recover(self.session, data_lost=data_lost))
 
     async def _recover(self, session: Session, *, data_lost: bool) -> None:
         try:
@@ -360,7 +366,7 @@ class Keeper:
                 await self.prices.begin(session)
             self.state.settled("recovery")
             log.info("ibkr_recovered", data_lost=data_lost)
-        except (Retry, Failed, OSError) as error:
+        except Exception as error:  # noqa: BLE001  a new connection is the remedy for all of them
             log.warning("ibkr_not_recovered", error=str(error))
             session.close()
             self._wake.set()

@@ -1,0 +1,203 @@
+"""Orders that go wrong on their way: no order twice, no fill lost, no position without its stop."""
+
+import asyncio
+
+import ib_async
+import pytest
+from portal_sim import ticket
+from stock_venue import D
+from tws_client import Client
+
+TRANSPORTS = ("tws", "portal")
+# The longest a position may be without exactly one live stop, in simulated seconds; these clocks run at 1.
+GAP_S = 5
+FAR = {"STRATEGY_ENTRY_PCT": "3"}
+
+
+def orders_of(rig, leg="entry"):
+    return [ref for ref in rig.story().refs if f"-{leg}-" in ref]
+
+
+def states(rig, leg="entry"):
+    return [row["state"] for row in rig.events() if row["leg"] == leg]
+
+
+def assert_held(rig, quantity=None):
+    """Assert that the venue holds what the journals do, under exactly one stop of that size, and always did."""
+    story = rig.story()
+    held = rig.fold.positions()[0].quantity
+    assert story.position() == held
+    assert quantity is None or held == quantity
+    assert [D(stop["quantity"]) - D(stop["filled"]) for stop in story.stops()] == [held]
+    assert story.unprotected_s() <= GAP_S
+    rig.assert_sound()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_order_whose_reply_is_lost_blocks_its_market_until_it_is_found_and_is_never_sent_again(opened, transport):
+    rig = opened(transport)
+    fault = rig.venue.fault("lost_reply", times=2 if transport == "tws" else 1)
+
+    rig.open().bought()
+
+    assert rig.venue.fired(fault) > 0
+    assert "unknown" in states(rig)
+    assert len(orders_of(rig)) == 1
+    assert len([row for row in rig.decisions() if row["admitted"]]) == 1
+    assert_held(rig)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_order_that_never_arrived_is_absent_after_the_grace_and_another_one_takes_its_place(opened, transport):
+    rig = opened(transport, **FAR)
+    more = {} if transport == "tws" else {"acknowledged": False}
+    fault = rig.venue.fault("swallowed_order", times=2 if transport == "tws" else 1, **more)
+
+    rig.open().armed()
+
+    assert rig.venue.fired(fault) > 0
+    assert states(rig)[:2] == ["unknown", "absent"]
+    assert len(orders_of(rig)) == 1
+    rig.assert_sound()
+
+
+@pytest.mark.parametrize("remark", ["order_message", "tif_preset"])
+def test_remark_about_a_live_order_is_not_taken_as_its_end(opened, remark):
+    rig = opened("tws")
+    fault = rig.venue.fault(remark, times=2)
+
+    rig.open().bought()
+
+    assert rig.venue.fired(fault) > 0
+    assert "cancelled" not in states(rig)
+    assert len(orders_of(rig)) == 1
+    assert_held(rig)
+
+
+@pytest.mark.parametrize(
+    ("transport", "action", "reason"),
+    [("tws", "rejected", "reason"), ("tws", "inactive", "reason"), ("portal", "reject_200", "error")],
+)
+def test_refusal_is_written_with_its_reason_and_the_symbol_rests_before_the_next_entry(
+    opened, transport, action, reason
+):
+    rig = opened(transport, **FAR)
+    fault = rig.venue.fault(action, times=1, **{reason: "no margin for this"})
+
+    rig.open().until(lambda: "rejected" in states(rig), "the refusal is written")
+    rig.armed()
+
+    assert rig.venue.fired(fault) == 1
+    refused, taken = [row for row in rig.events() if row["leg"] == "entry" and row["state"] in ("rejected", "accepted")][-2:]
+    assert (refused["state"], taken["state"]) == ("rejected", "accepted")
+    assert "no margin for this" in refused["reason"]
+    assert not rig.fold.positions()
+    rig.assert_sound()
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_entry_that_fills_in_part_and_is_withdrawn_leaves_a_stop_of_what_was_bought(opened, transport):
+    rig = opened(transport)
+    few = {"fraction": 0.4} if transport == "tws" else {"quantity": 4}
+    fault = rig.venue.fault("partial_fill", times=1, **few)
+    rig.open().until(lambda: rig.story().position() == 4 and rig.fold.positions(), "a part fills")
+
+    rig.stop_file()
+    rig.until(lambda: not rig.story().live("BUY"), "the rest is withdrawn")
+    rig.until(lambda: [stop["quantity"] for stop in rig.story().stops()] == ["4"], "the stop is made smaller")
+
+    assert rig.venue.fired(fault) == 1
+    assert_held(rig, 4)
+    assert [signal["quantity"] for signal in rig.signals()] == ["4"]
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_fill_after_a_cancel_is_booked_published_and_protected(opened, transport):
+    rig = opened(transport, **FAR)
+    more = {"seconds": 0.3} if transport == "tws" else {}
+    fault = rig.venue.fault("late_fill_after_cancel", times=1, **more)
+    rig.open().armed()
+
+    rig.stop_file()
+    rig.until(lambda: rig.fold.positions(), "the late fill is booked")
+    rig.until(lambda: rig.story().stops(), "a stop is placed")
+    rig.turn_for(0.5)
+
+    assert rig.venue.fired(fault) == 1
+    assert len(orders_of(rig)) == 1
+    assert len(rig.signals()) == 1
+    assert_held(rig)
+
+
+def test_correction_of_an_execution_takes_the_place_of_what_it_corrects(opened):
+    rig = opened("tws")
+    fault = rig.venue.fault("execution_correction", price_change=0.25, seconds=0.3, times=1)
+
+    rig.open().bought()
+    rig.turn_for(1)
+
+    assert rig.venue.fired(fault) == 1
+    (one,) = rig.story().executions
+    assert one["exec_id"].endswith(".02")
+    assert rig.fold.positions()[0].entry_price == D(one["price"])
+    assert_held(rig)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_stop_that_vanishes_is_placed_again_once(opened, transport):
+    rig = opened(transport)
+    rig.open().bought()
+    gone = rig.story().stops()[0]["ref"]
+
+    withdraw_all(rig)
+    rig.until(lambda: [stop["ref"] for stop in rig.story().stops()] not in ([], [gone]), "another stop rests")
+    rig.turn_for(0.5)
+
+    assert orders_of(rig, "stop") == [gone, gone[:-1] + "2"]
+    assert_held(rig)
+
+
+@pytest.mark.parametrize("transport", TRANSPORTS)
+def test_second_stop_for_the_same_shares_is_cancelled(opened, transport):
+    rig = opened(transport)
+    rig.open().bought()
+    first = rig.story().stops()[0]
+
+    double(rig, first["ref"][:-1] + "9", first["quantity"])
+    assert len(rig.story().stops()) == 2
+    rig.until(lambda: len(rig.story().stops()) == 1, "one of the two is cancelled")
+    rig.turn_for(0.5)
+
+    assert_held(rig)
+
+
+def withdraw_all(rig):
+    """Cancel every order of the account, as its owner can with a click."""
+    if not rig.venue.is_tws:
+        rig.venue.gateway.send("DELETE", f"/iserver/account/{rig.account}/order/-1")
+        return
+
+    async def cancel():
+        async with Client(rig.venue.gateway, 99) as client:
+            client.ib.reqGlobalCancel()
+            await client.until(lambda: not rig.story().stops())
+
+    asyncio.run(cancel())
+
+
+def double(rig, ref, quantity):
+    """Place one more stop in our own name, as a life of the process did whose journal is lost."""
+    if not rig.venue.is_tws:
+        gateway = rig.venue.gateway
+        gateway.confirm(gateway.orders([ticket("SELL", quantity, "STP", tif="GTC", price=150, cOID=ref)], rig.account))
+        return
+    rig.close()
+
+    async def place():
+        async with Client(rig.venue.gateway, 1, account=rig.account) as client:
+            stop = ib_async.StopOrder("SELL", float(quantity), 150, account=rig.account, orderRef=ref, tif="GTC")
+            client.ib.placeOrder(ib_async.Stock("SPY", "SMART", "USD", conId=756733), stop)
+            await client.until(lambda: len(rig.story().stops()) == 2)
+
+    asyncio.run(place())
+    rig.open()
