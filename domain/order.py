@@ -80,8 +80,8 @@ class OrderEvent:
     the broker booked for it and ``fee`` what it charged, both in ``currency``. ``happened_at`` is the venue's time,
     ``learned_at`` ours.
 
-    A broker that corrects an execution reports it again with the same ``transaction_id`` and a higher ``revision``, which
-    takes the place of the lower; with a ``quantity`` of zero the execution never was (a bust).
+    A broker that corrects an execution reports it again with the same ``transaction_id`` and a higher ``revision``,
+    which takes the place of the lower; with a ``quantity`` of zero the execution never was (a bust).
     """
 
     client_order_id: str

@@ -130,7 +130,7 @@ class Loop:
         parsed = signal_of_order(fill.opened_by or "")
         if parsed is None or parsed[1] in self._books.fold.resolutions:
             if fill.revision:
-                # What a trade came to was published and is not rewritten; a person should know that it was not quite so.
+                # What a trade came to was published and is not rewritten; but a person should know.
                 log.warning("corrected_after_the_end", order=fill.opened_by, fill=fill.transaction_id)
             return True
         position = self._books.fold.position(parsed[1])

@@ -107,6 +107,8 @@ class FillReader:
             closes=closes,
             reason=self._why(one, leg) if closes else None,
             happened_at=one.at,
+            # The first is …01.
+            revision=max(one.revision - 1, 0),
         )
 
     def _why(self, one: Execution, leg: Leg | None) -> ExitReason | None:
@@ -118,36 +120,33 @@ class FillReader:
         return [] if one.is_bust else [self.fill(one)]
 
     def _corrected(self, handed: str, one: Execution) -> list[Fill]:
-        """Return what makes up for a correction of something handed out: its difference, or its reversal.
+        """Return what makes up for a correction of something handed out.
 
+        An exit is handed out again, as it is now; of an entry, what it lost is an exit and what it gained an entry.
         Of a revision that is no longer known nothing can be said; ``open_trades`` shows the position all the same.
         """
         before = self._book.revised(handed)
         if before is None or before.is_bust:
             return self._first(one)
-        old, new = self.fill(before), self.fill(replace(one, fee=one.fee))
+        old, new = self.fill(before), self.fill(one)
+        if old.closes:
+            return [new]
         kept = min(before.quantity, one.quantity)
         found: list[Fill] = []
         if before.quantity > kept:
-            back = before.quantity - kept
-            lost = old.realised * back / before.quantity
             found.append(
                 replace(
                     old,
                     transaction_id=f"{one.exec_id}-reversed",
                     side=old.side.opposite,
-                    quantity=back,
-                    realised=-lost,
+                    quantity=before.quantity - kept,
                     fee=_ZERO,
-                    closes=not old.closes,
+                    closes=True,
                     reason=ExitReason.BROKER,
                 )
             )
         if one.quantity > kept:
             found.append(replace(new, transaction_id=one.exec_id, quantity=one.quantity - kept, fee=_ZERO))
-        elif kept and one.price != before.price and old.closes:
-            change = (new.realised / one.quantity - old.realised / before.quantity) * kept
-            found.append(replace(new, transaction_id=one.exec_id, quantity=_ZERO, realised=change, fee=_ZERO))
         return found
 
     def _is_ready(self, one: Execution) -> bool:

@@ -24,14 +24,19 @@ class OrderBook:
         self._venue = venue
         self._numbers: dict[Key, int] = {}
         self._keys: dict[int, Key] = {}
+        self._forgotten: set[int] = set()
         for order in (*venue.completed(), *venue.orders()):
             self.learn(order)
 
     def learn(self, order: Order) -> None:
         """Note whose order it is."""
-        if (key := key_of(order)) != BY_HAND:
-            self._numbers[key] = order.perm_id
-            self._keys[order.perm_id] = key
+        key, perm_id = key_of(order), order.perm_id
+        if key == BY_HAND:
+            return
+        self._keys[perm_id] = key
+        # of two orders with one number, as after a rollback, the younger is meant
+        if perm_id not in self._forgotten and perm_id >= self._numbers.get(key, 0):
+            self._numbers[key] = perm_id
 
     def order(self, key: Key) -> Order | None:
         """Return a client's order by its number."""
@@ -48,4 +53,5 @@ class OrderBook:
 
     def forget(self, client: int) -> None:
         """Take every number of a client as new."""
+        self._forgotten.update(perm_id for key, perm_id in self._numbers.items() if key[0] == client)
         self._numbers = {key: perm_id for key, perm_id in self._numbers.items() if key[0] != client}

@@ -14,6 +14,7 @@ from domain.quotes import Instrument, Quote
 from domain.stock_settings import StockStrategy
 from domain.vocabulary import Link, Surface
 from market.calendar import Calendar, DailyCalendar, Phase
+from market.exchange_session import may_trade
 from market.recorder import Recorder
 from strategies.crossover.strategy import CrossoverStrategy
 from strategies.stop_entry.entries import StopEntryStrategy
@@ -41,6 +42,7 @@ class StockDesk:
         self._calendar = calendar
         self._recorder = recorder
         self._instruments: Mapping[str, Instrument] = {}
+        self._says_open: Mapping[str, bool] = {}
         self._day: date | None = None
         self.keeper: Keeper | None = None
         self.link: Callable[[], tuple[Link, str]] = lambda: (Link.UP, "")
@@ -74,6 +76,7 @@ class StockDesk:
         quotes = self._data.quotes(tuple(self._instruments))
         if self._recorder is not None:
             self._recorder.quotes(quotes.values())
+        self._says_open = {name: quote.tradeable for name, quote in quotes.items()}
         return {name: quote for name, quote in quotes.items() if quote.tradeable}
 
     def reference(self, market: str) -> Decimal | None:
@@ -93,7 +96,7 @@ class StockDesk:
             yield from self._crossed(now)
 
     def is_open(self, market: str, now: datetime) -> bool:
-        return self.calendar.phase(now) in self._phases
+        return may_trade(self.calendar.phase(now) in self._phases, self._says_open.get(market))
 
     def trading_day(self, now: datetime) -> date:
         return self.calendar.trading_day(now)

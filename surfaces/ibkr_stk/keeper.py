@@ -12,14 +12,12 @@ import structlog
 
 from brokers.port import RestingExecutor
 from domain.clock import Clock
-from domain.corporate import Split
 from domain.errors import Ask, Refuse, Retry
 from domain.ids import client_order_id
 from domain.ledger.position import Position
 from domain.operation import Suspension
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Instrument, Quote
-from domain.signal import SignalAmend
 from domain.vocabulary import ExitReason, Leg, OrderState, State, TimeInForce
 from market.calendar import Calendar
 from strategies.stop_entry.actions import (
@@ -37,15 +35,12 @@ from strategies.stop_entry.actions import (
 from strategies.stop_entry.facts import Facts
 from strategies.stop_entry.machine import step
 from strategies.stop_entry.params import StopEntryParams
-from strategies.stop_entry.protection import split_of
-from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture, frozen_name
+from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
-# How far the price may lie from where a split would put it: what is held may have moved since it was bought.
-SPLIT_ROOM = Decimal("0.2")
 
 
 class Keeper:
@@ -80,6 +75,7 @@ class Keeper:
         self._arms = arms
         self._keep_every = timedelta(seconds=keep_s)
         self._next = clock.now()
+        self._splits = SplitDesk(books)
         self._proposed: dict[str, str | None] = {}
         self.armable: dict[str, ArmEntry] = {}
         self.waits: dict[str, str] = {}
@@ -133,7 +129,7 @@ class Keeper:
 
     def _tend(self, facts: Facts, entries: EntryDesk) -> None:
         position = self._position(facts.symbol)
-        if position is not None and self._explain_split(facts, position):
+        if position is not None and self._splits.explain(facts, position):
             return
         self._thaw(facts)
         found = step(facts, self._params)
@@ -259,46 +255,3 @@ class Keeper:
     def _suspend(self, market: str, reason: str, *, lifted: bool) -> None:
         until = self._clock.now() if lifted else None
         self._books.suspended(Suspension(name=frozen_name(market), reason=reason, until=until))
-
-    def _explain_split(self, facts: Facts, position: Position) -> bool:
-        """Write a split down once both the share count and the price have changed by the same ratio."""
-        ratio = split_of(facts)
-        if ratio is None or facts.last is None:
-            return False
-        expected = position.entry_price * ratio.denominator / ratio.numerator
-        if abs(facts.last / expected - 1) > SPLIT_ROOM and off_scale(facts.last, facts.reference) != ratio:
-            return False
-        evidence = f"{facts.held} shares became {facts.position}, price {position.entry_price} became {facts.last}"
-        log.error("split", market=facts.symbol, ratio=str(ratio), evidence=evidence)
-        split = Split(
-            market=facts.symbol,
-            signal_id=position.signal_id,
-            new=ratio.numerator,
-            old=ratio.denominator,
-            effective_at=facts.now,
-            evidence=evidence,
-        )
-        self._books.split(split)
-        self._amend(position.signal_id)
-        return True
-
-    def _amend(self, signal_id: str) -> None:
-        """Tell subscribers the levels of after a split."""
-        position = self._books.fold.position(signal_id)
-        if position is None or signal_id not in self._books.fold.published:
-            return
-        candidate = position.decision.candidate
-        self._books.published(
-            SignalAmend(
-                id=self._books.new_id("amd"),
-                signal_id=signal_id,
-                surface=self._books.surface,
-                mode=self._books.mode,
-                market=position.market,
-                stop_loss=candidate.stop_loss,
-                take_profit=candidate.take_profit,
-                trailing_distance=candidate.trailing_distance,
-                reason="split",
-                published_at=self._books.now(),
-            )
-        )

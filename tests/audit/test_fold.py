@@ -1,5 +1,6 @@
 """The fold: what each record of a surface's journals makes it believe."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
@@ -300,3 +301,56 @@ def test_a_record_of_another_shape_is_refused(story):
 
     with pytest.raises(Refuse, match="OrderIntent"):
         fold_of(story.records)
+
+
+def corrected(story, n, record, quantity, price, revision=1):
+    """Write an execution once more, as a broker that corrects itself reports it."""
+    changes = {"quantity": quantity, "price": price, "revision": revision}
+    story.repeat({**record, **changes})
+
+
+def test_a_corrected_execution_takes_the_place_of_the_earlier_report(story, fold):
+    story.decide(1)
+    story.intend(1)
+    first = story.happen(1, story.OrderState.FILLED, 60, "t-1", price="1.1")
+    corrected(story, 1, first, "50", "1.2")
+    folded = fold(story.records)
+
+    assert [(lot.quantity, lot.price) for lot in folded.position(story.signal(1)).entries] == [(D(50), D("1.2"))]
+    assert folded.order_state(story.order(1)) is story.OrderState.FILLED
+
+
+def test_a_correction_counts_whichever_report_is_read_last(story, fold):
+    story.decide(1)
+    story.intend(1)
+    first = story.happen(1, story.OrderState.PARTIAL, 60, "t-1", price="1.1")
+    corrected(story, 1, first, "50", "1.2", revision=2)
+    corrected(story, 1, first, "55", "1.3", revision=1)
+    story.repeat(first)
+
+    assert fold(story.records).position(story.signal(1)).quantity == 50
+
+
+def test_a_busted_exit_leaves_the_position_as_it_was(story, fold):
+    story.decide(1)
+    story.happen(1, story.OrderState.FILLED, 60, "t-1")
+    exit_ = story.happen(1, story.OrderState.PARTIAL, 20, "t-2", leg=story.Leg.EXIT)
+    before = fold(story.records).position(story.signal(1)).quantity
+    corrected(story, 1, exit_, "0", "1.1")
+
+    assert (before, fold(story.records).position(story.signal(1)).quantity) == (40, 60)
+
+
+def test_a_correction_is_news_and_the_report_it_replaced_is_none(story, fold):
+    story.decide(1)
+    story.intend(1)
+    first = story.happen(1, story.OrderState.FILLED, 60, "t-1")
+    folded = fold(story.records)
+    event = folded.events[story.order(1)][0]
+    # As a journal of before there were revisions holds it.
+    old = fold({key: value for key, value in r.items() if key != "revision"} for r in story.records)
+
+    assert first["revision"] == 0
+    assert folded.is_news(replace(event, revision=1))
+    assert not folded.is_news(event)
+    assert old.events == folded.events

@@ -41,7 +41,8 @@ def test_order_whose_reply_is_lost_blocks_its_market_until_it_is_found_and_is_ne
     rig.open().bought()
 
     assert rig.venue.fired(fault) > 0
-    assert "unknown" in states(rig)
+    # The socket's adapter reads the order back before it has to say that it does not know.
+    assert ("unknown" in states(rig)) is (transport == "portal")
     assert len(orders_of(rig)) == 1
     assert len([row for row in rig.decisions() if row["admitted"]]) == 1
     assert_held(rig)

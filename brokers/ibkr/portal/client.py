@@ -10,6 +10,7 @@ from brokers.ibkr.config import IbkrConfig
 from brokers.ibkr.executions import ExecutionBook
 from brokers.ibkr.fills import FillReader
 from brokers.ibkr.link import LinkState
+from brokers.ibkr.portal import tickets
 from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.exits import Exits
 from brokers.ibkr.portal.holdings import Holdings
@@ -22,11 +23,11 @@ from brokers.ibkr.portal.stops import Stops
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries, Held
 from brokers.ibkr.windows import ResetWindow
-from brokers.port import Account, BrokerTrade, Fill, RestingOrder
+from brokers.port import Account, BrokerTrade, Fill, MarketData, RestingOrder
 from domain.clock import Clock
 from domain.errors import Refuse
 from domain.order import OrderEvent, OrderIntent
-from domain.vocabulary import ExitReason, Leg, Link
+from domain.vocabulary import ExitReason, Link
 
 # The brokerage session is reset at about one o'clock of its region, besides what the settings name.
 RESETS = ("01:00-01:20",)
@@ -49,6 +50,7 @@ def connect(config: IbkrConfig, clock: Clock, *, held: Held = lambda: ()) -> tup
     contracts = Contracts(wire)
     executor = PortalExecutor(wire, contracts, state, held)
     data = PortalData(wire, contracts, executor.session, on_trade=executor.on_trade)
+    executor.price_by(data)
     executor.session.start()
     return data, executor
 
@@ -80,7 +82,7 @@ class PortalExecutor:
         return self._holdings.account()
 
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
-        return self._exits.submit(intent) if intent.leg is Leg.EXIT else self._orders.submit(intent)
+        return self._exits.submit(intent) if tickets.sells_now(intent) else self._orders.submit(intent)
 
     def find(self, client_order_id: str, *, since: datetime) -> Sequence[OrderEvent]:
         return self._orders.find(client_order_id, since)
@@ -111,6 +113,10 @@ class PortalExecutor:
         """Return executions after a cursor; those of the last seconds may come with the next call."""
         self._ledger.refresh_trades()
         return self._fills.since(cursor)
+
+    def price_by(self, data: MarketData) -> None:
+        """Say where the price is read that the first stop of a trailing limit is reckoned from."""
+        self._orders.quote = lambda market: data.quotes([market]).get(market)
 
     def on_trade(self, row: object) -> None:
         """Take in an execution that the stream told of."""

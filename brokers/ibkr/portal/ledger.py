@@ -35,7 +35,11 @@ class NotReadyError(Retry):
 
 
 class Ledger:
-    """Orders and executions of one account. May be used from any thread."""
+    """Orders and executions of one account. May be used from any thread.
+
+    Attributes:
+        lists: how many lists of orders were read.
+    """
 
     def __init__(self, wire: Wire, book: ExecutionBook) -> None:
         self._wire = wire
@@ -48,6 +52,7 @@ class Ledger:
         self._asking = threading.Lock()
         self._lock = threading.Lock()
         self._unready = 0
+        self.lists = 0
         self.bad_rows = 0
 
     def now_ns(self) -> int:
@@ -205,6 +210,7 @@ class Ledger:
                 listed.add(row.order_id)
         self._ask_for_missing(listed)
         self._orders_ns = began_ns
+        self.lists += 1
         self._forget(listed)
 
     def _is_empty_for_good(self, listed: list[Any]) -> bool:

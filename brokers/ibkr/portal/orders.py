@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -12,14 +13,15 @@ from brokers.ibkr.link import LinkState
 from brokers.ibkr.portal import tickets
 from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.errors import NoTurn, Rejected, message_of
-from brokers.ibkr.portal.ledger import GONE, Ledger
+from brokers.ibkr.portal.ledger import GONE, MISSES, Ledger
 from brokers.ibkr.portal.parse import INACTIVE, OrderRow, number, optional
 from brokers.ibkr.portal.questions import Ack, Conversations
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.windows import NEW_YORK
 from domain.errors import Ask, Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
-from domain.vocabulary import OrderState, TimeInForce
+from domain.quotes import Quote
+from domain.vocabulary import Leg, OrderState, TimeInForce
 
 # How often, and how far apart, an order is looked at after something was asked of it.
 LOOKS, LOOK_S = 5, 0.1
@@ -51,6 +53,9 @@ class Orders:
         self._began_ns = ledger.now_ns()
         self._acted_ns: dict[str, int] = {}
         self._seen_live: set[str] = set()
+        self._missing: dict[str, int] = {}
+        # market -> what it can be bought and sold at now; without it a trailing limit needs a level of its own
+        self.quote: Callable[[str], Quote | None] = lambda market: None
 
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
         """Send an order once, with the protective order of an entry in the same request.
@@ -67,8 +72,20 @@ class Orders:
             return self._executed(answer)
         contract = self._contracts.instrument(intent.market)
         conid = self._contracts.conids([intent.market])[intent.market]
-        request = tickets.of_intent(intent, self._wire.config.account, conid, contract)
+        request = tickets.of_intent(self._levelled(intent), self._wire.config.account, conid, contract)
         return self.send(answer, request, intent.market)
+
+    def _levelled(self, intent: OrderIntent) -> OrderIntent:
+        """Give a trailing limit that has none its first stop: the portal wants it, where TWS works it out itself."""
+        has_level = intent.trigger is not None or intent.stop_loss is not None
+        if intent.leg is not Leg.STOP or intent.trailing_offset is None or has_level:
+            return intent
+        quote = self.quote(intent.market)
+        if quote is None:
+            raise Retry(f"a quote of {intent.market} for the first stop of a trailing limit", "none", "try again")
+        price = quote.entry_price(intent.side)
+        distance = intent.trailing_distance or price * (intent.trailing_percent or Decimal(0)) / 100
+        return replace(intent, trigger=price + distance * intent.side.sign)
 
     def send(self, answer: Answer, request: list[tickets.Ticket], market: str) -> Sequence[OrderEvent]:
         """Hold the conversation about one request and say what came of its first order."""
@@ -109,6 +126,7 @@ class Orders:
         found = self._found(answer)
         if found:
             return found
+        self._miss(client_order_id)
         if client_order_id in self._seen_live or _day(since) < _day(self._wire.clock.now()):
             # Orders of other days are not listed: it may have been there, but it is over and nothing came of it.
             return [answer.event(OrderState.CANCELLED, reason="no longer listed, and never executed")]
@@ -118,6 +136,7 @@ class Orders:
         """Return the events of an order that a list shows, none where neither does."""
         row = self._ledger.of_reference(answer.client_order_id)
         if row is not None:
+            self._missing.pop(answer.client_order_id, None)
             return self._events(answer, row)
         return self._executed(answer) if self._ledger.book.of_order(answer.client_order_id) else ()
 
@@ -130,6 +149,13 @@ class Orders:
             raise Retry(f"proof that {client_order_id} is absent", "lists of before", "ask again", after_s=left_s)
         self._ledger.read_orders(proof_ns)
         self._ledger.read_trades(proof_ns)
+
+    def _miss(self, client_order_id: str) -> None:
+        """Count the lists that leave an order out; raise Retry until several have: one list has left out a live one."""
+        first = self._missing.setdefault(client_order_id, self._ledger.lists)
+        if self._ledger.lists - first + 1 < MISSES:
+            pause_s = self._wire.config.portal_page_pause_s
+            raise Retry(f"proof that {client_order_id} is absent", "too few lists", "ask again", after_s=pause_s)
 
     def cancel(self, client_order_id: str) -> Sequence[OrderEvent]:
         """Ask for an order to be taken back; its end is told by ``find`` once orders and executions agree on it."""

@@ -24,7 +24,7 @@ def of_intent(intent: OrderIntent, account: str, conid: int, instrument: Instrum
         raise Refuse(f"a size in steps of {instrument.quantity_step}", str(intent.quantity), "size it anew")
     if intent.take_profit is not None:
         raise Refuse("an order whose only protection is its stop", "a take_profit", "let the resolver take profits")
-    if intent.leg is Leg.EXIT:
+    if sells_now(intent):
         return [_head(intent, account, conid) | {"orderType": "MKT", "tif": "DAY"}]
     if intent.leg is Leg.STOP:
         own = _head(intent, account, conid) | {"tif": _tif(TimeInForce.GTC)}
@@ -32,6 +32,13 @@ def of_intent(intent: OrderIntent, account: str, conid: int, instrument: Instrum
     entry = _head(intent, account, conid) | {"tif": _tif(intent.tif or TimeInForce.DAY)} | _entry(intent, instrument)
     child = _child(intent, account, conid, instrument)
     return [entry] if child is None else [entry, child]
+
+
+def sells_now(intent: OrderIntent) -> bool:
+    """Tell whether an order ends a trade at the market: an exit, or a stop that has no level to wait for."""
+    levels = (intent.trigger, intent.stop_loss, intent.trailing_percent, intent.trailing_distance)
+    is_bare = intent.leg is Leg.STOP and all(level is None for level in levels)
+    return intent.leg is Leg.EXIT or is_bare
 
 
 def modified(row: OrderRow, quantity: Decimal) -> Ticket:

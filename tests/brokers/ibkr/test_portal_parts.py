@@ -124,13 +124,18 @@ def test_kind_of_an_entry_follows_from_what_it_has(changes, words):
         {"quantity": D("1.5")},
         {"quantity": D(0)},
         {"take_profit": D(200)},
-        {"leg": Leg.STOP},
         {"trailing_percent": D(5), "trailing_offset": D(1)},
     ],
 )
 def test_order_the_portal_has_not_is_refused(changes):
     with pytest.raises(Refuse):
         requested(**changes)
+
+
+def test_stop_without_a_level_sells_at_the_market():
+    (ticket,) = requested(leg=Leg.STOP, side=Side.SELL, client_order_id=STOP)
+
+    assert (ticket["orderType"], ticket["side"], ticket["cOID"]) == ("MKT", "SELL", STOP)
 
 
 def test_trailing_limit_needs_its_limit_to_be_changed():

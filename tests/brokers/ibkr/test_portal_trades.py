@@ -7,7 +7,7 @@ import pytest
 from portal_desk import desks, started
 
 from domain.errors import Retry
-from domain.vocabulary import OrderState, Side
+from domain.vocabulary import Leg, OrderState, Side, TimeInForce
 
 D = Decimal
 BEGINNING = "1970-01-01T00:00:00.000000Z"
@@ -142,6 +142,35 @@ def test_exit_sells_only_what_its_stop_has_left(linked, gateway):
 
     assert linked.find(exit_)[-1].quantity == D(6)
     assert linked.position() == 0
+
+
+def stop_intent(desk, intent, **levels):
+    """Build the stop that takes the place of the one sent with the entry."""
+    reference = desk.stop_of(intent, 2)
+    return replace(
+        desk.exit_of(intent), client_order_id=reference, leg=Leg.STOP, attempt=2, tif=TimeInForce.GTC, **levels
+    )
+
+
+def test_stop_that_has_no_level_takes_the_old_one_back_and_sells_at_the_market(linked):
+    intent = linked.bought()
+    escalated = stop_intent(linked, intent)
+    linked.executor.submit(escalated)
+    linked.until_state(escalated, "filled")
+
+    assert linked.position() == 0
+    assert linked.live_refs() == []
+
+
+def test_trailing_limit_without_a_level_begins_at_the_market(linked):
+    intent = linked.bought()
+    linked.executor.cancel(linked.stop_of(intent))
+    linked.until_state(linked.stop_of(intent), "cancelled")
+    linked.executor.submit(stop_intent(linked, intent, trailing_percent=D(10), trailing_offset=D("0.50")))
+    (stop,) = [order for order in linked.executor.resting() if order.side is Side.SELL]
+
+    assert abs(stop.trigger - linked.quote().ask * D("0.9")) < 1
+    assert stop.trigger - stop.limit == D("0.50")
 
 
 def test_part_of_a_trade_is_sold_and_its_stop_protects_the_rest(linked):

@@ -171,16 +171,28 @@ def test_exit_after_midnight_is_reckoned_from_what_our_journals_hold():
     assert [(one.realised, one.opened_by) for one in books.all()[0]] == [(D(50), ref(Leg.ENTRY))]
 
 
-def test_price_correction_of_an_exit_is_handed_out_as_its_difference():
+def test_corrected_exit_is_handed_out_again_in_place_of_what_it_corrects():
     exit_ = execution(2, leg=Leg.STOP, side=Side.SELL, price="103", after_s=5)
     books = Books(execution(1), exit_)
-    _, cursor = books.all()
-    books.add(replace(exit_, exec_id=exit_.exec_id[:-2] + "02", price=D("102")))
-    (change,), end = books.reader.since(cursor)
+    (_, before), cursor = books.all()
+    books.add(replace(exit_, exec_id=exit_.exec_id[:-2] + "02", price=D("102"), quantity=D(4)))
+    (after,), end = books.reader.since(cursor)
 
-    assert (change.quantity, change.realised, change.closes) == (D(0), D(-10), True)
-    assert change.transaction_id.endswith(".02")
+    assert (before.quantity, before.realised, before.revision) == (D(10), D(30), 0)
+    assert (after.quantity, after.realised, after.revision) == (D(4), D(8), 1)
+    assert (after.transaction_id, after.closes) == (before.transaction_id, True)
     assert books.reader.since(end)[0] == []
+
+
+def test_busted_exit_is_handed_out_as_a_correction_to_nothing():
+    exit_ = execution(2, leg=Leg.STOP, side=Side.SELL, price="103", after_s=5)
+    books = Books(execution(1), exit_)
+    (_, before), cursor = books.all()
+    books.add(replace(exit_, exec_id=exit_.exec_id[:-2] + "02", quantity=D(0)))
+    (bust,), _ = books.reader.since(cursor)
+
+    assert (bust.transaction_id, bust.quantity, bust.revision) == (before.transaction_id, D(0), 1)
+    assert (bust.opened_by, bust.closes) == (before.opened_by, True)
 
 
 def test_smaller_quantity_takes_the_difference_back():
