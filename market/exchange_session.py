@@ -51,11 +51,3 @@ def may_trade(calendar_open: bool, broker_open: bool | None) -> bool:
     A broker that says nothing (None) leaves it to the calendar.
     """
     return calendar_open and broker_open is not False
-
-
-def disagreement(calendar_open: bool, broker_open: bool | None) -> str:
-    """Return in words where the calendar and the broker's flag differ, or an empty text."""
-    if broker_open is None or calendar_open == broker_open:
-        return ""
-    says = {True: "open", False: "closed"}
-    return f"the calendar says {says[calendar_open]}, the broker says {says[broker_open]}; taken as closed"

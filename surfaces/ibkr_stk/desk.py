@@ -15,6 +15,7 @@ from domain.stock_settings import StockStrategy
 from domain.vocabulary import Link, Surface
 from market.calendar import Calendar, DailyCalendar, Phase
 from market.exchange_session import may_trade
+from market.gaps import EVERY_MARKET, Gap, GapReason
 from market.recorder import Recorder
 from strategies.crossover.strategy import CrossoverStrategy
 from strategies.stop_entry.entries import StopEntryStrategy
@@ -42,6 +43,7 @@ class StockDesk:
         self._calendar = calendar
         self._recorder = recorder
         self._instruments: Mapping[str, Instrument] = {}
+        self._down_since: datetime | None = None
         self._says_open: Mapping[str, bool] = {}
         self._day: date | None = None
         self.keeper: Keeper | None = None
@@ -72,6 +74,16 @@ class StockDesk:
     def instrument(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
 
+    def _mind_the_link(self, now: datetime) -> None:
+        """Record from when to when the connection was not whole: nothing was heard of any market then."""
+        if self.link()[0] is not Link.UP:
+            self._down_since = self._down_since or now
+        elif self._down_since is not None:
+            gap = Gap(market=EVERY_MARKET, since=self._down_since, until=now, reason=GapReason.RECONNECT)
+            self._down_since = None
+            if self._recorder is not None:
+                self._recorder.gaps([gap])
+
     def quotes(self) -> Mapping[str, Quote]:
         quotes = self._data.quotes(tuple(self._instruments))
         if self._recorder is not None:
@@ -86,6 +98,7 @@ class StockDesk:
     def scan(self, now: datetime) -> Iterator[Proposal]:
         """Yield the entries to be armed and the crossovers of bars that closed since the last scan."""
         self._begin_day(now)
+        self._mind_the_link(now)
         chosen = self._config.settings.strategies
         # Also without arming: the machine compares prices with the last session's close.
         self._stop_entry.warm_one(self._instruments)
