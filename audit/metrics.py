@@ -1,20 +1,24 @@
-"""What a series of returns and a list of trades are worth, in the numbers the field agrees on.
+"""What a series of periodic returns is worth, in the numbers the field agrees on.
 
 Returns are of one period each (a session), so that nothing is annualised from minutes in which nobody traded. Fewer
-values than a number needs, and a spread of zero, give None: an unknown is not 0. A ratio without a denominator (no loss
-at all) is infinite, and infinity is None as well, with its name in ``unbounded``.
+values than a number needs, and a spread of zero, give None: an unknown is not 0. A ratio without a denominator is
+infinite, and infinity is None as well, with its name in ``unbounded``.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import fsum, sqrt
 
 SESSIONS_A_YEAR = 252
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returns:
-    """Numbers of a series of periodic returns (fractions: 0.01 is one percent)."""
+    """Numbers of a series of periodic returns (fractions: 0.01 is one percent).
+
+    ``annual`` is the compound growth of a year (CAGR), ``drawdown_periods`` the most periods in a row below an earlier
+    peak, ``underwater_periods`` how many of them the series ends with.
+    """
 
     periods: int
     total: float | None
@@ -25,27 +29,33 @@ class Returns:
     max_drawdown: float | None
     calmar: float | None
     drawdown_periods: int
+    underwater_periods: int
+    best: float | None
+    worst: float | None
+    unbounded: tuple[str, ...]
 
 
 def of_returns(returns: Sequence[float], *, per_year: int = SESSIONS_A_YEAR) -> Returns:
     """Work out the numbers of ``returns``, oldest first."""
     count = len(returns)
     curve = _curve(returns)
-    total = curve[-1] - 1.0 if count else None
-    annual = None
-    if count and curve[-1] > 0:
-        annual = float(curve[-1] ** (per_year / count)) - 1.0
+    annual = float(curve[-1] ** (per_year / count)) - 1.0 if count and curve[-1] > 0 else None
     drawdown = _drawdown(curve) if count else None
+    below = _underwater(curve)
     return Returns(
         periods=count,
-        total=total,
+        total=curve[-1] - 1.0 if count else None,
         annual=annual,
         volatility=_scaled(deviation(returns), per_year),
         sharpe=sharpe(returns, per_year=per_year),
         sortino=sortino(returns, per_year=per_year),
         max_drawdown=drawdown,
         calmar=annual / -drawdown if annual is not None and drawdown else None,
-        drawdown_periods=_longest_drawdown(curve),
+        drawdown_periods=max(below),
+        underwater_periods=below[-1],
+        best=max(returns, default=None),
+        worst=min(returns, default=None),
+        unbounded=_unbounded(returns, drawdown),
     )
 
 
@@ -59,12 +69,12 @@ def sortino(returns: Sequence[float], *, per_year: int = SESSIONS_A_YEAR) -> flo
     """Return mean over downside deviation, annualised; every period counts in its denominator."""
     if len(returns) < 2:
         return None
-    downside = sqrt(sum(min(one, 0.0) ** 2 for one in returns) / len(returns))
+    downside = sqrt(fsum(min(one, 0.0) ** 2 for one in returns) / len(returns))
     return mean(returns) / downside * sqrt(per_year) if downside else None
 
 
 def mean(values: Sequence[float]) -> float:
-    return sum(values) / len(values)
+    return fsum(values) / len(values)
 
 
 def deviation(values: Sequence[float]) -> float | None:
@@ -72,58 +82,26 @@ def deviation(values: Sequence[float]) -> float | None:
     if len(values) < 2:
         return None
     middle = mean(values)
-    found = sqrt(sum((one - middle) ** 2 for one in values) / (len(values) - 1))
+    found = sqrt(fsum((one - middle) ** 2 for one in values) / (len(values) - 1))
     # A constant series leaves the rounding of its own mean behind, which is no spread.
     return found if found > 1e-15 * max(1.0, abs(middle)) else 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TradeNumbers:
-    """Numbers of closed trades. ``win_rate`` leaves trades that ended at exactly nothing out, as quantstats does."""
-
-    count: int
-    wins: int
-    losses: int
-    net: float
-    win_rate: float | None
-    average_win: float | None
-    average_loss: float | None
-    payoff: float | None
-    profit_factor: float | None
-    expectancy: float | None
-    largest_win: float | None
-    largest_loss: float | None
-    longest_wins: int
-    longest_losses: int
-    hours_mean: float | None
-    hours_median: float | None
-    unbounded: tuple[str, ...]
+def median(values: Sequence[float]) -> float | None:
+    if not values:
+        return None
+    ranked, half = sorted(values), len(values) // 2
+    return ranked[half] if len(values) % 2 else (ranked[half - 1] + ranked[half]) / 2
 
 
-def of_trades(profits: Sequence[float], hours: Sequence[float]) -> TradeNumbers:
-    """Work out the numbers of trades in the order in which they ended; ``hours`` is how long each was held."""
-    wins, losses = [one for one in profits if one > 0], [one for one in profits if one < 0]
-    average_win = mean(wins) if wins else None
-    average_loss = mean(losses) if losses else None
-    return TradeNumbers(
-        count=len(profits),
-        wins=len(wins),
-        losses=len(losses),
-        net=sum(profits),
-        win_rate=len(wins) / (len(wins) + len(losses)) if wins or losses else None,
-        average_win=average_win,
-        average_loss=average_loss,
-        payoff=average_win / -average_loss if average_win is not None and average_loss is not None else None,
-        profit_factor=sum(wins) / -sum(losses) if losses else None,
-        expectancy=mean(profits) if profits else None,
-        largest_win=max(wins, default=None),
-        largest_loss=min(losses, default=None),
-        longest_wins=_longest(profits, 1),
-        longest_losses=_longest(profits, -1),
-        hours_mean=mean(hours) if hours else None,
-        hours_median=_median(hours),
-        unbounded=("payoff", "profit_factor") if wins and not losses else (),
-    )
+def deepest_fall(steps: Sequence[float]) -> float:
+    """Return how far the running sum of ``steps``, which begins at 0, fell from its highest point; at most 0."""
+    deepest = peak = now = 0.0
+    for step in steps:
+        now += step
+        peak = max(peak, now)
+        deepest = min(deepest, now - peak)
+    return deepest
 
 
 def _curve(returns: Sequence[float]) -> list[float]:
@@ -143,29 +121,20 @@ def _drawdown(curve: Sequence[float]) -> float:
     return deepest
 
 
-def _longest_drawdown(curve: Sequence[float]) -> int:
-    """Return the most periods in a row below an earlier peak."""
-    longest = now = 0
-    peak = curve[0]
+def _underwater(curve: Sequence[float]) -> list[int]:
+    """Return for each point of the curve how many periods it has been below its peak."""
+    peak, below = curve[0], [0]
     for worth in curve[1:]:
-        now = now + 1 if worth < peak else 0
-        peak, longest = max(peak, worth), max(longest, now)
-    return longest
+        below.append(below[-1] + 1 if worth < peak else 0)
+        peak = max(peak, worth)
+    return below
 
 
-def _longest(profits: Sequence[float], sign: int) -> int:
-    longest = now = 0
-    for one in profits:
-        now = now + 1 if one * sign > 0 else 0
-        longest = max(longest, now)
-    return longest
-
-
-def _median(values: Sequence[float]) -> float | None:
-    if not values:
-        return None
-    ranked, half = sorted(values), len(values) // 2
-    return ranked[half] if len(values) % 2 else (ranked[half - 1] + ranked[half]) / 2
+def _unbounded(returns: Sequence[float], drawdown: float | None) -> tuple[str, ...]:
+    """Name the ratios that are infinite: something was gained, and nothing ever lost."""
+    if len(returns) < 2 or drawdown != 0.0 or mean(returns) <= 0:
+        return ()
+    return ("sortino", "calmar")
 
 
 def _scaled(spread: float | None, per_year: int) -> float | None:

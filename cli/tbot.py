@@ -106,7 +106,7 @@ def performance(
 
 @app.command()
 def halt(surface: SurfaceName, reason: Reason = "operator", home: Home = HERE) -> None:
-    """Stop a surface: no entry, no exit by us; protective orders keep resting at OANDA.
+    """Stop a surface: no entry, no exit by us; protective orders keep resting at OANDA and IBKR.
 
     At Kalshi, where none rest, every order of the account is taken off the book.
     """

@@ -110,6 +110,12 @@ class ExecutionBook:
         self.all()
         return [one for one in self._by_reference.get(reference, ()) if not one.is_bust]
 
+    def ever_filled(self, reference: str) -> Decimal:
+        """Return how much of an order filled, corrections that took something back left out."""
+        found = [known.values() for known in self._revisions.values()]
+        mine = [rows for rows in found if any(one.reference == reference for one in rows)]
+        return sum((max(one.quantity for one in rows) for rows in mine), Decimal(0))
+
     def heard_ns(self, exec_id: str) -> int:
         """Return when this revision was first heard of, on our monotonic clock."""
         return self._heard_ns.get(exec_id, 0)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from simulators.ibkr.clock import NEW_YORK, local_date, moment
-from simulators.ibkr.orders import Order, Terms
+from simulators.ibkr.orders import Order
 from simulators.ibkr.sessions import next_session, session_at, session_of
 
 
@@ -13,9 +13,10 @@ def trading_hours(days: Sequence[date], *, liquid: bool) -> str:
     return ";".join(_hours(day, liquid) for day in days)
 
 
-def waits_until(terms: Terms, order: Order, now_ms: int) -> str | None:
+def waits_until(order: Order, now_ms: int) -> str | None:
     """Return when an order that came outside its hours goes to the exchange; None where it need not wait."""
-    if order.is_done or not terms.transmit or terms.parent is not None:
+    terms = order.terms
+    if order.is_done or not order.transmitted:
         return None
     today = session_at(now_ms)
     opens = None if today is None else today.pre_open if terms.outside_rth else today.open

@@ -132,6 +132,8 @@ class OrderDesk:
             session.muted.add(number)
         # held back until the faults that must act before its first fill have acted
         early = "partial_fill" in faults or "inactive" in faults
+        held = None if terms.parent is None else self._venue.order(terms.parent)
+        held = held if held is not None and not held.transmitted else None
         order = self._venue.place(replace(terms, transmit=False) if early else terms, list(key))
         self._book.learn(order)
         if (inactive := faults.get("inactive")) is not None:
@@ -142,20 +144,22 @@ class OrderDesk:
             self._fill_in_part(order, partial)
         if early and terms.transmit:
             self._venue.modify(order.perm_id, terms)
-        if (
-            opening := waits_until(terms, order, self._venue.clock.now_ms())
-        ) is not None and number not in session.muted:
-            text = f"Warning: your order will not be placed at the exchange until {opening}"
-            session.error(number, 399, f"Order Message:\n{self._described(terms)}\n{text}")
+        if terms.parent is None or held is not None:
+            self._remark(session, order if held is None else held)
         if (message := faults.get("order_message")) is not None:
             text = message.params.get("text", "Your order will not be placed at the exchange until the market opens.")
             session.error(number, 399, f"Order Message:\n{text}")
         if "tif_preset" in faults:
             session.error(number, 10349, "Order TIF was set to DAY based on order preset.")
 
-    def _described(self, terms: Terms) -> str:
-        contract = self._venue.contract(terms.conid)
-        return f"{terms.side} {plain(terms.quantity)} {'' if contract is None else contract.symbol} NASDAQ.NMS"
+    def _remark(self, session: Session, order: Order) -> None:
+        """Say of an order that came outside its hours when it goes to the exchange."""
+        opening = waits_until(order, self._venue.clock.now_ms())
+        number = key_of(order)[1]
+        if opening is not None and number not in session.muted:
+            what = f"{order.terms.side} {plain(order.terms.quantity)} {self._symbol(order)}"
+            text = f"Warning: your order will not be placed at the exchange until {opening}"
+            session.error(number, 399, f"Order Message:\n{what}\n{text}")
 
     def _fill_in_part(self, order: Order, fault: Fault) -> None:
         share = Decimal(str(fault.params["fraction"])) * order.terms.quantity

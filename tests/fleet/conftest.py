@@ -15,6 +15,7 @@ import pytest
 from demo_story import BIN, SURFACES, Story, environment
 from launch_rig import Rig
 
+from fleet.demo_ibkr import OPERATOR_ACCOUNT
 from fleet.demo_kalshi import LT, ST, SUBSCRIBER
 
 # What dies together belongs to different surfaces; Kalshi itself dies alone.
@@ -22,10 +23,12 @@ KILLED = (
     ("oanda-fx", "kalshi-st"),
     ("feed", "kalshi-lt"),
     ("demo-subscriber", "resolver-st"),
-    ("resolver-fx", "demo-subscriber-kalshi"),
-    ("simulator-kalshi",),
+    ("resolver-fx", "demo-subscriber-kalshi", "ibkr-stk"),
+    ("resolver-stk", "demo-subscriber-ibkr"),
+    ("simulator-kalshi", "simulator-tws"),
 )
 EVENTS = ("st", "lt")
+QUICK = ("fx", "stk")
 
 
 def play(story: Story) -> None:
@@ -38,15 +41,21 @@ def play(story: Story) -> None:
         story.held_when_killed |= {surface: story.open_signals(surface) for surface in EVENTS}
         story.kill(*names)
     story.watcher.look()
-    enough = seen["fx"].resolved + 3
-    story.until("trades resolved after the kills", lambda: story.watcher.look() and seen["fx"].resolved >= enough, 120)
+    enough = {name: seen[name].resolved + 3 for name in QUICK}
+    story.until(
+        "trades resolved after the kills",
+        lambda: story.watcher.look() and all(seen[name].resolved >= enough[name] for name in QUICK),
+        120,
+    )
     story.until("contracts resolved that were held when Kalshi died", lambda: are_resolved(story), 120)
-    story.until("results of both subscribers", lambda: are_reported(story), 90)
+    story.until("results of all subscribers", lambda: are_reported(story), 90)
     stop_and_go(story)
     story.until("the two accounts of all fills to agree", lambda: agree(story), 30)
     story.fills_agreed = True
     story.until("Kalshi and the journals to agree to the cent", lambda: agree_on_contracts(story), 60)
     story.contracts_agreed = True
+    story.until("TWS and the journals to hold the same executions", lambda: agree_on_stocks(story), 60)
+    story.stocks_agreed = True
     story.stopping_at = story.clock.now()
     story.models = story.told_by("simulator-models")
     story.process.send_signal(signal.SIGINT)
@@ -56,7 +65,8 @@ def play(story: Story) -> None:
 def is_trading(story: Story) -> bool:
     """Tell whether every surface has published, and the quickest has come to the end of a trade."""
     seen = story.watcher.facts.surfaces
-    return set(seen) == set(SURFACES) and all(seen[name].signals >= 3 for name in EVENTS) and seen["fx"].resolved > 0
+    quick = all(seen[name].resolved > 0 for name in QUICK if name in seen)
+    return set(seen) == set(SURFACES) and all(seen[name].signals >= 3 for name in EVENTS) and quick
 
 
 def are_resolved(story: Story) -> bool:
@@ -64,7 +74,7 @@ def are_resolved(story: Story) -> bool:
 
 
 def are_reported(story: Story) -> bool:
-    return len(story.reports("resolved", "fx")) >= 3 and len(story.reports("resolved", *EVENTS)) >= 3
+    return all(len(story.reports("resolved", *names)) >= 3 for names in (("fx",), EVENTS, ("stk",)))
 
 
 def stop_and_go(story: Story) -> None:
@@ -92,6 +102,11 @@ def stop_and_go(story: Story) -> None:
 
 def agree(story: Story) -> bool:
     return bool(story.venue_fills()) and story.venue_fills().keys() == story.journal_fills().keys()
+
+
+def agree_on_stocks(story: Story) -> bool:
+    venue, journal = story.stock_executions(OPERATOR_ACCOUNT), story.journal_fills("stk")
+    return bool(venue) and venue.keys() == journal.keys()
 
 
 def agree_on_contracts(story: Story) -> bool:

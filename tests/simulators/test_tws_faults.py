@@ -88,6 +88,33 @@ def test_restored_connectivity_with_its_data_goes_on(sim):
     assert asyncio.run(play()) == 1
 
 
+@pytest.mark.parametrize(("restored", "code"), [("data_kept", 1102), ("data_lost", 1101), ("never", None)])
+def test_connectivity_comes_back_by_itself(sim, restored, code):
+    async def play():
+        async with Client(sim, 1) as one:
+            sim.fault("connectivity_lost", seconds=0.2, restored=restored)
+            await one.until(lambda: 1100 in one.codes)
+            # answered as soon as the broker can be reached again
+            assert await one.ib.reqContractDetailsAsync(SPY)
+            return [found for found in one.codes if found in (1101, 1102)]
+
+    assert asyncio.run(play()) == ([] if code is None else [code])
+
+
+def test_what_is_wrong_is_told_to_those_who_come_meanwhile(sim):
+    async def play():
+        sim.fault("farm_broken", farm="history")
+        async with Client(sim, 1) as one:
+            await one.until(lambda: {2104, 2105, 2158} <= set(one.codes))
+            sim.clear()
+            await one.until(lambda: 2106 in one.codes)
+        sim.fault("connectivity_lost")
+        async with Client(sim, 1, timeout=0.2) as late:
+            await late.until(lambda: 1100 in late.codes)
+
+    asyncio.run(play())
+
+
 @pytest.mark.parametrize(("farm", "broken", "good"), [("market", 2103, 2104), ("history", 2105, 2106)])
 def test_a_farm_breaks_and_comes_back(sim, farm, broken, good):
     async def play():
@@ -214,6 +241,10 @@ def test_order_numbers_go_back_after_a_restart(sim):
             await again.status(trade, "Submitted")
             again.ib.cancelOrder(trade.order)
             await again.until(trade.isDone)
+            resting = again.limit(price=91, quantity=1)
+            await again.status(resting, "Submitted")
+            again.ib.cancelOrder(resting.order)
+            await again.status(resting, "Cancelled")
             return sim.fired(name), [trade.order.orderId for trade in used], trade.order.orderId
 
     fired, used, number = asyncio.run(play())

@@ -4,6 +4,7 @@ import asyncio
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 
+import ib_async
 import pytest
 import tws_sim
 from tws_client import SPY, Client
@@ -110,16 +111,21 @@ def test_at_night_nobody_bids_and_the_frozen_quote_is_the_last_one():
             frozen = two.ib.reqMktData(SPY)
             await one.until(lambda: live.last > 0)
             await two.until(lambda: frozen.last > 0)
-            trade = one.market()
+            trade = one.market(transmit=False)
+            stop = ib_async.StopOrder("SELL", 10, 100, parentId=trade.order.orderId)
+            child = one.ib.placeOrder(SPY, stop)
+            await one.status(child, "PreSubmitted")
             await one.until(lambda: 399 in one.codes)
-            return live, frozen, trade, one.errors[-1]
+            await one.settled()
+            return live, frozen, trade, one.codes, one.errors[-1]
 
-    live, frozen, trade, (_, _, text) = asyncio.run(play())
+    live, frozen, trade, codes, (number, _, text) = asyncio.run(play())
     sim.stop()
 
     assert (live.bid > 0, live.marketDataType) == (False, 1)
     assert (frozen.bid > 0, frozen.marketDataType) == (True, 2)
     assert trade.isActive()
+    assert (number, codes.count(399)) == (trade.order.orderId, 1)
     assert text.endswith("until 2014-05-07 09:30:00 US/Eastern")
 
 

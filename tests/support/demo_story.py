@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 PROGRAMS = {item.name for item in FLEET}
 WITH_A_BEAT = {item.name for item in FLEET if item.beats}
 STREAMS = ("decisions", "orders", "signals", "resolutions")
-SURFACES = {"fx": "oanda-fx", "st": "kalshi-st", "lt": "kalshi-lt"}
+SURFACES = {"fx": "oanda-fx", "st": "kalshi-st", "lt": "kalshi-lt", "stk": "ibkr-stk"}
 Record = dict[str, Any]
 
 
@@ -68,6 +68,7 @@ class Story:
     stop_ended: datetime | None = None
     fills_agreed: bool = False
     contracts_agreed: bool = False
+    stocks_agreed: bool = False
     stopping_at: datetime | None = None
     # What the simulators of Kalshi and of the models said of themselves last.
     kalshi: Record = field(default_factory=dict)
@@ -178,11 +179,22 @@ class Story:
         lines = whole_lines((self.house.state / "simulator-oanda.json").read_bytes())
         return [found for line in lines if line["account"] == account for found in line["transactions"]]
 
+    def stock_executions(self, account: str, simulator: str = "simulator-tws") -> dict[str, Record]:
+        """Return an account's executions by id, without their revision, from the file the venue keeps its state in."""
+        kept = json.loads((self.house.state / simulator / "venue.json").read_text())
+        found = [one for one in kept["executions"] if one["account"] == account]
+        return {one["exec_id"].rpartition(".")[0]: one for one in found}
+
+    def stock_orders(self, account: str, simulator: str = "simulator-tws") -> list[Record]:
+        """Return an account's orders that carry an id of ours, with what became of them."""
+        kept = json.loads((self.house.state / simulator / "venue.json").read_text())
+        return [one for one in kept["orders"] if one["terms"]["account"] == account and one["terms"]["ref"]]
+
     def venue_fills(self) -> dict[str, Record]:
         return {one["id"]: one for one in self.transactions(OPERATOR_ACCOUNT) if one["type"] == "ORDER_FILL"}
 
-    def journal_fills(self) -> dict[str, Record]:
-        events = [event for event in self.records("order_event") if Decimal(event["quantity"]) > 0]
+    def journal_fills(self, surface: str = "fx") -> dict[str, Record]:
+        events = [event for event in self.records("order_event", surface) if Decimal(event["quantity"]) > 0]
         return {event["transaction_id"]: event for event in events}
 
     def never_published(self, surface: str = "fx") -> set[str]:

@@ -60,7 +60,7 @@ class TwsDesk:
             "account": self.account,
             "port": self.gateway.port,
             "client_id": self.client,
-            "connect_timeout_s": 0.5,
+            "connect_timeout_s": 2.0,
             "request_timeout_s": 3.0,
             "order_timeout_s": 0.7,
             "fresh_order_grace_s": 0.8,

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,7 +16,7 @@ from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.errors import NoTurn, Rejected, message_of
 from brokers.ibkr.portal.ledger import GONE, MISSES, Ledger
 from brokers.ibkr.portal.parse import INACTIVE, OrderRow, number, optional
-from brokers.ibkr.portal.questions import Ack, Conversations
+from brokers.ibkr.portal.questions import Ack, Conversations, PartlyRefused
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.windows import NEW_YORK
 from domain.errors import Ask, Refuse, Retry
@@ -54,6 +55,7 @@ class Orders:
         self._acted_ns: dict[str, int] = {}
         self._seen_live: set[str] = set()
         self._missing: dict[str, int] = {}
+        self._inactive: set[str] = set()
         # market -> what it can be bought and sold at now; without it a trailing limit needs a level of its own
         self.quote: Callable[[str], Quote | None] = lambda market: None
 
@@ -94,6 +96,9 @@ class Orders:
         try:
             with self._grace.sending(answer.client_order_id):
                 acks = self._talks.hold("an order", path, {"orders": request})
+        except PartlyRefused as error:
+            self._take_back(error.acks)
+            raise
         except Rejected as error:
             if TAKEN in error.message.lower():
                 return self._holder_of_id(answer)
@@ -106,6 +111,13 @@ class Orders:
         for ack, ticket in zip(acks, request, strict=False):
             self._ledger.note(_row(ack, ticket, market))
         return self._told(answer, _row(acks[0], request[0], market))
+
+    def _take_back(self, acks: Sequence[Ack]) -> None:
+        """Take back what was taken of orders that belong together: an entry without its stop must not fill."""
+        for ack in acks:
+            path = f"/iserver/account/{self._wire.config.account}/order/{ack.order_id}"
+            with suppress(Retry, Rejected):
+                self._wire.act("a cancel", "DELETE", path, repeatable=True)
 
     def known(self, intent: OrderIntent) -> Sequence[OrderEvent]:
         """Return the events of an order that was sent before. Raises Ask when they cannot be told now."""
@@ -137,7 +149,7 @@ class Orders:
         row = self._ledger.of_reference(answer.client_order_id)
         if row is not None:
             self._missing.pop(answer.client_order_id, None)
-            return self._events(answer, row)
+            return self._events(answer, self._put_down(row))
         return self._executed(answer) if self._ledger.book.of_order(answer.client_order_id) else ()
 
     def _read_after_the_grace(self, client_order_id: str) -> None:
@@ -149,6 +161,15 @@ class Orders:
             raise Retry(f"proof that {client_order_id} is absent", "lists of before", "ask again", after_s=left_s)
         self._ledger.read_orders(proof_ns)
         self._ledger.read_trades(proof_ns)
+
+    def _put_down(self, row: OrderRow) -> OrderRow:
+        """Ask for the end of an order that IBKR holds inactive, once, so that it cannot wake up later."""
+        if row.status not in INACTIVE or row.order_id in self._inactive:
+            return row
+        self._inactive.add(row.order_id)
+        with suppress(Retry):
+            return self.request_cancel(row)
+        return row
 
     def _miss(self, client_order_id: str) -> None:
         """Count the lists that leave an order out; raise Retry until several have: one list has left out a live one."""
@@ -320,9 +341,11 @@ class Orders:
     def _over(self, answer: Answer, row: OrderRow, fills: Sequence[OrderEvent]) -> OrderEvent:
         # Only of an order this process sent is it known that nobody ever saw it rest.
         ours = answer.client_order_id in self._acted_ns and answer.client_order_id not in self._seen_live
-        refused = row.status in INACTIVE and not fills and ours
+        refused = row.order_id in self._inactive and not fills and ours
         state = OrderState.REJECTED if refused else OrderState.CANCELLED
         words = {GONE: "no longer listed"}.get(row.status, row.status)
+        if row.order_id in self._inactive:
+            words = "held inactive by IBKR, and taken back"
         return answer.event(state, broker_order_id=row.order_id, reason=words)
 
 

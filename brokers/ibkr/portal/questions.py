@@ -25,6 +25,14 @@ class Ack:
     status: str
 
 
+class PartlyRefused(Ask):
+    """Of orders sent together some were taken, those of ``acks``, and others not."""
+
+    def __init__(self, what: str, message: str, acks: list[Ack]) -> None:
+        super().__init__(f"{what} taken whole", f"a part refused ({message})", "look each up by its client id")
+        self.acks = acks
+
+
 class Conversations:
     """Holds one conversation at a time: another order sent in between makes the portal forget the first's question."""
 
@@ -110,7 +118,7 @@ def _acks(what: str, reply: Any) -> list[Ack]:
     ]
     if refusals and found:
         # An entry may be there without its stop, or the other way round.
-        raise Ask(f"{what} taken whole", f"a part refused ({refusals[0]})", "look each up by its client id")
+        raise PartlyRefused(what, refusals[0], found)
     if refusals:
         raise Rejected(what, 200, refusals[0])
     if not found:

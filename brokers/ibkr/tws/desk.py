@@ -80,10 +80,10 @@ class OrderDesk:
         if known is not None and (known.status not in TAKEN or known.doubts or known.refusal):
             await keeper.orders_since(known.touched_ns)
             self._conclude(known)
-        if known is not None and not outcome.is_settled(known, keeper.executions.of_order(reference)):
+        if known is not None and not outcome.is_settled(known, keeper.executions.ever_filled(reference)):
             await keeper.orders_since(keeper.clock.monotonic_ns())
-            if not outcome.is_settled(known, keeper.executions.of_order(reference)):
-                return self._of_old(reference, known)
+            if not outcome.is_settled(known, keeper.executions.ever_filled(reference)):
+                return self._of_old(reference)
         return self._events(reference)
 
     def _conclude(self, known: Known) -> None:
@@ -93,7 +93,7 @@ class OrderDesk:
             known.refusal = known.remarks[-1]
         known.doubts = False
 
-    def _of_old(self, reference: str, known: Known) -> list[OrderEvent]:
+    def _of_old(self, reference: str) -> list[OrderEvent]:
         """Answer for an order that filled on a day whose executions TWS no longer tells, from our own journals."""
         answer = answer_to_id(reference, self._keeper.currency(), self._keeper.clock.now())
         for trade in self._held():
@@ -128,8 +128,12 @@ class OrderDesk:
         orders = Tickets(session.sdk, keeper.config).of_intent(intent, instrument, whole=self._is_whole(intent))
         keeper.state.require_up(f"order {reference}")
         with self._grace.sending(reference):
-            knowns = self._write(session, intent.market, orders)
             self._sent.add(reference)
+            try:
+                knowns = self._write(session, intent.market, orders)
+            except Retry:
+                self._sent.discard(reference)
+                raise
             return await self._await_outcome(session, intent, knowns)
 
     async def _instrument(self, session: Session, market: str) -> Instrument:

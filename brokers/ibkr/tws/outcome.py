@@ -20,12 +20,14 @@ def wanted_of(known: Known | None, executions: Sequence[Execution]) -> Decimal |
     return known.terms.quantity if known is not None and known.terms is not None else None
 
 
-def is_settled(known: Known, executions: Sequence[Execution]) -> bool:
-    """Tell whether executions account for all that IBKR says has filled: else some are on their way."""
-    wanted, done = wanted_of(known, executions), filled_of(executions)
-    if known.status == FILLED and wanted is not None:
-        return done >= wanted
-    return done >= known.told_filled
+def is_settled(known: Known, ever_filled: Decimal) -> bool:
+    """Tell whether executions account for all that IBKR says has filled: else some are on their way.
+
+    Those that were busted since do account for it.
+    """
+    if known.status == FILLED and known.terms is not None:
+        return ever_filled >= known.terms.quantity
+    return ever_filled >= known.told_filled
 
 
 def events(
@@ -59,6 +61,8 @@ def _ended(answer: Answer, known: Known, broker_id: str | None, *, any_filled: b
         return answer.event(
             OrderState.REJECTED, broker_order_id=broker_id, reason=f"{code} {text}" if code else f"Inactive: {text}"
         )
+    if known.status == FILLED:
+        return answer.event(OrderState.CANCELLED, broker_order_id=broker_id, reason="executions of it were busted")
     if refused or known.status in GONE:
         return answer.event(OrderState.CANCELLED, broker_order_id=broker_id, reason=known.said or "cancelled")
     return None

@@ -119,9 +119,12 @@ class Session:
 
     async def executions(self) -> None:
         """Have all executions since midnight, of every client, told to the listener, with their commissions."""
-        number = self.client.getReqId() if self.is_open else 0
+        number = self.next_number()
         wanted = self.sdk.ExecutionFilter(acctCode=self._config.account)
-        await self.ask("the executions", number, lambda: self.client.reqExecutions(number, wanted))
+        try:
+            await self.ask("the executions", number, lambda: self.client.reqExecutions(number, wanted))
+        except Failed as error:
+            raise error.as_retry("the executions") from error
 
     async def positions(self) -> frozenset[tuple[str, int]]:
         """Have every position told, and every later change; return account and contract of those there are."""

@@ -236,12 +236,14 @@ def test_failure_12_list_of_orders_that_was_emptied_proves_nothing(linked, gatew
     assert linked.stop_of(intent) in [order.client_order_id for order in linked.executor.resting()]
 
 
-def test_order_that_goes_inactive_is_rejected(linked, gateway):
+def test_order_held_inactive_is_taken_back_so_that_it_cannot_wake_up(linked, gateway):
     name, intent = gateway.fault("inactive_order", times=1), linked.entry()
     linked.executor.submit(intent)
+    linked.eventually(lambda: linked.states(intent)[-1] in ("rejected", "cancelled"))
 
     assert gateway.fired(name) == 1
-    assert linked.eventually(lambda: linked.states(intent)[-1] in ("rejected", "cancelled"))
+    assert "inactive" in linked.find(intent)[-1].reason
+    assert len(linked.sent("DELETE", f"/{linked.find(intent)[-1].broker_order_id}")) == 1
 
 
 def test_failure_16_stop_the_list_leaves_out_is_still_known_to_rest(linked, gateway):

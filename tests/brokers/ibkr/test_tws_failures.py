@@ -293,6 +293,7 @@ def test_failure_06_bust_of_a_fill_that_was_handed_out_is_handed_out_as_its_reve
     assert desk.gateway.fired(fault) == 1
     assert [(one.closes, one.side, one.quantity) for one in first] == [(False, "buy", D(10))]
     assert [(one.closes, one.side, one.quantity) for one in second] == [(True, "sell", D(10))]
+    assert desk.states(intent) == ["cancelled"]
     assert desk.executor.fills_since(end)[0] == []
 
 

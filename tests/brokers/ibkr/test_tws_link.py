@@ -95,7 +95,7 @@ def test_failure_07_nightly_reset_is_survived_and_subscriptions_come_back(lone):
 def test_failure_07_gateway_that_is_half_up_is_down(desk):
     fault = desk.fault("half_up", times=2, match={"client": desk.client})
     desk.close()
-    desk.connect(up=False)
+    desk.connect(up=False, connect_timeout_s=0.5)
     words = desk.eventually(lambda: desk.gateway.fired(fault) and desk.executor.link())
 
     assert words[0] is Link.DOWN
@@ -239,7 +239,7 @@ def test_failure_10_pacing_violation_costs_a_pause_and_is_not_repeated(desk):
 
 
 def test_failure_10_no_more_messages_a_second_than_allowed(desk):
-    desk.restart(messages_per_s=20, poll_interval_s=0.001)
+    desk.restart(messages_per_s=20, poll_interval_s=0.001, request_timeout_s=10)
     began, before = time.monotonic(), sum(desk.gateway.state()["requests"].values())
     while (elapsed := time.monotonic() - began) < 1:
         desk.executor.account()
