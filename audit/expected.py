@@ -49,7 +49,7 @@ class _Decision(msgspec.Struct, gc=False):
 
 
 def expected(decisions: Path, since: datetime | None) -> Mapping[str, Expected]:
-    """Return signal -> what was decided of it, of decisions that can belong to trades resolved at or after ``since``."""
+    """Return signal -> what was decided of it, for trades resolved at or after ``since``."""
     found: dict[str, Expected] = {}
     for record in records_since(decisions, None if since is None else since - LOOKBACK, _Decision):
         key = record.signal_id

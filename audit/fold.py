@@ -17,6 +17,7 @@ from domain.ledger.bankroll import Bankroll
 from domain.ledger.position import Lot, Position
 from domain.operation import START, Cooldown, StateChange, Suspension, effective
 from domain.order import TERMINAL, OrderEvent, OrderIntent, may_follow
+from domain.performance import DayPerformance
 from domain.resolution import Resolution
 from domain.signal import SignalClose, SignalOpen
 from domain.vocabulary import Action, Cause, Kind, Leg, Mode, OrderState, Side, State
@@ -28,7 +29,7 @@ Record = Mapping[str, Any]
 BREAKER = StateChange(state=State.REDUCE, reason="daily loss", cause=Cause.BREAKER)
 OF_ONE_MODE = frozenset(
     {Kind.DECISION, Kind.DAY, Kind.RECONCILIATION, Kind.ORDER_INTENT, Kind.ORDER_EVENT, Kind.SIGNAL, Kind.RESOLUTION}
-) | {Kind.CORPORATE_ACTION}
+) | {Kind.CORPORATE_ACTION, Kind.PERFORMANCE}
 
 
 class SurfaceFold:
@@ -45,6 +46,7 @@ class SurfaceFold:
         self.bankroll = Bankroll(initial, currency)
         self.wishes: dict[Cause, StateChange] = {}
         self.day: Breaker | None = None
+        self.told: DayPerformance | None = None  # the last trading day whose end was written
         self.account_id: str | None = None
         self.cooldowns: dict[str, Cooldown] = {}
         self.cooled_signals: set[str] = set()
@@ -66,6 +68,7 @@ class SurfaceFold:
             Kind.DECISION: self._decision,
             Kind.STATE: self._state,
             Kind.DAY: self._day,
+            Kind.PERFORMANCE: self._performance,
             Kind.RECONCILIATION: self._reconciliation,
             Kind.COOLDOWN: self._cooldown,
             Kind.SUSPENSION: self._suspension,
@@ -152,6 +155,10 @@ class SurfaceFold:
         """Return how many orders were intended for this leg."""
         return sum(self.intents[key].leg is leg for key in self._orders_of.get(signal_id, ()) if key in self.intents)
 
+    def exit_events(self, signal_id: str) -> list[OrderEvent]:
+        """Return the executions that closed what a signal opened, oldest first."""
+        return self._fills(signal_id, Leg.EXIT)
+
     def _fills(self, signal_id: str, leg: Leg) -> list[OrderEvent]:
         return [
             event
@@ -190,6 +197,11 @@ class SurfaceFold:
 
     def _day(self, record: Record) -> None:
         self.day = breaker.fold([decode(record, Breaker)], self.day)
+
+    def _performance(self, record: Record) -> None:
+        told = decode(record, DayPerformance)
+        if self.told is None or told.day >= self.told.day:
+            self.told = told
 
     def _reconciliation(self, record: Record) -> None:
         self.account_id = record["account_id"]

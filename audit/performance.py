@@ -1,22 +1,48 @@
-"""How a surface has done: its closed trades, each symbol's part in them, and its returns by trading day."""
+"""How a surface has done: its closed trades, what each group of them had a part in, and its returns by trading day."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
+from math import nan
 from pathlib import Path
 from typing import Any
 
-from audit.metrics import SESSIONS_A_YEAR, Returns, TradeNumbers, of_returns, of_trades
+import msgspec
+
+from audit.expected import Expected, expected
+from audit.metrics import SESSIONS_A_YEAR, Returns, deepest_fall, mean, of_returns
 from audit.since import chosen, records_since
-from audit.trades import Trade, trades
+from audit.tally import is_synthetic
+from audit.trade_numbers import Closed, ClosedTrades, TradeNumbers, of_trades
+from audit.trades import Ending, endings
 from domain.performance import DayPerformance
-from domain.vocabulary import Kind
+from domain.vocabulary import Kind, Side
 from journal import decode
 
 ALWAYS_OPEN = 365
-# Surfaces whose markets trade every day of the week.
-EVERY_DAY = frozenset({"st", "lt"})
+# Surfaces of event contracts: their markets trade every day of the week, and a basis point is one of the payout.
+EVENTS = frozenset({"st", "lt"})
+BP = 10_000.0
+_MARK = b'"kind":"performance"'
+
+
+class By(StrEnum):
+    """What closed trades can be grouped by; days and weeks (ISO) are those of UTC in which a trade ended."""
+
+    MARKET = "market"
+    STRATEGY = "strategy"
+    DAY = "day"
+    WEEK = "week"
+
+
+_GROUPS: Mapping[By, Callable[[Ending], str]] = {
+    By.MARKET: lambda one: one.market,
+    By.STRATEGY: lambda one: f"{one.strategy}/{one.sub_strategy}",
+    By.DAY: lambda one: f"{one.resolved_at:%Y-%m-%d}",
+    By.WEEK: lambda one: f"{one.resolved_at:%G-W%V}",
+}
 
 
 @dataclass(slots=True)
@@ -26,26 +52,33 @@ class Account:
     surface: str
     mode: str
     resolution_source: str
-    synthetic: bool
     currency: str
-    trades: list[Trade] = field(default_factory=list)
+    by: By = By.MARKET
+    realised: Decimal = Decimal(0)
+    fees: Decimal = Decimal(0)
+    trades: ClosedTrades = field(default_factory=ClosedTrades)
+    _groups: dict[str, ClosedTrades] = field(default_factory=dict)
+
+    @property
+    def synthetic(self) -> bool:
+        return is_synthetic(self.resolution_source)
+
+    def add(self, ending: Ending, decided: Expected | None) -> None:
+        closed = _closed(ending, decided, is_event=self.surface in EVENTS)
+        self.realised += ending.realised
+        self.fees += ending.fees
+        self.trades.add(closed)
+        self._groups.setdefault(_GROUPS[self.by](ending), ClosedTrades()).add(closed)
 
     def numbers(self) -> TradeNumbers:
-        return _numbers(self.trades)
+        return of_trades(self.trades)
 
-    def markets(self) -> Mapping[str, TradeNumbers]:
-        """Return market -> the numbers of its trades, the one that earned most first."""
-        names = {trade.market for trade in self.trades}
-        found = {name: _numbers([t for t in self.trades if t.market == name]) for name in names}
-        return dict(sorted(found.items(), key=lambda item: (-item[1].net, item[0])))
-
-    @property
-    def fees(self) -> Decimal:
-        return sum((trade.fees for trade in self.trades), Decimal(0))
-
-    @property
-    def realised(self) -> Decimal:
-        return sum((trade.realised for trade in self.trades), Decimal(0))
+    def groups(self) -> Mapping[str, TradeNumbers]:
+        """Return group -> the numbers of its trades: days and weeks in their order, else the best earner first."""
+        found = sorted((name, of_trades(trades)) for name, trades in self._groups.items())
+        if self.by in (By.MARKET, By.STRATEGY):
+            found.sort(key=lambda item: -item[1].net)
+        return dict(found)
 
 
 @dataclass(slots=True)
@@ -59,7 +92,16 @@ class Days:
     def returns(self) -> Returns:
         """Return the numbers of the daily returns: a day's profit for the equity it began with."""
         found = [float(d.profit / (d.equity - d.profit)) for d in self.days if d.equity - d.profit > 0]
-        return of_returns(found, per_year=ALWAYS_OPEN if self.surface in EVERY_DAY else SESSIONS_A_YEAR)
+        return of_returns(found, per_year=ALWAYS_OPEN if self.surface in EVENTS else SESSIONS_A_YEAR)
+
+    def drawdown(self) -> float:
+        """Return the deepest fall of the summed profit from its peak, in money; at most 0."""
+        return deepest_fall([float(day.profit) for day in self.days])
+
+    def exposure_share(self) -> float | None:
+        """Return what open positions had cost at the days' ends, as a mean share of equity."""
+        found = [float(day.exposure / day.equity) for day in self.days if day.equity > 0]
+        return mean(found) if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,47 +109,73 @@ class Performance:
     """What the journals say since a moment; ``since`` is None for all of them."""
 
     since: datetime | None
+    by: By
     accounts: tuple[Account, ...]
     days: tuple[Days, ...]
 
 
-def performance(logs: Path, since: datetime | None, surfaces: Sequence[str] | None = None) -> Performance:
-    """Read closed trades and closed days at or after ``since``.
+def performance(
+    logs: Path, since: datetime | None, surfaces: Sequence[str] | None = None, by: By = By.MARKET
+) -> Performance:
+    """Read closed trades and closed days that were written at or after ``since``.
 
     Raises:
         Refuse: a surface asked for does not exist.
     """
     return Performance(
         since=since,
-        accounts=tuple(accounts(trades(logs, since, surfaces))),
+        by=by,
+        accounts=tuple(
+            one for name in chosen(logs, surfaces, "resolutions") for one in accounts(logs / name, name, since, by)
+        ),
         days=tuple(one for name in chosen(logs, surfaces) for one in _days(logs / name / "decisions", name, since)),
     )
 
 
-def accounts(closed: Iterable[Trade]) -> list[Account]:
-    """Sort trades into what may be added up: one surface, mode, source and currency."""
-    found: dict[tuple[str, ...], Account] = {}
-    for trade in closed:
-        key = (trade.surface, trade.mode, trade.resolution_source, trade.currency)
+def accounts(directory: Path, surface: str, since: datetime | None, by: By = By.MARKET) -> list[Account]:
+    """Sort a surface's closed trades into what may be added up: one mode, one source, one currency."""
+    decided = expected(directory / "decisions", since)
+    found: dict[tuple[str, str, str], Account] = {}
+    for one in endings(directory / "resolutions", since):
+        key = (one.mode, one.resolution_source, one.currency)
         if key not in found:
-            found[key] = Account(
-                surface=trade.surface,
-                mode=trade.mode,
-                resolution_source=trade.resolution_source,
-                synthetic=trade.synthetic,
-                currency=trade.currency,
-            )
-        found[key].trades.append(trade)
+            found[key] = Account(surface, *key, by=by)
+        found[key].add(one, decided.get(one.signal_id or ""))
     return [found[key] for key in sorted(found)]
 
 
 def as_dict(found: Performance) -> dict[str, Any]:
-    """Return it as plain values; money as decimal strings, ratios as numbers, what is not known as null."""
+    """Return it as plain values; sums of money as decimal strings, what is not known as null."""
     return {
         "since": None if found.since is None else found.since.isoformat(),
+        "by": found.by,
         "accounts": [_account(one) for one in found.accounts],
         "days": [_days_dict(one) for one in found.days],
     }
+
+
+def _closed(one: Ending, decided: Expected | None, *, is_event: bool) -> Closed:
+    price = float(one.entry_price)
+    unit = 1.0 if is_event else price
+    slippage = multiple = nan
+    if decided is not None:
+        whole = 1.0 if is_event else decided.price
+        slippage = _share((price - decided.price) * Side(one.side).sign * BP, whole)
+        multiple = _share(float(one.realised), decided.risk * _share(float(one.quantity), decided.quantity))
+    return Closed(
+        profit=float(one.realised),
+        fees=float(one.fees),
+        opened_s=one.opened_at.timestamp(),
+        closed_s=one.resolved_at.timestamp(),
+        mae_bp=_share(float(one.mae) * BP, unit),
+        mfe_bp=_share(float(one.mfe) * BP, unit),
+        slippage_bp=slippage,
+        multiple=multiple,
+    )
+
+
+def _share(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else nan
 
 
 def _account(one: Account) -> dict[str, Any]:
@@ -117,10 +185,10 @@ def _account(one: Account) -> dict[str, Any]:
         "resolution_source": one.resolution_source,
         "synthetic": one.synthetic,
         "currency": one.currency,
-        "realised": str(one.realised),
-        "fees": str(one.fees),
+        "realised": f"{one.realised:f}",
+        "fees": f"{one.fees:f}",
         "trades": asdict(one.numbers()),
-        "markets": {name: asdict(numbers) for name, numbers in one.markets().items()},
+        "groups": {name: asdict(numbers) for name, numbers in one.groups().items()},
     }
 
 
@@ -129,25 +197,25 @@ def _days_dict(one: Days) -> dict[str, Any]:
         "surface": one.surface,
         "mode": one.mode,
         "returns": asdict(one.returns()),
+        "max_drawdown": one.drawdown(),
+        "exposure_share": one.exposure_share(),
         "days": [{key: _plain(value) for key, value in asdict(day).items()} for day in one.days],
     }
 
 
 def _plain(value: object) -> object:
-    return value if isinstance(value, int) else str(value)
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return value if value is None or isinstance(value, int) else str(value)
 
 
-def _days(directory: Path, surface: str, since: datetime | None) -> list[Days]:
+def _days(directory: Path, surface: str, since: datetime | None) -> Iterator[Days]:
     """Read a surface's closed days; of two records of one day the later one holds."""
     found: dict[str, dict[str, DayPerformance]] = {}
-    for record in records_since(directory, since, dict):
+    # A surface decides all day: the few lines that are wanted are found by their bytes.
+    lines = (bytes(raw) for raw in records_since(directory, since, msgspec.Raw))
+    for record in (decode(line, dict) for line in lines if _MARK in line):
         if record["kind"] == Kind.PERFORMANCE:
             found.setdefault(record["mode"], {})[record["day"]] = decode(record, DayPerformance)
-    return [
-        Days(surface=surface, mode=mode, days=[days[day] for day in sorted(days)])
-        for mode, days in sorted(found.items())
-    ]
-
-
-def _numbers(closed: Sequence[Trade]) -> TradeNumbers:
-    return of_trades([float(trade.realised) for trade in closed], [float(trade.minutes) / 60 for trade in closed])
+    for mode, days in sorted(found.items()):
+        yield Days(surface=surface, mode=mode, days=[days[day] for day in sorted(days)])

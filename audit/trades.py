@@ -1,25 +1,55 @@
 """Closed trades as rows: what each cost, earned and took, and which fills it was made of."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import heapq
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from audit.fold import lot_of
 from audit.linking import Pair, pairs
-from audit.since import chosen
+from audit.since import chosen, records_since
 from audit.tally import is_synthetic
 from domain.corporate import Split, rescale_lot
 from domain.ledger.position import Lot
 from domain.order import OrderEvent
-from domain.resolution import Resolution
-from domain.vocabulary import Kind, Leg
-from journal import decode, scan, scan_since
+from domain.vocabulary import Kind, Leg, Side
+from journal import decode, scan
 
 PERCENT = Decimal(100)
 _PLACES = Decimal("0.000001")
+_ZERO = Decimal(0)
+_NEVER = datetime.min.replace(tzinfo=UTC)
+
+
+class Ending(msgspec.Struct, gc=False):
+    """The fields of a resolution that a report needs; of other records only ``kind`` and ``ts`` mean anything here."""
+
+    kind: str
+    ts: str
+    mode: str = ""
+    signal_id: str | None = None
+    provisional: bool = False
+    resolution_source: str = ""
+    market: str = ""
+    side: str = ""
+    strategy: str = ""
+    sub_strategy: str = ""
+    quantity: Decimal = _ZERO
+    entry_price: Decimal = _ZERO
+    exit_price: Decimal = _ZERO
+    realised: Decimal = _ZERO
+    fees: Decimal = _ZERO
+    currency: str = ""
+    opened_at: datetime = _NEVER
+    resolved_at: datetime = _NEVER
+    reason: str | None = None
+    mae: Decimal = _ZERO
+    mfe: Decimal = _ZERO
+    late: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,70 +102,86 @@ class Fills:
         return pairs(self.entries, self.exits, sign)
 
 
-def trades(logs: Path, since: datetime | None, surfaces: Sequence[str] | None = None) -> list[Trade]:
-    """Return the trades resolved at or after ``since`` (None: all), in the order in which they ended.
+def endings(stream: Path, since: datetime | None) -> Iterator[Ending]:
+    """Yield how each trade of a ``resolutions`` journal ended, once, in the order of writing."""
+    seen: set[str] = set()
+    for record in records_since(stream, since, Ending):
+        if record.kind != Kind.RESOLUTION or record.provisional or record.signal_id is None:
+            continue
+        if record.signal_id not in seen:
+            seen.add(record.signal_id)
+            yield record
+
+
+def trades(logs: Path, since: datetime | None, surfaces: Sequence[str] | None = None) -> Iterator[Trade]:
+    """Yield the trades whose end was written at or after ``since`` (None: all), in the order of writing.
 
     Raises:
         Refuse: a surface asked for does not exist.
     """
-    found = [trade for name in chosen(logs, surfaces, "resolutions") for trade in _of(logs / name, since)]
-    return sorted(found, key=lambda trade: (trade.closed_at, trade.signal_id))
+    names = chosen(logs, surfaces, "resolutions")
+    rows = [_dated(name, logs / name / "resolutions", since) for name in names]
+    # Only the newest row of each surface is held at a time, however long the journals are.
+    return (trade for _, trade in heapq.merge(*rows, key=lambda row: row[0]))
 
 
-def fills(directory: Path) -> Mapping[str, Fills]:
-    """Return signal -> its executions, read from a surface's ``orders`` and ``resolutions``."""
-    events: dict[tuple[str, str], OrderEvent] = {}
+def fills(directory: Path, wanted: Container[str]) -> Mapping[str, Fills]:
+    """Return signal -> its executions, each in its last revision, of the signals wanted of a surface."""
+    last: dict[tuple[str, str], OrderEvent] = {}
     for stream in ("orders", "resolutions"):
-        for event in _fills_in(directory / stream):
-            events.setdefault((event.client_order_id, event.transaction_id or ""), event)
-    splits = _splits(directory / "decisions")
+        for event in _executions(directory / stream, wanted):
+            key = (event.client_order_id, event.transaction_id or "")
+            if key not in last or event.revision > last[key].revision:
+                last[key] = event
+    splits = _splits(directory / "decisions", wanted)
     found: dict[str, tuple[list[Lot], list[Lot]]] = {}
-    for event in events.values():
-        entries, exits = found.setdefault(event.signal_id, ([], []))
-        lot = rescale_lot(lot_of(event), splits.get(event.signal_id, ()))
-        (entries if event.leg is Leg.ENTRY else exits).append(lot)
+    for event in last.values():
+        if event.quantity > 0:
+            entries, exits = found.setdefault(event.signal_id, ([], []))
+            lot = rescale_lot(lot_of(event), splits.get(event.signal_id, ()))
+            (entries if event.leg is Leg.ENTRY else exits).append(lot)
     return {signal: Fills(entries=tuple(ins), exits=tuple(outs)) for signal, (ins, outs) in found.items()}
 
 
-def _of(directory: Path, since: datetime | None) -> Iterator[Trade]:
-    seen: set[str] = set()
-    stream = directory / "resolutions"
-    for record in _records(stream, since):
-        if record["kind"] != Kind.RESOLUTION or record.get("provisional") or record["signal_id"] in seen:
-            continue
-        seen.add(record["signal_id"])
-        yield _trade(decode(record, Resolution))
+def links(directory: Path, closed: Iterable[Trade]) -> Iterator[tuple[Trade, Pair]]:
+    """Yield each trade of one surface with each pair of an entry fill and the exit fill that closed it."""
+    held = {trade.signal_id: trade for trade in closed}
+    made_of = fills(directory, held)
+    for signal_id, trade in held.items():
+        if signal_id in made_of:
+            yield from ((trade, pair) for pair in made_of[signal_id].linked(Side(trade.side).sign))
 
 
-def _records(directory: Path, since: datetime | None) -> Iterable[dict[str, Any]]:
-    return scan(directory, dict) if since is None else scan_since(directory, since, dict)
+def _dated(surface: str, stream: Path, since: datetime | None) -> Iterator[tuple[str, Trade]]:
+    return ((ending.ts, _trade(surface, ending)) for ending in endings(stream, since))
 
 
-def _fills_in(directory: Path) -> Iterator[OrderEvent]:
+def _executions(directory: Path, wanted: Container[str]) -> Iterator[OrderEvent]:
+    """Yield what filled, and what was said later never to have filled."""
     for record in scan(directory, dict):
-        if record["kind"] == Kind.ORDER_EVENT and Decimal(record["quantity"]) > 0:
-            event = decode(record, OrderEvent)
-            if event.leg in (Leg.ENTRY, Leg.EXIT):
-                yield event
+        if record["kind"] != Kind.ORDER_EVENT or record["signal_id"] not in wanted:
+            continue
+        if record["leg"] != Leg.STOP and (Decimal(record["quantity"]) > 0 or record.get("revision")):
+            yield decode(record, OrderEvent)
 
 
-def _splits(directory: Path) -> Mapping[str, list[Split]]:
+def _splits(directory: Path, wanted: Container[str]) -> Mapping[str, list[Split]]:
     found: dict[str, list[Split]] = {}
     for record in scan(directory, dict):
-        if record["kind"] == Kind.CORPORATE_ACTION:
+        if record["kind"] == Kind.CORPORATE_ACTION and record["signal_id"] in wanted:
             split = decode(record, Split)
             found.setdefault(split.signal_id, []).append(split)
     return found
 
 
-def _trade(one: Resolution) -> Trade:
+def _trade(surface: str, one: Ending) -> Trade:
     seconds = Decimal((one.resolved_at - one.opened_at).total_seconds())
     return Trade(
-        surface=one.surface,
+        surface=surface,
         mode=one.mode,
         resolution_source=one.resolution_source,
         synthetic=is_synthetic(one.resolution_source),
-        signal_id=one.signal_id,
+        signal_id=one.signal_id or "",
         market=one.market,
         side=one.side,
         strategy=one.strategy,
@@ -152,16 +198,16 @@ def _trade(one: Resolution) -> Trade:
         return_percent=_return_percent(one),
         minutes=(seconds / 60).quantize(_PLACES),
         outcome="win" if one.realised > 0 else "loss" if one.realised < 0 else "even",
-        reason=one.reason,
+        reason=one.reason or "",
         mae=one.mae,
         mfe=one.mfe,
         late=one.late,
     )
 
 
-def _return_percent(one: Resolution) -> Decimal | None:
+def _return_percent(one: Ending) -> Decimal | None:
     """Return the profit for what was put in, where the prices show that both are in the same currency."""
-    moved = (one.exit_price - one.entry_price) * one.quantity * one.side.sign
+    moved = (one.exit_price - one.entry_price) * one.quantity * Side(one.side).sign
     put_in = one.entry_price * one.quantity
     # A cent of rounding for each fill; a rate of exchange moves it by far more.
     if put_in <= 0 or abs(moved - one.realised - one.fees) > max(abs(moved), Decimal(1)) / PERCENT:

@@ -4,6 +4,8 @@ import os
 import sys
 from datetime import datetime
 
+SINCE = "30m, 7d, today, 2026-11-01, 2026-11-01T09:30Z, or Unix seconds; default: everything."
+
 
 def since_moment(since: str) -> datetime | None:
     """Return the moment a person named, None for none, and say on standard error which it is."""

@@ -13,6 +13,7 @@ import typer
 
 from cli import exports, keys
 from cli.errors import run
+from cli.moments import SINCE
 
 app = typer.Typer(
     name="tbot",
@@ -82,25 +83,28 @@ def status(home: Home = HERE, as_json: Json = False) -> None:
 
 @app.command()
 def performance(
-    since: Annotated[
-        str, typer.Option(help="7d, today, 2026-11-01, 2026-11-01T09:30Z, or Unix seconds; default: everything.")
-    ] = "",
+    since: Annotated[str, typer.Option(help=SINCE)] = "",
+    by: Annotated[str, typer.Option(help="Group closed trades by market, strategy, day or week.")] = "market",
     surface: Annotated[list[str] | None, typer.Option("--surface", help="Only this surface; repeatable.")] = None,
     home: Home = HERE,
     as_json: Json = False,
 ) -> None:
-    """Show how each surface has done: closed trades, each market's part in them, and returns by trading day.
+    """Show how each surface has done: closed trades, what each group of them earned, and returns by trading day.
 
     Sharpe and Sortino are of daily returns, annualised, without a risk-free rate. Real and synthetic
-    sources stay apart.
+    sources stay apart. What is not known is shown as - (null in the JSON).
     """
+    from audit.performance import By
     from audit.performance import as_dict as as_values
     from audit.performance import performance as read
     from audit.performance_pages import performance_text
     from cli.homes import existing_home
     from cli.moments import since_moment
+    from domain.errors import Refuse, did_you_mean
 
-    found = read(existing_home(home) / "logs", since_moment(since), surface)
+    if by not in [*By]:
+        raise Refuse("--by", repr(by), did_you_mean(by, By) or f"known: {', '.join(By)}")
+    found = read(existing_home(home) / "logs", since_moment(since), surface, By(by))
     print(json.dumps(as_values(found)) if as_json else performance_text(found))
 
 

@@ -13,11 +13,10 @@ from domain.ids import signal_of_order
 from domain.ledger.position import Position
 from domain.quotes import Bar
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import ExitReason
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.exits import ExitDesk
-from resolver.settle import close_late, finish, settle
+from resolver.settle import close_late, finish, is_buying, last_reason, settle
 
 log = structlog.get_logger()
 FAILED_PAUSE_S = 1.0
@@ -154,8 +153,11 @@ class Loop:
         """
         currency = self._books.fold.bankroll.currency
         for position in self._books.fold.unresolved():
+            if is_buying(self._books, position.signal_id):
+                continue
             log.warning("resolving_late", signal=position.signal_id)
-            self._books.write(finish(self._books, self._data, position, ExitReason.BROKER, currency))
+            reason = last_reason(self._books, position.signal_id)
+            self._books.write(finish(self._books, self._data, position, reason, currency))
         for resolution in self._books.fold.unclosed():
             log.warning("closing_late", signal=resolution.signal_id)
             self._books.write(close_late(self._books, resolution))

@@ -14,7 +14,7 @@ from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Bar
 from domain.resolution import Resolution
 from domain.signal import SignalClose
-from domain.vocabulary import ExitReason, Kind, Leg, OrderState
+from domain.vocabulary import ExitReason, Kind, Leg, OrderState, Surface
 from resolver.books import ResolverBooks, Row
 from strategies.exits import excursions
 
@@ -39,7 +39,25 @@ def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fil
         event = replace(event, client_order_id=_corrected_order(books, position, fill) or event.client_order_id)
     after = position.with_exit(lot_of(event))
     rows: tuple[Row, ...] = ((Kind.ORDER_EVENT, None, event),)
-    return rows if after.quantity > 0 else rows + finish(books, data, after, reason, fill.currency)
+    if after.quantity > 0 or is_buying(books, position.signal_id):
+        return rows
+    return rows + finish(books, data, after, reason, fill.currency)
+
+
+def is_buying(books: ResolverBooks, signal_id: str) -> bool:
+    """Tell whether a trade may still grow: a stock's entry that rests is no sooner over than its broker says.
+
+    Were the trade resolved meanwhile, what fills afterwards would be nobody's.
+    """
+    if books.surface is not Surface.STK:
+        return False
+    return any(intent.signal_id == signal_id for intent in books.fold.unfinished(Leg.ENTRY))
+
+
+def last_reason(books: ResolverBooks, signal_id: str) -> ExitReason:
+    """Return why the last of a closed trade's exits was made, as it was written down."""
+    reasons = [event.reason for event in books.fold.exit_events(signal_id)]
+    return ExitReason(reasons[-1]) if reasons and reasons[-1] in tuple(ExitReason) else ExitReason.BROKER
 
 
 def finish(
@@ -86,6 +104,7 @@ def _event(
     books: ResolverBooks, position: Position, fill: Fill, intent: OrderIntent | None, reason: ExitReason
 ) -> OrderEvent:
     resting = client_order_id(books.surface, position.signal_id, Leg.EXIT, RESTING)
+    quantity = min(fill.quantity, position.quantity)
     return OrderEvent(
         client_order_id=intent.client_order_id if intent else resting,
         signal_id=position.signal_id,
@@ -93,9 +112,9 @@ def _event(
         state=OrderState.FILLED if fill.quantity >= position.quantity else OrderState.PARTIAL,
         happened_at=fill.happened_at,
         learned_at=books.clock.now(),
-        quantity=min(fill.quantity, position.quantity),
+        quantity=quantity,
         price=fill.price,
-        realised=fill.realised,
+        realised=_realised(books, position, fill, quantity),
         fee=fill.fee,
         currency=fill.currency,
         broker_trade_id=fill.trade_id,
@@ -103,6 +122,16 @@ def _event(
         reason=reason,
         revision=fill.revision,
     )
+
+
+def _realised(books: ResolverBooks, position: Position, fill: Fill, quantity: Decimal) -> Decimal:
+    """Return the profit of an exit: the broker's own figure, but for stocks the one that our entries give.
+
+    A broker of stocks knows no trades, and executions of before a split are of another price than those after it.
+    """
+    if books.surface is not Surface.STK:
+        return fill.realised
+    return tidy((fill.price - position.entry_price) * quantity * position.side.sign)
 
 
 def close_late(books: ResolverBooks, resolution: Resolution) -> tuple[Row, ...]:
@@ -175,7 +204,7 @@ def _resolution(
 
 
 def tidy(price: Decimal) -> Decimal:
-    """Return an average price without the endless digits that several executions leave behind."""
+    """Return a number without the endless digits that an average of several executions leaves behind."""
     exponent = price.as_tuple().exponent
     return price.quantize(FINEST) if isinstance(exponent, int) and exponent < FINEST_PLACES else price
 

@@ -1,49 +1,91 @@
 """The trading day and the daily-loss breaker of a surface."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 import structlog
 
 from domain.operation import Cooldown, Suspension
 from domain.performance import DayPerformance
+from domain.quotes import Quote
 from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason
-from risk.breaker import StopOut, cooldown_until, roll, storms, trip
+from risk.breaker import Breaker, StopOut, cooldown_until, roll, storms, trip
 from risk.limits import Limits
 from surfaces.books import Books
-from surfaces.snapshot import exposures
+from surfaces.snapshot import exposures, unmarked
 
 log = structlog.get_logger()
 STOP_OUTS = frozenset({ExitReason.STOP_LOSS, ExitReason.TRAILING_STOP})
 
 
-def close_the_day(books: Books, today: date, equity: Decimal, day_start: Callable[[date], datetime]) -> None:
-    """Write what the last trading day left behind, once a later one has begun.
+def close_the_day(
+    books: Books,
+    today: date,
+    equity: Decimal,
+    quotes: Mapping[str, Quote],
+    day_start: Callable[[date], datetime],
+) -> None:
+    """Write what the last trading day left behind, once a later one has begun, and never twice.
 
-    A process that was away at the change of days writes it with the equity it finds, which is as near as anyone gets.
+    A process that was away at the change of days writes it with the marks it finds, which is as near as anyone gets;
+    what was realised since then belongs to a later day.
+
+    Args:
+        equity: realised and marked by ``quotes``, in home currency.
     """
     fold, known = books.fold, books.fold.day
-    if known is None or known.day >= today:
+    if known is None or known.day >= today or (fold.told is not None and fold.told.day >= known.day):
         return
-    began, ended = day_start(known.day), day_start(today)
-    over = [r for r in fold.resolutions.values() if began <= r.resolved_at < ended]
-    held = exposures(books)
+    bankroll, ended = fold.bankroll, day_start(today)
+    balance = bankroll.balance_before(ended)
+    equity -= bankroll.balance - balance
+    start = _start(books, known, day_start(known.day))
+    over = _ended_before(books, ended)
     books.performed(
         DayPerformance(
             day=known.day,
             equity=equity,
-            balance=fold.bankroll.balance,
-            unrealised=equity - fold.bankroll.balance,
-            realised=sum((r.realised for r in over), Decimal(0)),
-            profit=equity - known.start_equity,
+            balance=balance,
+            unrealised=equity - balance,
+            realised=balance - start.balance,
+            profit=equity - start.equity,
             positions=len(fold.positions()),
-            exposure=sum((one.notional for one in held if one.status == "open"), Decimal(0)),
-            trades=len(over),
-            currency=fold.bankroll.currency,
+            exposure=sum((one.notional for one in exposures(books) if one.status == "open"), Decimal(0)),
+            trades=over - start.ended,
+            currency=bankroll.currency,
+            unmarked=unmarked(books, quotes),
+            ended=over,
+            capital=bankroll.initial,
         )
     )
+
+
+class _Start(NamedTuple):
+    """What a day's figures are counted from."""
+
+    equity: Decimal
+    balance: Decimal
+    ended: int
+
+
+def _start(books: Books, known: Breaker, began: datetime) -> _Start:
+    """Return where the last day told ended, money set aside or taken away since included.
+
+    So every profit and every trade is in exactly one day, those too that were written after their day was told. Before
+    the first day told, or one told without this, a day is counted from how it began.
+    """
+    told, bankroll = books.fold.told, books.fold.bankroll
+    if told is None or told.capital is None or told.ended is None:
+        return _Start(known.start_equity, bankroll.balance_before(began), _ended_before(books, began))
+    added = bankroll.initial - told.capital
+    return _Start(told.equity + added, told.balance + added, told.ended)
+
+
+def _ended_before(books: Books, moment: datetime) -> int:
+    return sum(resolution.resolved_at < moment for resolution in books.fold.resolutions.values())
 
 
 def mind_the_day(books: Books, limits: Limits, today: date, equity: Decimal, *, began: datetime | None) -> None:

@@ -201,7 +201,7 @@ class Loop:
         equity = self._valuation.equity(books, quotes, unpriced_at_stop=False)
         today = self._desk.trading_day(books.now())
         began = self._desk.day_start(today)
-        close_the_day(books, today, equity, self._desk.day_start)
+        close_the_day(books, today, equity, quotes, self._desk.day_start)
         mind_the_day(books, self._limits, today, equity, began=None if self._has_turned else began)
         self._has_turned = True
 

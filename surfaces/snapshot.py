@@ -55,6 +55,12 @@ class Valuation:
         return value
 
 
+def unmarked(books: Books, quotes: Mapping[str, Quote]) -> int:
+    """Return how many open positions have no price now."""
+    held = [(position, quotes.get(position.market)) for position in books.fold.positions()]
+    return sum(_is_empty(position, quote) or position.marked(quote) is None for position, quote in held)
+
+
 def _is_empty(position: Position, quote: Quote | None) -> bool:
     """Tell of an event contract whether its quote is that of an empty or a closed book."""
     if quote is None or not _is_event(position.decision):

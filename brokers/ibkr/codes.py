@@ -54,6 +54,8 @@ ORDER_CODES: Mapping[int, Meaning] = {
     10318: Meaning.REJECT,
     10349: Meaning.INFO,  # time in force set by a preset; the order lives
 }
+# These answer a cancel; the order is what it was.
+CANCEL_REFUSED = frozenset({161, 10147, 10148})
 _WARNINGS = range(2100, 2200)
 
 # Market data that will not come, or not live.

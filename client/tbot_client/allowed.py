@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tbot_client.brokers.kalshi_sign import private_key
 from tbot_client.clock import GRAMMAR, parse_clock
-from tbot_client.config import KALSHI_PATH, decimal_of, safe_url
+from tbot_client.config import KALSHI_PATH, PORTAL_PATH, decimal_of, safe_url
 from tbot_client.errors import Misconfigured
 from tbot_client.home import is_token, private_text
 
@@ -47,6 +47,10 @@ KEY_FILE = Allowed(
     lambda text: private_key(private_text(Path(text).expanduser(), "")),
 )
 KALSHI_ADDRESS = Allowed(f"https://host{KALSHI_PATH}", lambda text: text.rstrip("/").endswith(KALSHI_PATH))
+PORTAL_ADDRESS = Allowed(
+    f"https://localhost:5000{PORTAL_PATH}, or where your gateway is",
+    lambda text: text.rstrip("/").endswith(PORTAL_PATH),
+)
 CLOCK = Allowed(GRAMMAR, parse_clock)
 NUMBER = number("a number, not negative", lambda value: value >= 0)
 ABOVE_ZERO = number("a number above 0", lambda value: value > 0)

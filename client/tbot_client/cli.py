@@ -228,15 +228,18 @@ def init(
         list[str] | None, typer.Option(help="<surface>:<key id> your publisher told you; repeatable")
     ] = None,
     unsigned: Annotated[bool, typer.Option("--unsigned", help="Follow a feed that nobody signs")] = False,
-    broker: Annotated[str, typer.Option(help="oanda, kalshi or paper")] = "",
+    broker: Annotated[str, typer.Option(help="oanda, kalshi, ibkr or paper")] = "",
     account_id: Annotated[
-        str, typer.Option(help="Your account number at OANDA, the id of your API key at Kalshi")
+        str, typer.Option(help="Your account number at OANDA or IBKR, the id of your API key at Kalshi")
     ] = "",
     broker_token_file: Annotated[str, typer.Option(help="File with OANDA's token; or set TBOT_BROKER_TOKEN")] = "",
     broker_key_file: Annotated[
         str, typer.Option(help="File with the private half of Kalshi's API key; or set TBOT_BROKER_KEY_FILE")
     ] = "",
     api_url: Annotated[str, typer.Option(help="Broker's address [default: its host for practice]")] = "",
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Trust the certificate of IBKR's gateway unchecked; on this machine only")
+    ] = False,
     stream_url: Annotated[str, typer.Option(help="Broker's streaming address")] = "",
     size_rule: Annotated[str, typer.Option(help="fixed, fraction or risk")] = "",
     size_value: Annotated[str, typer.Option(help="Units for fixed; part of equity for the others, e.g. 0.01")] = "",

@@ -22,8 +22,13 @@ DEAD_MAN = ("hold", "flatten", "tighten", "signal")
 PRACTICE = {
     "oanda": "https://api-fxpractice.oanda.com",
     "kalshi": "https://demo-api.kalshi.co/trade-api/v2",
+    # IBKR's gateway runs on the subscriber's machine; whether it trades for practice its login decides.
+    "ibkr": "https://localhost:5000/v1/api",
 }
-KINDS = ("oanda", "kalshi", "paper")
+KINDS = ("oanda", "kalshi", "ibkr", "paper")
+# IBKR's rare pages may be asked once in five seconds; its questions about an order that are always answered with yes.
+PORTAL_PATH, PORTAL_PAUSE_S = "/v1/api", 5.25
+PORTAL_CONFIRM = ("o163", "o354", "o382", "o383", "o403", "o451", "o10151", "o10331", "p12")
 # Kalshi signs the path, so the address must have all of it.
 KALSHI_PATH = "/trade-api/v2"
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
@@ -51,6 +56,10 @@ class Broker:
 
     Of kind ``kalshi``, ``account_id`` is the id of an API key and ``key_file`` names its private half, whose text is
     the ``token`` once it was read. Without ``api_url`` the host for practice is meant.
+
+    Of kind ``ibkr``: ``insecure`` leaves the certificate of a gateway on this machine unchecked; ``page_pause_s`` are
+    seconds between two looks at its rare pages, ``penalty_s`` those after a 429 that names no time; ``compete`` takes
+    the session back when its owner signs in elsewhere.
     """
 
     kind: str
@@ -62,6 +71,11 @@ class Broker:
     stream_url: str = "https://stream-fxpractice.oanda.com"
     balance: Decimal = Decimal(10_000)
     currency: str = "USD"
+    insecure: bool = False
+    page_pause_s: float = PORTAL_PAUSE_S
+    penalty_s: float = 900.0
+    compete: bool = True
+    confirm: tuple[str, ...] = PORTAL_CONFIRM
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,10 +283,27 @@ def _check_broker(broker: Broker) -> None:
         raise Misconfigured("account_id in [broker]", "nothing", "add the id Kalshi shows for your API key")
     if broker.kind == "kalshi" and not broker.key_file:
         raise Misconfigured("key_file in [broker]", "nothing", "name the file with the API key's private half (PEM)")
+    if broker.kind == "ibkr" and not broker.account_id:
+        raise Misconfigured("account_id in [broker]", "nothing", "add your account at IBKR, such as U1234567")
     if broker.api_url:
         safe_url("[broker] api_url", broker.api_url)
+    if broker.kind == "ibkr":
+        _check_portal(broker)
     if broker.kind == "kalshi" and not broker.api_url.rstrip("/").endswith(KALSHI_PATH):
         raise _wrong(f"[broker] api_url ending in {KALSHI_PATH}", broker.api_url)
+
+
+def _check_portal(broker: Broker) -> None:
+    parts = urlsplit(broker.api_url)
+    is_here = parts.hostname in LOOPBACK
+    if not parts.path.rstrip("/").endswith(PORTAL_PATH):
+        raise _wrong(f"[broker] api_url ending in {PORTAL_PATH}", broker.api_url)
+    if broker.insecure and not is_here:
+        raise _wrong("[broker] insecure for a gateway on this machine only", broker.api_url)
+    if broker.page_pause_s < 5 and not (is_here and parts.scheme == "http"):
+        raise _wrong(
+            "[broker] page_pause_s of at least 5, but for a simulator at http://127.0.0.1", broker.page_pause_s
+        )
 
 
 def _check_size(size: Size) -> None:

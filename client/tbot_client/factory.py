@@ -16,6 +16,10 @@ def broker(config: Config, home: Home, clock: Clock, *, is_dry: bool = False) ->
         from tbot_client.brokers.kalshi import KalshiBroker  # noqa: PLC0415 - most clients trade elsewhere
 
         return KalshiBroker(config.broker, home.kalshi, clock)
+    if config.broker.kind == "ibkr":
+        from tbot_client.brokers.ibkr import IbkrBroker  # noqa: PLC0415 - most clients trade elsewhere
+
+        return IbkrBroker(config.broker, home.ibkr, clock)
     try:
         from tbot_client.brokers.oanda import OandaBroker  # noqa: PLC0415 - the SDK is an extra, and 7 MiB
     except ImportError as error:

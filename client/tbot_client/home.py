@@ -45,6 +45,10 @@ class Home:
         return self.path / "kalshi.jsonl"
 
     @property
+    def ibkr(self) -> Path:
+        return self.path / "ibkr.jsonl"
+
+    @property
     def stop(self) -> Path:
         return self.path / "STOP"
 

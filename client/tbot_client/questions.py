@@ -142,6 +142,8 @@ def _feed(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
 def _broker(given: Mapping[str, Any], asker: _Asker, kind: str) -> dict[str, Any]:
     if kind == "kalshi":
         return _kalshi(given, asker)
+    if kind == "ibkr":
+        return _ibkr(given, asker)
     if kind != "oanda":
         return {"kind": kind}
     return {
@@ -164,6 +166,18 @@ def _kalshi(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
             asker.path("TBOT_BROKER_KEY_FILE", "broker_key_file", "File with its private key", allowed.KEY_FILE)
         ),
         "api_url": given["api_url"],
+    }
+
+
+def _ibkr(given: Mapping[str, Any], asker: _Asker) -> dict[str, Any]:
+    """No secret is asked for: a person logs in to the gateway."""
+    if given["api_url"]:
+        asker.require("api_url", allowed.PORTAL_ADDRESS)
+    return {
+        "kind": "ibkr",
+        "account_id": asker.ask("account_id", "Account number at IBKR (U… or DU…)", allowed.ACCOUNT),
+        "api_url": given["api_url"],
+        "insecure": True if given["insecure"] else None,
     }
 
 

@@ -20,8 +20,8 @@ class Phase(StrEnum):
 class Trade:
     """What the journal says about a signal that is not finished.
 
-    ``stop``, ``target``, ``trailing`` (a distance) and ``trailing_percent`` (of the best price) are wanted; ``resting`` is what the broker holds,
-    ``refused`` what it would not take. A wanted end is
+    ``stop``, ``target``, ``trailing`` (a distance) and ``trailing_percent`` (of the best price) are wanted;
+    ``resting`` is what the broker holds, ``refused`` what it would not take. A wanted end is
     ``end_reason``; it stays until the broker's transactions say the position is gone.
     """
 

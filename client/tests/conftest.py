@@ -11,6 +11,7 @@ import pytest
 
 from tbot_client import loop
 from tbot_client.book import Book
+from tbot_client.brokers.ibkr import IbkrBroker
 from tbot_client.brokers.kalshi import KalshiBroker
 from tbot_client.brokers.oanda import OandaBroker
 from tbot_client.clock import Clock, parse_clock
@@ -23,6 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 from fake_broker import FakeBroker
 from fake_feed import TOKEN, FakeFeed
 from kalshi_venue import KalshiVenue
+from portal_venue import ACCOUNT as PORTAL_ACCOUNT
+from portal_venue import PortalVenue
 from venue import ACCOUNT, ROOT, Venue
 from venue import TOKEN as VENUE_TOKEN
 
@@ -222,3 +225,35 @@ def make_kalshi(kalshi_venue, client):
 @pytest.fixture
 def kalshi(make_kalshi):
     return make_kalshi()
+
+
+@pytest.fixture(scope="session")
+def _portal_venue():
+    if not (ROOT / "simulators" / "client_portal" / "__main__.py").exists():
+        pytest.skip("the venue simulator is part of the whole repository")
+    venue = PortalVenue()
+    yield venue
+    venue.close()
+
+
+@pytest.fixture
+def portal_venue(_portal_venue):
+    yield _portal_venue
+    _portal_venue.reset()
+
+
+@pytest.fixture
+def make_ibkr(portal_venue, client):
+    """Return a maker of adapters on the test's home; each is as one after a restart."""
+    made = []
+
+    def make(account=PORTAL_ACCOUNT, **given):
+        more = {name: given.pop(name) for name in ("confirm", "compete", "penalty_s") if name in given}
+        settings = Broker(kind="ibkr", account_id=account, api_url=portal_venue.api_url, page_pause_s=0.0, **more)
+        waits = {"grace_s": 0.6, "fill_s": 0.4, "late_s": 0.1} | given
+        made.append(IbkrBroker(settings, client.home.ibkr, client.clock, **waits))
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.shut()

@@ -45,7 +45,12 @@ def test_a_home_is_made_checked_run_and_looked_at(tmp_path, feed):
     shown = tbot("status", "--home", home, "--json")
     found = json.loads(shown.stdout)
     assert shown.returncode == 3  # nothing is running, and it says so
-    assert found["positions"][0]["resting"] == {"stop": "1.09500", "target": "1.11000", "trailing": None, "trailing_percent": None}
+    assert found["positions"][0]["resting"] == {
+        "stop": "1.09500",
+        "target": "1.11000",
+        "trailing": None,
+        "trailing_percent": None,
+    }
     assert (found["outbox"], found["counts"]["executed"], found["entries"]) == (0, 1, "on")
     assert "no client is running" in tbot("status", "--home", home).stdout
 

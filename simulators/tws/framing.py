@@ -9,6 +9,8 @@ UNSET = "1.7976931348623157E308"
 _UNSET_INTEGER = "2147483647"
 # a real gateway takes 16 MiB; nothing a client sends comes near this
 _LONGEST = 1024 * 1024
+# no price or quantity comes near these, and arithmetic with what lies beyond fails
+_LARGEST, _FINEST = Decimal("1E15"), -30
 
 
 class Malformed(Exception):
@@ -104,8 +106,8 @@ class Fields:
             value = Decimal(text)
         except InvalidOperation as exc:
             raise Malformed(f"field {self._next - 1}: expected a number, found {text!r}") from exc
-        if not value.is_finite():
-            raise Malformed(f"field {self._next - 1}: expected a finite number, found {text!r}")
+        if not value.is_finite() or abs(value) >= _LARGEST or int(value.as_tuple().exponent) < _FINEST:
+            raise Malformed(f"field {self._next - 1}: expected a number of usual size, found {text[:40]!r}")
         return value
 
     def flag(self) -> bool:

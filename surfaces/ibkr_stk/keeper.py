@@ -42,6 +42,9 @@ from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
 
+# IBKR tells the executions of one day.
+CORRECTABLE = timedelta(days=1)
+
 
 class Keeper:
     """Looks at every symbol in turn and does what its machine asks for.
@@ -74,7 +77,7 @@ class Keeper:
         self._markets = tuple(markets)
         self._arms = arms
         self._keep_every = timedelta(seconds=keep_s)
-        self._next = clock.now()
+        self._next = self._next_hearing = clock.now()
         self._splits = SplitDesk(books)
         self._proposed: dict[str, str | None] = {}
         self.armable: dict[str, ArmEntry] = {}
@@ -99,6 +102,7 @@ class Keeper:
         picture = Picture.taken(self._executor)
         may_open = self._books.fold.state.state is State.RUN and not stop_reasons
         self._settle_stops(picture)
+        self._hear_corrections(entries)
         for market in self._looked_at():
             instrument = instruments.get(market)
             facts = self._observer.facts(
@@ -224,6 +228,17 @@ class Keeper:
             tif=TimeInForce.GTC if levels else TimeInForce.DAY,
             **levels,  # type: ignore[arg-type]  # names of prices only
         )
+
+    def _hear_corrections(self, entries: EntryDesk) -> None:
+        """Ask again about the entries of open positions: an execution may be corrected long after its order is done."""
+        now, fold = self._clock.now(), self._books.fold
+        if now < self._next_hearing:
+            return
+        self._next_hearing = now + timedelta(seconds=self._params.settle_s)
+        for position in fold.positions():
+            intent = fold.intents.get(client_order_id(self._books.surface, position.signal_id, Leg.ENTRY, 1))
+            if intent is not None and now - position.opened_at < CORRECTABLE:
+                entries.ask(intent)
 
     def _settle_stops(self, picture: Picture) -> None:
         """Ask about protective orders whose fate is not known; what they sold is the resolver's to write."""

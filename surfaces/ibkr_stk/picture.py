@@ -128,7 +128,7 @@ class Observer:
             settled=self._is_settled(held, now),
             stops=stops,
             cooldown_until=cooldown.until if cooldown else None,
-            exiting=any(self._is_exiting(position) for position in held),
+            exiting=self._is_over(market) or any(self._is_exiting(position) for position in held),
             frozen=self._is_frozen(market, now),
             rearm_at=self._asked.rearm.get(market),
             stop_refusals=refused,
@@ -232,6 +232,14 @@ class Observer:
         fold = self._books.fold
         exits = [i for i in fold.unfinished(Leg.EXIT) if i.signal_id == position.signal_id]
         return bool(exits) or any(is_market(fold.intents[key]) for key in self._unfinished_stops(position))
+
+    def _is_over(self, market: str) -> bool:
+        """Tell of the newest entry whether all it bought so far is sold: it must not buy on."""
+        intent = self._books.fold.intents.get(self._ledger.entries.get(market, ""))
+        if intent is None or self._books.fold.order_state(intent.client_order_id) in TERMINAL:
+            return False
+        position = self._books.fold.position(intent.signal_id)
+        return position is not None and position.quantity == 0
 
     def _unfinished_stops(self, position: Position) -> list[str]:
         fold = self._books.fold

@@ -87,6 +87,27 @@ def test_a_plain_order_is_taken():
     assert one.heard[-1][2] == "Submitted"
 
 
+def test_a_hundred_lines_are_the_most_a_client_gets():
+    built, one = gateway()
+    for number in range(101):
+        built.hear(one, ["1", "11", str(number), *CONTRACT, "0", "", "0", "0", ""])
+
+    refused = [fields[2:4] for fields in one.heard if fields[0] == 4]
+    assert refused == [(100, 101)]
+
+
+def test_what_a_client_says_is_remembered():
+    built, one = gateway()
+    built.hear(one, ["49", "1"])
+
+    assert built.log[-1] == {
+        "time": "2014-05-06T15:00:00+00:00",
+        "client": 1,
+        "message": "reqCurrentTime",
+        "fields": ["1"],
+    }
+
+
 @settings(max_examples=150, deadline=None)
 @given(number=st.sampled_from(sorted(NAMES)), fields=st.lists(st.sampled_from(WORDS), max_size=30))
 def test_any_message_is_answered_or_refused(number, fields):

@@ -166,16 +166,16 @@ def test_a_cancelled_order_fills_after_all(sim):
         async with Client(sim, 11) as one:
             trade = one.limit(price=90, quantity=3)
             await one.status(trade, "Submitted")
+            wire = Wire(one, 3, 11)
             name = sim.fault("late_fill_after_cancel", seconds=0.2, times=1)
             one.ib.cancelOrder(trade.order)
-            await one.status(trade, "Cancelled")
-            before = len(one.fills)
             await one.until(lambda: one.fills)
-            return before, one.fills[0].execution, trade.orderStatus.status, sim.fired(name)
+            return wire.rows, one.fills[0].execution, trade.orderStatus.status, sim.fired(name)
 
-    before, execution, status, fired = asyncio.run(play())
+    rows, execution, status, fired = asyncio.run(play())
 
-    assert (before, execution.shares, execution.price) == (0, 3, 90)
+    assert [row[2] if row[0] == "3" else "fill" for row in rows] == ["PendingCancel", "Cancelled", "fill"]
+    assert (execution.shares, execution.price) == (3, 90)
     assert (status, fired) == ("Cancelled", 1)
 
 

@@ -445,7 +445,7 @@ def test_many_clients_work_side_by_side(sim):
 def test_a_client_number_is_taken_while_its_owner_is_here(sim):
     async def play():
         async with Client(sim, 17):
-            late = Client(sim, 17, timeout=0.5)
+            late = Client(sim, 17, timeout=1)
             with pytest.raises(TimeoutError):
                 await late.__aenter__()
             return late.errors

@@ -213,7 +213,7 @@ def test_fields_are_read_as_the_library_writes_them():
         fields.text()
 
 
-@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999999999x", "--1"])
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "1e999999999x", "--1", "1e309", "1E-5000"])
 def test_a_number_that_is_none_is_malformed(text):
     with pytest.raises(Malformed):
         Fields([text]).decimal()

@@ -28,6 +28,7 @@ def beliefs(fold):
         "state": fold.state,
         "wishes": fold.wishes,
         "day": fold.day,
+        "told": fold.told,
         "recent": fold.recent,
         "cooldowns": fold.cooldowns,
         "cooled": fold.cooled_signals,

@@ -173,11 +173,15 @@ class StockRig:
         self.until(lambda: self.story().live("BUY"), "an entry rests")
         return self
 
-    def bought(self):
-        """Turn until an entry has filled, the journals know it, and its stop rests."""
-        self.until(lambda: self.story().stops() and self.fold.positions() and self.signals(), "an entry fills")
-        self.until(lambda: not self.story().live("BUY"), "the entry is done")
+    def bought(self, symbol="SPY"):
+        """Turn until an entry has filled, the journals know it, and it is published."""
+        self.until(lambda: self.signals() and self.fold.positions(), "an entry fills")
+        self.until(lambda: symbol not in self.waiting(), "the entry is done")
         return self
+
+    def waiting(self):
+        """Return the symbols for which an entry rests at the venue."""
+        return {order["symbol"] for order in self.story().live("BUY")}
 
     def order(self, **action):
         """Write an operator's action."""

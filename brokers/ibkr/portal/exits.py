@@ -52,6 +52,8 @@ class Exits:
             raise Refuse("an exit that names its trade", "broker_trade_id None", "find the trade in open_trades")
         with self._lock:
             self._state.require_up("an exit")
+            # Another process may have put a stop there a moment ago: an older list will not do.
+            self._ledger.read_orders(self._ledger.now_ns())
             self._orders.catch_up(intent.client_order_id)
             if self._is_known(intent.client_order_id):
                 return self._orders.known(intent)

@@ -50,7 +50,7 @@ class Session:
         self.epoch = 0
         self.logouts = 0
         self.openings = 0
-        wire.on_loss = self.lost
+        wire.on_loss, wire.on_doubt = self.lost, self.check
 
     def start(self) -> None:
         """Begin to keep the session; later calls do nothing."""

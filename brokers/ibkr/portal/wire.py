@@ -16,6 +16,8 @@ from domain.errors import Misconfigured, Retry, TBotError
 
 # A dropped keep-alive connection is met once: the second attempt opens a new one.
 ATTEMPTS = 2
+# What a gateway in its reset answers to everything; about one order 503 means only that it is not in the cache.
+AWAY, ONE_ORDER = frozenset({502, 503, 504}), "/iserver/account/order/status/"
 
 
 class Wire:
@@ -23,6 +25,7 @@ class Wire:
 
     Attributes:
         on_loss: called with the reason when an answer shows that the session is gone.
+        on_doubt: called when an answer may mean that the gateway is away.
     """
 
     def __init__(self, config: IbkrConfig, clock: Clock) -> None:
@@ -30,6 +33,7 @@ class Wire:
         self.clock = clock
         self.pace = Pace(clock, config)
         self.on_loss: Callable[[str], None] = lambda reason: None
+        self.on_doubt: Callable[[], None] = lambda: None
         self._tls = _tls(config)
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
@@ -147,6 +151,8 @@ class Wire:
                 raise
             body = {}
         message = message_of(body)
+        if answer.status_code in AWAY and ONE_ORDER not in answer.request.url.path:
+            self.on_doubt()
         if answer.status_code >= 300:
             raise self._lost(of_status(what, answer.status_code, message, repeatable=repeatable))
         if message and (not tolerant or is_no_session(message)):

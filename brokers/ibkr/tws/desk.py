@@ -9,6 +9,7 @@ import structlog
 
 from brokers.answers import answer_to_id
 from brokers.grace import Grace
+from brokers.ibkr import codes
 from brokers.ibkr.executions import Execution
 from brokers.ibkr.trades import Held
 from brokers.ibkr.tws import outcome
@@ -208,7 +209,7 @@ class OrderDesk:
 
     def _may_fill(self, known: Known) -> bool:
         executions = self._keeper.executions.of_order(known.reference or "")
-        wanted = outcome.wanted_of(known, executions)
+        wanted = outcome.wanted_of(known)
         is_whole = wanted is not None and outcome.filled_of(executions) >= wanted
         return not is_whole and known.refusal is None and known.status not in (*GONE, INACTIVE)
 
@@ -260,10 +261,15 @@ class OrderDesk:
         if keeper.state.state()[0] is Link.DOWN:
             raise Retry(f"a link for cancelling {reference}", keeper.state.state()[1], "try again once it is back")
         self._require_own(known, session)
-        known.doubts = False
+        known.doubts, told = False, len(known.remarks)
         session.client.cancelOrder(known.terms.order_id)
+
+        def is_answered() -> bool:
+            refused = any(code in codes.CANCEL_REFUSED for code, _ in known.remarks[told:])
+            return not known.is_live or known.doubts or refused
+
         try:
-            await keeper.until(lambda: not known.is_live or known.doubts, keeper.config.order_timeout_s)
+            await keeper.until(is_answered, keeper.config.order_timeout_s)
             return await self._confirmed(reference)
         except Retry as error:
             raise Ask(f"the end of {reference}", error.found, "look it up by its client order id") from error

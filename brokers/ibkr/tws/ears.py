@@ -100,10 +100,14 @@ class Ears:
         self.closed.set()
 
     def connectionClosed(self) -> None:
+        self.abandon()
+        self._listener.on_closed()
+
+    def abandon(self) -> None:
+        """Tell everybody who waits that no answer will come."""
         self.closed.set()
         for key in list(self._futures):
             self._end(key, ConnectionError("the connection to TWS was lost"))
-        self._listener.on_closed()
 
     def error(self, reqId: int, errorCode: int, errorString: str, advancedOrderRejectJson: str = "") -> None:
         if errorCode == codes.CLIENT_ID_IN_USE:

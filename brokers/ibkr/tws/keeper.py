@@ -136,7 +136,8 @@ class Keeper:
                 pass
             if not session.is_open:
                 raise Retry("a connection that lasts", "one that TWS closed", "connecting again")
-            await session.probe()
+            if not session.is_throttled:
+                await session.probe()
             if not self.state.has("server"):
                 await self._read_orders(session)
                 await self.prices.tend(session)

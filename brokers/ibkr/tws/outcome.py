@@ -15,7 +15,7 @@ def filled_of(executions: Sequence[Execution]) -> Decimal:
     return sum((one.quantity for one in executions), Decimal(0))
 
 
-def wanted_of(known: Known | None, executions: Sequence[Execution]) -> Decimal | None:
+def wanted_of(known: Known | None) -> Decimal | None:
     """Return how much an order was for; None while only its executions are known."""
     return known.terms.quantity if known is not None and known.terms is not None else None
 
@@ -37,7 +37,7 @@ def events(
 
     Executions of an order whose size nobody tells any more (a day later) count as the whole of it.
     """
-    wanted, done, found = wanted_of(known, executions), Decimal(0), []
+    wanted, done, found = wanted_of(known), Decimal(0), []
     broker_id = str(known.perm_id) if known is not None and known.perm_id else None
     for one in executions:
         done += one.quantity

@@ -33,6 +33,9 @@ class Session:
         self.ears.update_number = self.client.updateReqId
         self.client_id = -1
         self._has_account = False
+        self._is_throttled = False
+        self.client.throttleStart.connect(lambda: self._throttle(on=True), keep_ref=True)
+        self.client.throttleEnd.connect(lambda: self._throttle(on=False), keep_ref=True)
 
     async def connect(self, client_id: int) -> None:
         """Connect and wait until TWS serves requests.
@@ -82,8 +85,17 @@ class Session:
         return bool(self.client.isReady()) and not self.ears.closed.is_set()
 
     def close(self) -> None:
+        """Hang up. The SDK tells of a connection that was lost, but not of one that we end: whoever waits hears it here."""
         self.client.disconnect()
-        self.ears.closed.set()
+        self.ears.abandon()
+
+    @property
+    def is_throttled(self) -> bool:
+        """Tell whether messages wait for their turn under ``messages_per_s``: then a late answer proves nothing."""
+        return self._is_throttled
+
+    def _throttle(self, *, on: bool) -> None:
+        self._is_throttled = on
 
     # ------------------------------------------------------------------------------------------ questions
 

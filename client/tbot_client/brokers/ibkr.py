@@ -63,13 +63,12 @@ class IbkrBroker:
         self._account = settings.account_id
         self._clock = clock
         self._fill_s = fill_s
-        self._late_s = late_s
         self._wire = IbkrWire(settings)
         self._session = Session(self._wire, self._account, compete=settings.compete)
         self._desk = desk.Desk(self._wire, self._account, settings.confirm)
         self._ledger = Ledger(path, clock.now)
         self._books = Books(self._wire, self._ledger, self._account, settings.page_pause_s, grace_s)
-        self._stops = Stops(self._desk, self._ledger, self._books, grace_s)
+        self._stops = Stops(self._desk, self._ledger, self._books, grace_s, late_s)
         self._conids: dict[str, int] = {}
 
     def shut(self) -> None:
@@ -167,26 +166,7 @@ class IbkrBroker:
         while self._books.look(client_id, order_id).is_live and time.monotonic() < deadline:
             time.sleep(LOOK_S)
         if self._books.look(client_id, order_id).is_live:
-            self._take_back({client_id: order_id})
-
-    def _take_back(self, orders: dict[str, str]) -> None:
-        """Cancel orders and wait for the proof that none of them fills any more.
-
-        Raises:
-            Retry: there is none yet.
-        """
-        self._books.stir()
-        for order_id in orders.values():
-            self._desk.cancel(order_id)
-        for _ in range(2 * LOOKS):
-            if not any(self._books.look(client_id, order_id).is_live for client_id, order_id in orders.items()):
-                break
-            time.sleep(LOOK_S)
-        else:
-            raise Retry("proof that an order is over", "one that still may fill")
-        if orders:
-            time.sleep(self._late_s)
-            self._books.stir()
+            self._stops.take_back({client_id: order_id})
 
     def find(self, client_id: str) -> list[Event]:
         self._sync()
@@ -216,9 +196,11 @@ class IbkrBroker:
             return events
         held = self._open(trade_id)
         if not _is_session(self._clock.now()):
-            raise Refused("SESSION_OVER", "the exchange to be open", "a closed one", "the stop stays; closed when it opens")
+            raise Refused(
+                "SESSION_OVER", "the exchange to be open", "a closed one", "the stop stays; closed when it opens"
+            )
         resting = [row for row in self._books.rows_of(held) if row.is_live]
-        self._take_back({row.client_id: row.order_id for row in resting})
+        self._stops.take_back({row.client_id: row.order_id for row in resting})
         self._books.read()
         units = self._books.left_of(held)
         if trade_id in self._ledger.held and units > 0:
@@ -262,15 +244,17 @@ class IbkrBroker:
 
     def positions(self) -> list[Position]:
         self._sync()
-        return [_position(held, units) for held in self._ledger.held.values() if (units := self._books.left_of(held)) > 0]
+        return [
+            _position(held, units) for held in self._ledger.held.values() if (units := self._books.left_of(held)) > 0
+        ]
 
     def _sync(self) -> None:
-        """Read what is new, and see that nothing of ours rests that should not, and that every position has its stop."""
+        """Read what is new; see that no entry of ours rests, and that every position has its stop."""
         self._session.ensure()
         self._books.read()
         for row in self._books.loose_entries():
             say(f"{row.client_id}: an entry still rested; taking it back")
-            self._take_back({row.client_id: row.order_id})
+            self._stops.take_back({row.client_id: row.order_id})
             self._books.read()
         for held in list(self._ledger.held.values()):
             self._stops.watch(held)

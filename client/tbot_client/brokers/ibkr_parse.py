@@ -48,6 +48,7 @@ class Execution:
     revision: str
     client_id: str
     conid: int
+    symbol: str
     side: str
     units: Decimal
     price: Decimal
@@ -117,6 +118,7 @@ def execution(row: Json) -> Execution:
         revision=revision,
         client_id=client_id if OURS.fullmatch(client_id) else "",
         conid=int(number(row["conid"])),
+        symbol=str(row.get("symbol") or row.get("contract_description_1") or ""),
         side={"B": "buy", "S": "sell"}[str(row["side"]).strip().upper()[:1]],
         units=abs(number(row["size"])),
         price=number(row["price"]),

@@ -1,4 +1,4 @@
-"""The brokerage session inside the gateway: kept alive, opened again when it ended, and said when a person is needed."""
+"""The brokerage session inside the gateway: kept alive, opened again, or a person asked for."""
 
 import time
 from typing import Any

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from tbot_client import __version__
-from tbot_client.config import LOOPBACK, PORTAL_PAUSE_S
+from tbot_client.config import LOOPBACK
 from tbot_client.config import Broker as Settings
 from tbot_client.deadline import within
 from tbot_client.errors import Ask, Refused, Retry, Unreachable
@@ -93,9 +93,7 @@ class IbkrWire:
         """Return how many seconds away the next turn of a page is."""
         return max(0.0, self._due.get(path, 0.0) - time.monotonic())
 
-    def _asked(
-        self, method: str, path: str, body: Any, unclear: type[Retry | Ask], query: dict[str, str | int]
-    ) -> Any:
+    def _asked(self, method: str, path: str, body: Any, unclear: type[Retry | Ask], query: dict[str, str | int]) -> Any:
         self._take_turn(path)
         http = self._http
         try:
@@ -137,8 +135,11 @@ class IbkrWire:
             raise NoSession(f"{status} {words}".strip())
         if status == 403:
             raise Unreachable("the gateway to let this machine in", "403", "see allowed addresses in its conf.yaml")
-        if status >= 500 or status in (408, 400 if "/accounts first" in words else 408):
-            self.is_lost = self.is_lost or "/accounts first" in words
+        is_unprepared = "/accounts first" in words
+        self.is_lost = self.is_lost or is_unprepared
+        if is_unprepared:
+            raise Retry("a session that is prepared", words)
+        if status >= 500 or status == 408:
             raise unclear("the gateway to be ready", f"{status} {words}".strip(), "asking what happened")
         if words:
             raise _refusal(words, status)
@@ -189,6 +190,6 @@ def _words(body: Any) -> str:
 
 def _seconds(header: str | None, otherwise: float) -> float:
     try:
-        return min(max(1.0, float(header or "")), 4 * PORTAL_PAUSE_S * 60)
+        return min(max(1.0, float(header or "")), 3600.0)
     except ValueError:
         return otherwise

@@ -119,6 +119,17 @@ def test_failure_07_daily_reset_is_outlived_and_explained(gateway, desk):
     assert desk.executor.submit(desk.entry())[-1].state is OrderState.ACCEPTED
 
 
+def test_failure_07_gateway_that_answers_503_is_found_out_before_its_next_tickle(linked, gateway):
+    name = gateway.fault("daily_reset", seconds=20, times=1)
+    with pytest.raises(Retry, match="503"):
+        linked.executor.account()
+    linked.until_down()
+    linked.until_up()
+
+    assert gateway.fired(name) == 1
+    assert linked.executor.submit(linked.entry())[-1].state is OrderState.ACCEPTED
+
+
 def test_failure_07_fill_during_an_absence_is_booked_before_the_link_is_up(linked, gateway):
     intent = linked.entry()
     linked.executor.submit(intent)

@@ -220,11 +220,26 @@ def test_position_of_an_earlier_week_belongs_to_the_trade_the_journals_hold(link
     assert trade.client_order_id == intent.client_order_id
 
 
-def test_position_that_was_split_shows_the_brokers_quantity(linked, gateway):
+def test_position_that_others_added_to_is_shown_whole(linked, gateway):
     intent = linked.bought(quantity=D(10))
-    name = gateway.fault("split", conid=SPY, new=2, old=1, times=1)
-    (trade,) = linked.eventually(lambda: [t for t in linked.executor.open_trades() if gateway.fired(name)])
+    gateway.trade_by_hand(SPY, 10, linked.account)
+    (trade,) = linked.executor.open_trades()
     stops = [order for order in linked.executor.resting() if order.side is Side.SELL]
 
     assert (trade.client_order_id, trade.quantity) == (intent.client_order_id, D(20))
     assert [stop.quantity for stop in stops] == [D(10)]
+
+
+def test_exit_takes_back_a_stop_that_another_process_has_just_put_there(linked):
+    intent = linked.bought()
+    linked.executor.cancel(linked.stop_of(intent))
+    linked.until_state(linked.stop_of(intent), "cancelled")
+    surface, (_, resolver) = linked.executor, linked.connect(portal_page_pause_s=0.5)
+    resolver.resting()
+    surface.submit(stop_intent(linked, intent, trailing_percent=D(10)))
+    exit_ = linked.exit_of(intent)
+    resolver.submit(exit_)
+    linked.until_state(exit_, "filled")
+
+    assert linked.position() == 0
+    assert linked.live_refs() == []

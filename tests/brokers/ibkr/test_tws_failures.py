@@ -14,6 +14,8 @@ from domain.errors import Ask, Retry
 from domain.vocabulary import ExitReason, Link, OrderState
 
 D = Decimal
+# An order's fate counts as unknown, and an unknown order as absent, sooner than in other tests.
+SOON = {"order_timeout_s": 0.4, "fresh_order_grace_s": 0.6}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,7 @@ def since(desk):
 
 
 def test_failure_01_order_whose_reply_is_lost_is_found_and_never_doubled(desk):
-    desk.restart(probe_interval_s=30)
+    desk.restart(probe_interval_s=30, **SOON)
     fault = desk.fault("lost_reply", times=2, match=desk.mine())
     intent = desk.far()
     with pytest.raises(Ask):
@@ -52,6 +54,7 @@ def test_failure_01_order_whose_reply_is_lost_is_found_and_never_doubled(desk):
 
 
 def test_failure_01_order_that_never_arrived_is_absent_only_after_the_grace(desk):
+    desk.restart(**SOON)
     fault = desk.fault("swallowed_order", times=1, match=desk.mine())
     intent = desk.far()
     with pytest.raises(Ask):
@@ -78,7 +81,7 @@ def test_failure_01_lost_reply_is_made_good_by_the_next_reading(desk):
 
 
 def test_failure_01_restart_after_a_lost_reply_finds_the_order(desk):
-    desk.restart(probe_interval_s=30)
+    desk.restart(probe_interval_s=30, **SOON)
     fault = desk.fault("lost_reply", times=2, match=desk.mine())
     intent = desk.far()
     with pytest.raises(Ask):
@@ -234,6 +237,7 @@ def test_failure_04_entry_whose_stop_is_refused_is_taken_back(desk):
 
 
 def test_failure_05_stop_of_a_partial_fill_is_brought_down_to_the_position(desk):
+    desk.restart(**SOON)
     fault = desk.fault("partial_fill", fraction=0.4, times=1, match=desk.mine())
     intent = desk.at_market()
     events = desk.executor.submit(intent)

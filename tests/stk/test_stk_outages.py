@@ -1,0 +1,121 @@
+"""A broker that goes away: nothing is sent meanwhile, nothing is missed, and trading resumes by itself."""
+
+import pytest
+
+from domain.vocabulary import Link
+
+TRANSPORTS = ("tws", "portal")
+GAP_S = 5
+FAR = {"STRATEGY_ENTRY_PCT": "3"}
+OUTAGES = [
+    ("tws", "connectivity_lost", {"seconds": 5, "restored": "data_lost", "repeat": 20}),
+    ("tws", "nightly_reset", {"seconds": 5, "storm": 5}),
+    ("portal", "daily_reset", {"seconds": 5, "times": 1}),
+]
+
+
+def link(rig):
+    return rig.loop._executor.link()[0]
+
+
+def until_down(rig):
+    rig.until(lambda: link(rig) is Link.DOWN, "the link is down")
+
+
+def until_up(rig):
+    rig.until(lambda: link(rig) is Link.UP, "the link is up")
+
+
+@pytest.mark.parametrize(("transport", "action", "fields"), OUTAGES)
+def test_fill_while_nobody_listens_is_booked_once_and_nothing_is_sent_meanwhile(opened, transport, action, fields):
+    # A few cents more than elsewhere: the outage must come before the fill.
+    rig = opened(transport, STK_MARKETS="SPY,IBM", STRATEGY_OVERRIDES="IBM:entry=4", STRATEGY_ENTRY_PCT="0.05")
+    rig.open().until(lambda: rig.waiting() == {"SPY", "IBM"}, "both entries rest")
+    fault = rig.venue.fault(action, **fields)
+    until_down(rig)
+    before, sent = rig.intents(), rig.venue.sent()
+
+    rig.until(lambda: rig.story().position(), "the entry fills while the link is down")
+    assert link(rig) is Link.DOWN
+    rig.until(lambda: link(rig) is Link.UP or rig.intents() != before or rig.venue.sent() != sent, "the outage ends")
+    assert (rig.intents(), rig.venue.sent()) == (before, sent)
+    rig.bought()
+    rig.turn_for(0.5)
+
+    assert rig.venue.fired(fault) > 0
+    assert rig.intents() == before
+    assert len(rig.signals()) == 1
+    assert rig.story().unprotected_s() <= GAP_S
+    assert len(rig.story().stops()) == 2  # the one of the position, and the child of the entry that rests
+    rig.assert_sound()
+
+
+def test_gateway_that_begins_its_numbers_anew_confuses_no_order_with_another(opened):
+    rig = opened("tws", STK_MARKETS="SPY,IBM", STRATEGY_OVERRIDES="IBM:entry=4")
+    rig.open().bought().until(lambda: "IBM" in rig.waiting(), "the other entry rests")
+    rollback = rig.venue.fault("id_rollback", by=1000)
+    reset = rig.venue.fault("nightly_reset", storm=1, seconds=0)
+    until_down(rig)
+    until_up(rig)
+
+    withdraw = rig.story().live("BUY")[0]["ref"]
+    file = rig.stop_file()
+    rig.until(lambda: not rig.story().live("BUY"), "the resting entry is withdrawn")
+    file.unlink()
+    rig.armed()
+
+    assert rig.venue.fired(rollback) > 0
+    assert rig.venue.fired(reset) > 0
+    assert withdraw not in [one["ref"] for one in rig.story().live("BUY")]
+    assert len({order["order_id"] for order in orders(rig)}) < len(orders(rig))
+    assert len(rig.story().live("BUY")) == 1
+    assert rig.story().unprotected_s() <= GAP_S
+    rig.assert_sound()
+
+
+def orders(rig):
+    state = rig.venue.gateway.state()
+    return [*state["orders"], *state["completed"]]
+
+
+@pytest.mark.parametrize(
+    ("transport", "action", "silence"),
+    # Where the stream alone stands still, a snapshot would bring the price: here none is asked for.
+    [("tws", "stale_ticker", "60"), ("tws", "competing_session", "1"), ("portal", "frozen_quotes", "1")],
+)
+def test_nothing_is_bought_on_prices_that_stand_still_while_the_link_holds(opened, transport, action, silence):
+    rig = opened(transport, IBKR_QUOTE_MAX_AGE_S="1.5", RISK_MAX_QUOTE_AGE_S="1.5", IBKR_QUOTE_SILENCE_S=silence)
+    stop = rig.stop_file()
+    rig.open().until(lambda: rig.loop._desk.quotes() and rig.loop._desk.reference("SPY"), "prices are known")
+    fault = rig.venue.fault(action)
+    rig.until(lambda: not rig.loop._desk.quotes(), "the price is too old")
+    stop.unlink()
+
+    rig.turn_for(1.5)
+    assert rig.venue.fired(fault) > 0
+    assert not rig.story().refs
+    rig.venue.clear(fault)
+    rig.armed()
+
+    rig.assert_sound()
+
+
+def test_session_that_the_user_took_elsewhere_stops_trading_until_it_is_given_back(opened):
+    rig = opened("portal", IBKR_PORTAL_COMPETE="false", **FAR)
+    rig.open().armed()
+    fault = rig.venue.fault("competing_session", times=1)
+    until_down(rig)
+    before, sent = rig.intents(), rig.venue.sent()
+
+    rig.turn_for(1)
+    assert rig.venue.sent() == sent
+    rig.venue.gateway.login()
+    until_up(rig)
+    rig.turn_for(0.5)
+
+    assert rig.venue.fired(fault) == 1
+    assert rig.intents() == before
+    assert len(rig.story().live("BUY")) == 1
+    rig.assert_sound()
+
+
