@@ -28,12 +28,12 @@ class Expected:
 
 
 class _Candidate(msgspec.Struct, gc=False):
-    decision_price: str
+    decision_price: str = "0"
 
 
 class _Size(msgspec.Struct, gc=False):
-    quantity: str
-    risk: str
+    quantity: str = "0"
+    risk: str = "0"
 
 
 class _Decision(msgspec.Struct, gc=False):

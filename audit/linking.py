@@ -56,8 +56,12 @@ def pairs(entries: Iterable[Lot], exits: Iterable[Lot], sign: int, link: Link = 
 
 
 def in_order(lots: Iterable[Lot]) -> Sequence[Lot]:
-    """Return fills by time and transaction id, each once: a replay brings some twice."""
-    once = {lot.transaction_id: lot for lot in lots}
+    """Return fills by time and transaction id, each once and as last corrected: a replay brings some twice."""
+    once: dict[str, Lot] = {}
+    for lot in lots:
+        known = once.get(lot.transaction_id)
+        if known is None or lot.revision > known.revision:
+            once[lot.transaction_id] = lot
     return sorted(once.values(), key=lambda lot: (lot.at, lot.transaction_id))
 
 

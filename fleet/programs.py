@@ -104,9 +104,9 @@ FLEET: tuple[Program, ...] = (
             "DU1000001:50000:cash,DU2000002:50000:cash",
             "--state",
             "{home}/state/simulator-portal",
-            # The limits count two minutes in a second: three users of one gateway would soon be shut out of it.
+            # A second is two minutes here: limits of real seconds would leave nothing to watch.
             "--limits",
-            "simulated",
+            "off",
         ),
         env="simulator-portal",
         what="replays recorded stock prices over IBKR's Client Portal Web API",

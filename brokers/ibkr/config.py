@@ -1,5 +1,6 @@
 """Settings of both IBKR connections, read from keys that start with ``IBKR_``."""
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 
 from brokers.ibkr.windows import ResetWindow
 from domain import settings
+from domain.house import House
 
 PREFIX = "IBKR_"
 # What env/stk.env.example shows.
@@ -191,6 +193,12 @@ _POSITIVE = (
 def load(environ: Mapping[str, str], *, source: str) -> IbkrConfig:
     """Build the settings from ``IBKR_…`` keys; raises Misconfigured naming the key and ``source``."""
     return settings.load(IbkrConfig, environ, prefix=PREFIX, source=source)
+
+
+def shared(config: IbkrConfig, house: House) -> IbkrConfig:
+    """Return settings with a place at which the processes of one house take turns at the portal."""
+    place = config.portal_shared or house.run / "ibkr-portal"
+    return dataclasses.replace(config, portal_shared=place)
 
 
 def _require_account(account: str, environment: Environment) -> None:

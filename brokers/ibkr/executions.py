@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from threading import RLock
 
 from domain.vocabulary import Side
 
@@ -57,7 +58,8 @@ class Execution:
 class ExecutionBook:
     """Every execution heard of, by identity.
 
-    Charges may come before their execution, and a correction may come before what it corrects.
+    Charges may come before their execution, and a correction may come before what it corrects. May be used from any
+    thread: the portal's stream tells executions in one of its own.
     """
 
     def __init__(self) -> None:
@@ -66,68 +68,78 @@ class ExecutionBook:
         self._heard_ns: dict[str, int] = {}
         self._sorted: list[Execution] | None = None
         self._by_reference: dict[str, list[Execution]] = {}
+        self._lock = RLock()
 
     def add(self, execution: Execution, heard_ns: int = 0) -> bool:
         """Take an execution in; tell whether it was news. ``heard_ns`` is our monotonic time."""
-        known = self._revisions.setdefault(execution.identity, {})
-        self._heard_ns.setdefault(execution.exec_id, heard_ns)
-        if execution.revision in known:
-            return False
-        known[execution.revision] = execution
-        self._sorted = None
-        return True
+        with self._lock:
+            known = self._revisions.setdefault(execution.identity, {})
+            self._heard_ns.setdefault(execution.exec_id, heard_ns)
+            if execution.revision in known:
+                return False
+            known[execution.revision] = execution
+            self._sorted = None
+            return True
 
     def charge(self, exec_id: str, fee: Decimal, currency: str) -> bool:
         """Take in what an execution cost; tell whether it was news."""
-        is_news = self._fees.get(exec_id) != (fee, currency)
-        self._fees[exec_id] = fee, currency
-        if is_news:
-            self._sorted = None
-        return is_news
+        with self._lock:
+            is_news = self._fees.get(exec_id) != (fee, currency)
+            self._fees[exec_id] = fee, currency
+            if is_news:
+                self._sorted = None
+            return is_news
 
     def get(self, identity_: str) -> Execution | None:
         """Return an execution in its latest revision, with its fee where it is known."""
-        known = self._revisions.get(identity_)
-        return self._priced(known[max(known)]) if known else None
+        with self._lock:
+            known = self._revisions.get(identity_)
+            return self._priced(known[max(known)]) if known else None
 
     def revised(self, exec_id: str) -> Execution | None:
         """Return an execution in the very revision that ``exec_id`` names."""
-        found = self._revisions.get(identity(exec_id), {}).get(revision(exec_id))
-        return self._priced(found) if found else None
+        with self._lock:
+            found = self._revisions.get(identity(exec_id), {}).get(revision(exec_id))
+            return self._priced(found) if found else None
 
     def all(self) -> list[Execution]:
         """Return every execution in its latest revision, oldest first; busted ones too."""
-        if self._sorted is None:
-            latest = [self._priced(known[max(known)]) for known in self._revisions.values()]
-            self._sorted = sorted(latest, key=lambda one: (one.at, one.exec_id))
-            self._by_reference = {}
-            for one in self._sorted:
-                self._by_reference.setdefault(one.reference or "", []).append(one)
-        return list(self._sorted)
+        with self._lock:
+            if self._sorted is None:
+                latest = [self._priced(known[max(known)]) for known in self._revisions.values()]
+                self._sorted = sorted(latest, key=lambda one: (one.at, one.exec_id))
+                self._by_reference = {}
+                for one in self._sorted:
+                    self._by_reference.setdefault(one.reference or "", []).append(one)
+            return list(self._sorted)
 
     def of_order(self, reference: str) -> list[Execution]:
         """Return the executions of one order by our id, oldest first, without busted ones."""
-        self.all()
-        return [one for one in self._by_reference.get(reference, ()) if not one.is_bust]
+        with self._lock:
+            self.all()
+            return [one for one in self._by_reference.get(reference, ()) if not one.is_bust]
 
     def ever_filled(self, reference: str) -> Decimal:
         """Return how much of an order filled, corrections that took something back left out."""
-        found = [known.values() for known in self._revisions.values()]
-        mine = [rows for rows in found if any(one.reference == reference for one in rows)]
-        return sum((max(one.quantity for one in rows) for rows in mine), Decimal(0))
+        with self._lock:
+            found = [known.values() for known in self._revisions.values()]
+            mine = [rows for rows in found if any(one.reference == reference for one in rows)]
+            return sum((max(one.quantity for one in rows) for rows in mine), Decimal(0))
 
     def heard_ns(self, exec_id: str) -> int:
         """Return when this revision was first heard of, on our monotonic clock."""
-        return self._heard_ns.get(exec_id, 0)
+        with self._lock:
+            return self._heard_ns.get(exec_id, 0)
 
     def forget_before(self, moment: datetime) -> None:
         """Drop what happened before ``moment``."""
-        old = [key for key, known in self._revisions.items() if known[max(known)].at < moment.astimezone(UTC)]
-        self._sorted = None
-        for key in old:
-            for number in self._revisions.pop(key):
-                self._heard_ns.pop(f"{key}.{number:02d}", None)
-                self._fees.pop(f"{key}.{number:02d}", None)
+        with self._lock:
+            old = [key for key, known in self._revisions.items() if known[max(known)].at < moment.astimezone(UTC)]
+            self._sorted = None
+            for key in old:
+                for number in self._revisions.pop(key):
+                    self._heard_ns.pop(f"{key}.{number:02d}", None)
+                    self._fees.pop(f"{key}.{number:02d}", None)
 
     def _priced(self, execution: Execution) -> Execution:
         """Add the fee: its own, or while a correction has none that of what it corrects."""

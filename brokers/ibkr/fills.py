@@ -76,15 +76,17 @@ class FillReader:
         cursor = self._cursor(text)
         fills: list[Fill] = []
         done: list[Execution] = []
+        waiting: list[datetime] = []
         for one in self._book.all():
             handed = cursor.handed(one)
             if handed == one.exec_id:
                 continue
             if handed is None and not self._is_ready(one):
+                waiting.append(one.at)
                 continue
             fills += self._corrected(handed, one) if handed else self._first(one)
             done.append(one)
-        return fills, str(self._advance(cursor, done)) if done else text
+        return fills, str(self._advance(cursor, done, waiting)) if done else text
 
     def fill(self, one: Execution) -> Fill:
         """Return an execution as a fill: an exit when it reduces a trade of ours, else an entry."""
@@ -169,10 +171,13 @@ class FillReader:
         before = known[: upto + 1]
         return Cursor(before[0].at, frozenset(one.exec_id for one in before))
 
-    def _advance(self, cursor: Cursor, done: Sequence[Execution]) -> Cursor:
-        """Add what was handed out, and let go of what is so old that nothing can come before it any more."""
+    def _advance(self, cursor: Cursor, done: Sequence[Execution], waiting: Sequence[datetime] = ()) -> Cursor:
+        """Add what was handed out, and let go of what is so old that nothing can come before it any more.
+
+        What waits for its fee comes yet, however old it is: after an outage the executions of hours are told at once.
+        """
         latest = max((one.at for one in done), default=cursor.low)
-        low = max(cursor.low, latest - LATE)
+        low = max(cursor.low, min([latest - LATE, *waiting]))
         known = {one.exec_id: one.at for one in self._book.all()}
         renewed = {one.identity for one in done}
         kept = {one for one in cursor.ids if identity(one) not in renewed and known.get(one, latest) >= low}

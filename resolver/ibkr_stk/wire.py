@@ -9,7 +9,7 @@ from typing import NamedTuple
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_ibkr
-from brokers.ibkr.config import Environment, IbkrConfig
+from brokers.ibkr.config import Environment, IbkrConfig, shared
 from domain import settings
 from domain.clock import Clock, parse_clock
 from domain.house import House
@@ -57,11 +57,12 @@ class Parts(NamedTuple):
 def load(environ: Mapping[str, str]) -> Parts:
     """Read the settings; raises Misconfigured."""
     settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
     return Parts(
-        settings.load(House, environ, prefix="TBOT_", source=SOURCE),
+        house,
         settings.load(StockSettings, environ, prefix="STK_", source=SOURCE),
         settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE),
-        settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),
+        shared(settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE), house),
     )
 
 

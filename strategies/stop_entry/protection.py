@@ -120,7 +120,18 @@ def resize(facts: Facts, params: StopEntryParams) -> ResizeStop | None:
 
 
 def escalation(facts: Facts, params: StopEntryParams) -> Escalate | None:
-    """Return the exit at market that is needed, None while stops do their work."""
+    """Return the exit at market that is needed, None while stops do their work, or one was refused a moment ago."""
+    need = _need(facts, params)
+    if need is None:
+        return None
+    # Up to there it was stops that were refused; whatever came after them sold at the market.
+    stops = params.max_stop_refusals if need.reason is ExitNeed.STOP_REFUSED else 0
+    refused = facts.stop_refused_at
+    is_fresh = refused is not None and not elapsed(refused, facts.now, params.retry_s)
+    return None if is_fresh and facts.stop_refusals > stops else need
+
+
+def _need(facts: Facts, params: StopEntryParams) -> Escalate | None:
     kept = keeper(facts, params)
     if kept is not None and kept.is_limit and elapsed(kept.triggered_at, facts.now, params.stuck_s):
         return Escalate(reason=ExitNeed.STOP_STUCK, quantity=facts.owned, order_id=kept.order_id)

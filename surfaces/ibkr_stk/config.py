@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from brokers.ibkr.config import IbkrConfig
+from brokers.ibkr.config import IbkrConfig, shared
 from domain import settings
 from domain.errors import Misconfigured
 from domain.house import House
@@ -41,6 +41,7 @@ def load(environ: Mapping[str, str]) -> StockConfig:
         Misconfigured: a key is unknown, missing or wrong, or the watchlist can't be read.
     """
     settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
     surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
     strategy = settings.load(StopEntryParams, environ, prefix="STRATEGY_", source=SOURCE)
     limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
@@ -48,12 +49,12 @@ def load(environ: Mapping[str, str]) -> StockConfig:
     cooldown_s = int(strategy.cooldown_min * 60)
     budgets = (*limits.market_budgets, *strategy.market_budgets)
     return StockConfig(
-        house=settings.load(House, environ, prefix="TBOT_", source=SOURCE),
+        house=house,
         settings=surface,
         limits=replace(limits, market_budgets=budgets, cooldown_s=max(limits.cooldown_s, cooldown_s)),
         stop_entry=strategy,
         crossover=settings.load(CrossParams, environ, prefix="CROSS_", source=SOURCE),
-        ibkr=settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE),
+        ibkr=shared(settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE), house),
         markets=watched(surface),
     )
 

@@ -163,6 +163,8 @@ class StockDesk:
             strategy, quote = self._crossover.strategy(market), quotes.get(market)
             if strategy is None or quote is None or not self._crossover.fresh(market):
                 continue
+            if self.keeper is not None and self.keeper.doubts(market):
+                continue
             budget = self._config.limits.budget(market)
             for proposal in strategy.propose(quote, now, budget=budget):
                 yield judged(self._ending(proposal.candidate, now), proposal.estimate)

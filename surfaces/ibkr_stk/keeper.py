@@ -4,7 +4,7 @@ Every order placed here is written down before it is sent, like an entry's, unde
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial, singledispatchmethod
 
@@ -33,7 +33,7 @@ from strategies.stop_entry.actions import (
     Wait,
 )
 from strategies.stop_entry.facts import Facts
-from strategies.stop_entry.machine import step
+from strategies.stop_entry.machine import Event, step
 from strategies.stop_entry.params import StopEntryParams
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
@@ -44,6 +44,9 @@ log = structlog.get_logger()
 
 # IBKR tells the executions of one day.
 CORRECTABLE = timedelta(days=1)
+# An entry in such a state was taken for gone: one that rests all the same would buy what nobody counts on.
+GIVEN_UP = frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.ABSENT})
+DOUBTS = frozenset({Event.FROZEN, Event.SHORT, Event.SPLIT_SUSPECTED, Event.UNEXPLAINED})
 
 
 class Keeper:
@@ -80,6 +83,7 @@ class Keeper:
         self._next = self._next_hearing = clock.now()
         self._splits = SplitDesk(books)
         self._proposed: dict[str, str | None] = {}
+        self._doubts: dict[str, bool] = {}
         self.armable: dict[str, ArmEntry] = {}
         self.waits: dict[str, str] = {}
 
@@ -103,6 +107,7 @@ class Keeper:
         may_open = self._books.fold.state.state is State.RUN and not stop_reasons
         self._settle_stops(picture)
         self._hear_corrections(entries)
+        self._withdraw_lingering(picture, entries)
         for market in self._looked_at():
             instrument = instruments.get(market)
             facts = self._observer.facts(
@@ -119,6 +124,10 @@ class Keeper:
     def proposed(self, market: str) -> None:
         """Note that the gates were asked about an entry; one they refuse is proposed again only after a while."""
         self._proposed[market] = self._entries_of.get(market)
+
+    def doubts(self, market: str) -> bool:
+        """Tell whether the account does not hold what the journals explain: then nothing may be bought of it."""
+        return self._doubts.get(market, False)
 
     def _looked_at(self) -> tuple[str, ...]:
         held = (position.market for position in self._books.fold.positions())
@@ -137,6 +146,7 @@ class Keeper:
             return
         self._thaw(facts)
         found = step(facts, self._params)
+        self._doubts[facts.symbol] = not DOUBTS.isdisjoint(found.events)
         self.waits[facts.symbol] = "; ".join(a.reason for a in found.actions if isinstance(a, Wait))
         for action in found.actions:
             if self._is_allowed(action):
@@ -239,6 +249,27 @@ class Keeper:
             intent = fold.intents.get(client_order_id(self._books.surface, position.signal_id, Leg.ENTRY, 1))
             if intent is not None and now - position.opened_at < CORRECTABLE:
                 entries.ask(intent)
+
+    def _withdraw_lingering(self, picture: Picture, entries: EntryDesk) -> None:
+        """Take back entries that were to fill at once and rest, and those that rest although they were given up.
+
+        The machine minds entries with a trigger that are known to live; any other would outlast every STOP and close.
+        """
+        fold = self._books.fold
+        resting = {order.client_order_id for order in picture.resting}
+        for key, intent in [(key, fold.intents[key]) for key in resting if key in fold.intents]:
+            state = fold.order_state(key)
+            is_meant = intent.trigger is not None and state not in GIVEN_UP
+            if intent.leg is not Leg.ENTRY or is_meant or not self._is_due(key, fold.intended_at[key]):
+                continue
+            self._asked.cancels[key] = self._clock.now()
+            log.warning("entry_lingers", order=key, state=state)
+            entries.withdraw(intent, "rests and should not")
+
+    def _is_due(self, order_id: str, intended_at: datetime) -> bool:
+        """Tell whether an order may be asked to go, and was not a moment ago."""
+        since = self._asked.cancels.get(order_id, intended_at)
+        return self._clock.now() - since >= timedelta(seconds=self._params.retry_s)
 
     def _settle_stops(self, picture: Picture) -> None:
         """Ask about protective orders whose fate is not known; what they sold is the resolver's to write."""

@@ -557,6 +557,16 @@ def test_a_stop_refused_again_and_again_becomes_an_exit_at_market_in_regular_hou
     assert asked(replace(given, session=night)) == ()
 
 
+def test_an_exit_at_market_that_was_refused_is_not_tried_again_at_once() -> None:
+    refused = held(stops=(), stop_refusals=4, stop_refused_at=NOW)
+    fraction = held(D("0.5"), stops=(), stop_refusals=1, stop_refused_at=NOW)
+    long_ago = NOW - timedelta(minutes=1)
+
+    assert asked(refused) == asked(fraction) == ()
+    assert len(asked(replace(refused, stop_refused_at=long_ago))) == 1
+    assert len(asked(replace(fraction, stop_refused_at=long_ago))) == 1
+
+
 def test_while_an_exit_runs_no_stop_is_placed_beside_it() -> None:
     assert asked(held(stops=(), exiting=True)) == ()
 

@@ -12,6 +12,7 @@ A desk whose market is a recording builds ``near`` from what the recording is ab
 """
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any, Protocol
@@ -227,3 +228,24 @@ class RestingContract:
         assert resting.eventually(lambda: not resting.executor.open_trades())
         assert resting.eventually(lambda: not resting.executor.resting())
         assert resting.eventually(lambda: find(resting, stop_id(intent)) is OrderState.CANCELLED)
+
+    def test_protective_order_without_a_level_sells_at_once_and_leaves_no_stop(self, resting: RestingDesk) -> None:
+        intent = resting.near()
+        trade = held(resting, intent)
+        bare = replace(another_stop(intent, trade), trigger=None, trailing_percent=None, tif=TimeInForce.DAY)
+        resting.executor.submit(bare)
+
+        assert resting.eventually(lambda: find(resting, bare.client_order_id) is OrderState.FILLED)
+        assert resting.eventually(lambda: not resting.executor.open_trades())
+        assert resting.eventually(lambda: not resting.executor.resting())
+
+    def test_protective_order_without_a_level_never_sells_more_than_is_held(self, resting: RestingDesk) -> None:
+        intent = resting.near()
+        trade = held(resting, intent)
+        bare = replace(another_stop(intent, trade), trigger=None, trailing_percent=None, tif=TimeInForce.DAY)
+        resting.executor.submit(exit_of(intent, trade))
+        resting.eventually(lambda: not resting.executor.open_trades())
+        events = resting.executor.submit(bare)
+
+        assert events[-1].state is OrderState.REJECTED
+        assert resting.executor.open_trades() == []

@@ -109,6 +109,12 @@ class StockRig:
             create_key(self.house.keys, Surface.STK, self.clock.now())
         self.give_calendar()
 
+    def move(self, venue):
+        """Go on at another gateway, which knows what the last one did, with another clock."""
+        self.venue, self.clock = venue, parse_clock(venue.clock)
+        self.environ |= venue.environ() | {"TBOT_CLOCK": venue.clock}
+        self.give_calendar()
+
     def give_calendar(self):
         """Put today's calendar where the processes look for it."""
         shutil.copytree(_calendar(iso(self.clock.now())[:10] + "T00:00:00Z"), self.house.state / "calendars", dirs_exist_ok=True)
@@ -192,6 +198,7 @@ class StockRig:
     def stop_file(self):
         """Touch the surface's STOP file and return it."""
         file = self.house.stop_files(Surface.STK)[1]
+        file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
         return file
 

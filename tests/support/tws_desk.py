@@ -68,7 +68,7 @@ class TwsDesk:
             "reconnect_min_s": 0.1,
             "reconnect_max_s": 0.5,
             "probe_interval_s": 0.2,
-            "probe_timeout_s": 0.8,
+            "probe_timeout_s": 4.0,
             "poll_interval_s": 0.05,
             "quote_silence_s": 0.5,
         }

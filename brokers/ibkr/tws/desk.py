@@ -17,7 +17,7 @@ from brokers.ibkr.tws.contracts import Contracts
 from brokers.ibkr.tws.keeper import Keeper
 from brokers.ibkr.tws.orderbook import FILLED, GONE, INACTIVE, TAKEN, Known
 from brokers.ibkr.tws.session import Session
-from brokers.ibkr.tws.tickets import Tickets
+from brokers.ibkr.tws.tickets import Tickets, has_level
 from brokers.port import Fill
 from domain.errors import Ask, Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
@@ -145,8 +145,8 @@ class OrderDesk:
         return instrument
 
     def _exit_refusal(self, intent: OrderIntent) -> str:
-        """Return why an exit cannot be sent: it must never open the opposite position."""
-        if intent.leg is not Leg.EXIT:
+        """Return why what sells at once cannot be sent: it must never open the opposite position."""
+        if intent.leg is Leg.ENTRY or has_level(intent):
             return ""
         if intent.broker_trade_id is None:
             raise Refuse("an exit that names its trade", "none", "set broker_trade_id")

@@ -85,7 +85,7 @@ class Session:
         return bool(self.client.isReady()) and not self.ears.closed.is_set()
 
     def close(self) -> None:
-        """Hang up. The SDK tells of a connection that was lost, but not of one that we end: whoever waits hears it here."""
+        """Hang up. The SDK tells of a connection that was lost, but not of one that we end: who waits hears it here."""
         self.client.disconnect()
         self.ears.abandon()
 

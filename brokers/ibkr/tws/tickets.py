@@ -37,7 +37,7 @@ class Tickets:
         if intent.leg is Leg.ENTRY:
             return self._entry(intent, instrument)
         if intent.leg is Leg.STOP:
-            if not _has_level(intent):
+            if not has_level(intent):
                 # A stop that could not do its work: sold at the market, and the group takes the stop back.
                 order = self._order(intent, instrument, intent.side)
                 self._kind(order, intent, instrument)
@@ -129,7 +129,7 @@ def _has_stop(intent: OrderIntent) -> bool:
     return any(level is not None for level in levels)
 
 
-def _has_level(intent: OrderIntent) -> bool:
+def has_level(intent: OrderIntent) -> bool:
     levels = (intent.trigger, intent.trailing_percent, intent.trailing_distance)
     return any(level is not None for level in levels)
 

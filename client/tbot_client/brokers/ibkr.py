@@ -68,7 +68,7 @@ class IbkrBroker:
         self._desk = desk.Desk(self._wire, self._account, settings.confirm)
         self._ledger = Ledger(path, clock.now)
         self._books = Books(self._wire, self._ledger, self._account, settings.page_pause_s, grace_s)
-        self._stops = Stops(self._desk, self._ledger, self._books, grace_s, late_s)
+        self._stops = Stops(self._desk, self._ledger, self._books, self._price, grace_s=grace_s, late_s=late_s)
         self._conids: dict[str, int] = {}
 
     def shut(self) -> None:
@@ -130,6 +130,13 @@ class IbkrBroker:
                 return found
             time.sleep(LOOK_S)
         return None
+
+    def _price(self, held: Held) -> Decimal | None:
+        """Return what is bid for a position now, live or not."""
+        found = self._snapshot(held.conid)
+        if found is None:
+            return None
+        return found.bid if held.side == "buy" else found.ask
 
     def place(self, order: Order) -> list[Event]:
         """Buy, or sell, up to the worst price, with the protective orders as children; the rest ends at once."""
@@ -256,6 +263,10 @@ class IbkrBroker:
             say(f"{row.client_id}: an entry still rested; taking it back")
             self._stops.take_back({row.client_id: row.order_id})
             self._books.read()
+        for row in self._books.orphans():
+            say(f"{row.client_id}: what it was for is over; taking it back")
+            self._books.stir()
+            self._desk.cancel(row.order_id)
         for held in list(self._ledger.held.values()):
             self._stops.watch(held)
 

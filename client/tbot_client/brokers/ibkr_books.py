@@ -14,9 +14,9 @@ from tbot_client.book import say
 from tbot_client.brokers import ibkr_parse as parse
 from tbot_client.brokers.ibkr_ledger import Held, Ledger, parts_of, stem_of, write_levels
 from tbot_client.brokers.ibkr_parse import ZERO, Execution, OwnOrder
-from tbot_client.brokers.ibkr_wire import ORDERS, TRADES, IbkrWire
+from tbot_client.brokers.ibkr_wire import ORDERS, TRADES, IbkrWire, NoSession
 from tbot_client.brokers.port import Levels
-from tbot_client.errors import Retry
+from tbot_client.errors import Refused, Retry
 from tbot_client.journal import Record
 
 LEGS = ("stop", "target", "exit")
@@ -62,6 +62,7 @@ class Books:
         rows = [row for entry in self._listed() if (row := parse.read("an order", parse.own_order, entry))]
         self._rows = {row.client_id: row for row in rows}
         self._numbers |= {row.client_id: row.order_id for row in rows}
+        self._forget(row.client_id for row in rows if not row.is_live)
         trades = self._wire.get(TRADES, days=DAYS)
         self._executions = parse.latest([parse.read("an execution", parse.execution, entry) for entry in _rows(trades)])
         self._fold()
@@ -99,20 +100,49 @@ class Books:
         page = self._wire.get(f"/iserver/account/order/status/{order_id}")
         row = parse.read("an order", lambda body: _status(client_id, order_id, body, self._rows.get(client_id)), page)
         self._rows[client_id] = row
+        if not row.is_live:
+            self._forget([client_id])
         return row
+
+    def _forget(self, over: Iterable[str]) -> None:
+        """Ask no more for orders that are over: tomorrow no list will have them."""
+        for client_id in over:
+            self._numbers.pop(client_id, None)
 
     def rows_of(self, held: Held) -> list[OwnOrder]:
         """Return what is known of the orders that may end a position; one the list left out is asked for by number."""
-        for client_id, number in self._numbers.items():
+        for client_id, number in list(self._numbers.items()):
             if client_id not in self._rows and stem_of(client_id) == held.stem:
-                self.look(client_id, number)
+                self._look_again(client_id, number)
         return [
             r for r in self._rows.values() if stem_of(r.client_id) == held.stem and parts_of(r.client_id)[1] in LEGS
         ]
 
+    def _look_again(self, client_id: str, number: str) -> None:
+        """Look at an order that no list has; one that is not there for a while either never was, or is long over."""
+        try:
+            self.look(client_id, number)
+        except NoSession:
+            raise
+        except (Retry, Refused) as error:
+            if not self._is_overdue(f"unseen {client_id}"):
+                raise Retry(f"what became of {client_id}", error.found) from error
+            del self._numbers[client_id]
+
     def loose_entries(self) -> list[OwnOrder]:
         """Return entries that still rest, which none should."""
         return [row for row in self._rows.values() if row.is_live and parts_of(row.client_id)[1] == "entry"]
+
+    def orphans(self) -> list[OwnOrder]:
+        """Return orders that still rest for a position that is over."""
+        return [
+            row
+            for row in self._rows.values()
+            if row.is_live
+            and parts_of(row.client_id)[1] in LEGS
+            and f"{stem_of(row.client_id)}-entry-1" in self._ledger.entries
+            and stem_of(row.client_id) not in self._ledger.held
+        ]
 
     def is_absent(self, client_id: str) -> bool:
         """Tell whether an order was in no list for a while."""
@@ -158,8 +188,10 @@ class Books:
         is_over = self._is_overdue(f"unlisted {client_id}") if row is None else not row.is_live
         if not is_over or (row is not None and filled < row.filled) or not self._have_fees(new):
             self.is_behind = True
+        elif new and (intent := self._ledger.intents.get(client_id) or self._rebuilt(new)):
+            self._ledger.opened(client_id, intent, new)
         elif new:
-            self._ledger.opened(client_id, self._ledger.intents.get(client_id) or self._rebuilt(new), new)
+            self._ledger.known(new, client_id)
         else:
             is_cancelled = row is not None and row.status.startswith("Cancel")
             self._ledger.unfilled(client_id, "NOT_FILLED" if is_cancelled else "INACTIVE")
@@ -171,11 +203,17 @@ class Books:
             return self._ledger.known(new)
         self._ledger.grown(held, new)
 
-    def _rebuilt(self, fills: list[Execution]) -> Record:
-        """Return what was intended with an entry, by what IBKR knows, when the ledger was lost."""
+    def _rebuilt(self, fills: list[Execution]) -> Record | None:
+        """Return what was intended with an entry, by what IBKR knows, when the ledger was lost.
+
+        It is ours only as long as its stop rests: else its owner has done something with it that nobody can tell.
+        """
         first = fills[0]
         stops = [r for r in self._rows.values() if parts_of(r.client_id)[:2] == (stem_of(first.client_id), "stop")]
-        levels = Levels(stop=next((r.price for r in stops if r.price is not None), ZERO), target=None)
+        price = next((row.price for row in stops if row.is_live and row.price is not None), None)
+        if price is None:
+            return None
+        levels = Levels(stop=price, target=None)
         facts: Record = {"market": first.symbol, "conid": first.conid, "side": first.side}
         return facts | {"levels": write_levels(levels)}
 

@@ -92,9 +92,10 @@ class Ledger(Told):
         part = {"entry_cost": str(cost), "entry_fees": str(fees), "realised": str(realised)}
         self.write(record | sums | part)
 
-    def known(self, fills: list[Execution]) -> None:
-        """Note fills that change nothing any more."""
-        self.write({"kind": "known", "time": iso(fills[-1].at), "fills": [fill.fill_id for fill in fills]})
+    def known(self, fills: list[Execution], client_id: str = "") -> None:
+        """Note fills that change nothing any more, ``client_id`` if they are of an entry nobody follows."""
+        record: Record = {"kind": "known", "client_id": client_id, "fills": [fill.fill_id for fill in fills]}
+        self.write(record | {"time": iso(fills[-1].at)})
 
     def levels(self, held: Held, levels: Record) -> None:
         """Note where a position is to be protected from now on."""
@@ -166,6 +167,9 @@ class Ledger(Told):
             at=at,
         )
 
+    def _fold_known(self, record: Record, at: datetime) -> None:
+        self.entries.add(record["client_id"])
+
     def _fold_levels(self, record: Record, at: datetime) -> None:
         self.held[record["stem"]].levels = read_levels(record["levels"])
 
@@ -181,7 +185,7 @@ _FOLDS: dict[str, Callable[[Ledger, Record, datetime], Event | None]] = {
     "unfilled": Ledger._fold_unfilled,
     "grown": Ledger._fold_grown,
     "reduced": Ledger._fold_reduced,
-    "known": lambda ledger, record, at: None,
+    "known": Ledger._fold_known,
     "levels": Ledger._fold_levels,
     "split": Ledger._fold_split,
 }

@@ -1,6 +1,7 @@
 """The protective orders that rest at IBKR: each open position has exactly one stop, over what is left of it."""
 
 import time
+from collections.abc import Callable
 from decimal import Decimal
 
 from tbot_client.book import say
@@ -20,7 +21,17 @@ NEAR = Decimal("0.25")
 class Stops:
     """Watches, moves and takes back what rests for the positions of the ledger."""
 
-    def __init__(self, sender: desk.Desk, ledger: Ledger, books: Books, grace_s: float, late_s: float) -> None:
+    def __init__(
+        self,
+        sender: desk.Desk,
+        ledger: Ledger,
+        books: Books,
+        price: Callable[[Held], Decimal | None],
+        *,
+        grace_s: float,
+        late_s: float,
+    ) -> None:
+        self._price = price
         self._desk = sender
         self._ledger = ledger
         self._books = books
@@ -109,7 +120,12 @@ class Stops:
         last = max((row for row in rows if parts_of(row.client_id)[1] == "stop"), default=None, key=_number)
         since = self._bare_since.setdefault(held.stem, now)
         is_sure = last is not None and _number(last) >= held.sent.get("stop", 1)
-        if (is_sure or now - since >= self._grace_s) and now >= self._refused_until.get(held.stem, 0.0):
+        if now < self._refused_until.get(held.stem, 0.0):
+            return
+        if is_sure or now - since >= self._grace_s:
+            if self._is_other_scale(held):
+                self._refused_until[held.stem] = now + REFUSED_S
+                return say(f"! {held.market}: no stop rests, and {held.levels.stop} is far beyond the price: a split?")
             say(f"! {held.market}: no stop rests for {units:f} shares; placing one at {held.levels.stop}")
             target = next((row for row in rows if row.is_live and parts_of(row.client_id)[1] == "target"), None)
             try:
@@ -117,6 +133,12 @@ class Stops:
             except Refused as error:
                 self._refused_until[held.stem] = now + REFUSED_S
                 say(f"! {held.market}: IBKR refuses the stop ({error.found}); trying again")
+
+    def _is_other_scale(self, held: Held) -> bool:
+        """Tell whether a stop would act at once because prices are no longer what they were when it was chosen."""
+        price = self._price(held)
+        sign = 1 if held.side == "buy" else -1
+        return price is not None and (held.levels.stop / price - 1) * sign > NEAR
 
     def _place(self, held: Held, units: Decimal, target: OwnOrder | None) -> None:
         """Send a stop of its own; one that came with its entry is tied to the target, this one would not be."""

@@ -14,6 +14,8 @@ from pathlib import Path
 
 from tbot_client import loop
 from tbot_client.book import Book
+from tbot_client.brokers.ibkr import IbkrBroker
+from tbot_client.brokers.ibkr_wire import IbkrWire
 from tbot_client.brokers.kalshi import KalshiBroker
 from tbot_client.brokers.paper import PaperBroker
 from tbot_client.clock import parse_clock
@@ -67,7 +69,7 @@ def live(fatal):
     home = Home(Path(sys.argv[1]))
     config = load(home)
     clock = parse_clock(config.clock.spec)
-    kind = KalshiBroker if config.broker.kind == "kalshi" else PaperBroker
+    kind = {"kalshi": KalshiBroker, "ibkr": IbkrBroker}.get(config.broker.kind, PaperBroker)
     Journal.append = deadly(Journal.append, fatal)
     if sys.argv[2:] != ["broker"]:
         write = Journal._write
@@ -78,6 +80,9 @@ def live(fatal):
     book = Book(home.journal, clock)
     if kind is KalshiBroker:
         broker = KalshiBroker(config.broker, home.kalshi, clock, grace_s=0)
+    elif kind is IbkrBroker:
+        IbkrWire.act = deadly(IbkrWire.act, fatal)  # each order, answer and cancel on its way is a moment of its own
+        broker = IbkrBroker(config.broker, home.ibkr, clock, grace_s=0.1, fill_s=0.3, late_s=0.02)
     else:
         broker = PaperBroker(config.broker, home.paper, clock.now)
     code = Loop(config, home, clock, book, broker, is_dry=False).run(once=True, for_s=None)

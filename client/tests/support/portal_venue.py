@@ -1,6 +1,6 @@
-"""The Client Portal simulator as a process of its own, an account of a margin and one of a cash kind, steered over HTTP.
+"""The Client Portal simulator as a process of its own, with a margin and a cash account, steered over HTTP.
 
-Its clock runs as fast as ours: a session of tests stays within one morning. Each test begins with nothing held.
+Its clock runs 20 times as fast: what a stop waits for happens, and the exchange stays open. Each test begins flat.
 """
 
 import os
@@ -21,7 +21,7 @@ WORKING = ("PreSubmitted", "Submitted")
 class PortalVenue:
     """One simulator; faults are those of its control pages."""
 
-    def __init__(self, *arguments, speed=1):
+    def __init__(self, *arguments, speed=20):
         self.spec = f"sim:{START}@{speed},anchor={time.time():.3f}"
         self.process = subprocess.Popen(
             [sys.executable, "-m", "simulators.client_portal", "--limits", "off", "--no-calendar",

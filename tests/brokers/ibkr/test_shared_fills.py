@@ -1,5 +1,6 @@
 """Executions, the trades they are attributed to, and the fills they are handed out as; shared by both connections."""
 
+import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -251,6 +252,62 @@ def test_sale_by_hand_closes_our_trade_and_a_purchase_by_hand_does_not():
         (False, None, None),
         (True, ref(Leg.ENTRY), ExitReason.BROKER),
     ]
+
+
+def test_part_sold_today_of_what_was_bought_yesterday_leaves_the_rest_ours():
+    # The journals have booked the sale of ten of twenty; TWS tells the sale and no longer the purchase.
+    books = Books(execution(2, leg=Leg.STOP, side=Side.SELL), held=[held_trade(quantity=10)])
+    (trade,) = open_trades([Holding(market="SPY", quantity=D(10), average_cost=D(90))], books.entries, (), NOON)
+
+    assert trade.client_order_id == ref(Leg.ENTRY)
+
+
+def test_part_sold_after_a_split_leaves_the_rest_ours_at_the_price_of_after_it():
+    sold = execution(2, leg=Leg.STOP, side=Side.SELL, quantity=30, price="15", after_s=60)
+    books = Books(execution(1), sold, held=[held_trade(quantity=40, price="14", opened_at=NOON)])
+    (trade,) = open_trades([Holding(market="SPY", quantity=D(40), average_cost=D(14))], books.entries, (), NOON)
+    exits = [one for one in books.all()[0] if one.closes]
+
+    assert (trade.client_order_id, trade.price) == (ref(Leg.ENTRY), D(14))
+    assert [one.realised for one in exits] == [D(30)]
+
+
+def test_old_fill_that_waits_for_its_fee_is_not_overtaken_by_a_young_one():
+    books = Books(wait_s=5.0)
+    books.add(execution(1, leg=Leg.STOP, side=Side.SELL), fee=None)
+    books.add(execution(2, leg=Leg.STOP, side=Side.SELL, after_s=3 * 3600, reference=ref(Leg.STOP, signal=OTHER)))
+    first, cursor = books.all()
+    books.book.charge(execution(1).exec_id, D(1), "USD")
+    second, _ = books.reader.since(cursor)
+
+    assert [one.happened_at for one in (*first, *second)] == [NOON + timedelta(hours=3), NOON]
+
+
+class Interrupted(dict):
+    """Fees that are looked up while another thread tells an execution."""
+
+    def __init__(self, tell):
+        self._teller = threading.Thread(target=tell)
+
+    def get(self, *key):
+        if self._teller.ident is None:
+            self._teller.start()
+            self._teller.join(timeout=0.2)
+        return super().get(*key)
+
+    def told(self):
+        self._teller.join()
+
+
+def test_execution_told_by_another_thread_while_all_are_read_is_neither_lost_nor_in_the_way():
+    book = ExecutionBook()
+    book.add(execution(1))
+    book._fees = Interrupted(lambda: book.add(execution(2, after_s=1)))
+    read = book.all()
+    book._fees.told()
+
+    assert read == [execution(1)]
+    assert book.all() == [execution(1), execution(2, after_s=1)]
 
 
 @given(

@@ -120,6 +120,7 @@ def test_failure_07_client_id_in_use_leaves_a_watcher_that_sends_nothing(desk):
 
 
 def test_failure_07_dead_socket_is_found_by_the_probe(desk):
+    desk.restart(probe_timeout_s=0.5)
     fault = desk.fault("dead_socket", match={"client": desk.client})
     words = desk.until_link(Link.DOWN)
     desk.gateway.clear(fault)
@@ -127,6 +128,20 @@ def test_failure_07_dead_socket_is_found_by_the_probe(desk):
 
     assert "the time" in words
     assert desk.executor.submit(desk.far())[-1].state is OrderState.ACCEPTED
+
+
+def test_failure_07_question_under_way_on_a_dead_socket_ends_with_it(desk):
+    desk.restart(probe_timeout_s=0.5, request_timeout_s=30)
+    desk.fault("dead_socket", match={"client": desk.client})
+    began = time.monotonic()
+
+    def ask_until_refused():
+        while time.monotonic() < began + 10:
+            desk.executor.account()
+
+    with pytest.raises(Retry):
+        ask_until_refused()
+    assert time.monotonic() - began < 10
 
 
 def test_failure_07_every_stream_is_asked_for_again_after_a_reconnect(desk):

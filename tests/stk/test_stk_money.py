@@ -1,0 +1,41 @@
+"""Money that a stranger would lose: orders that outlast their reason, and positions nobody sells."""
+
+from dataclasses import replace
+
+import pytest
+from stock_venue import D
+
+from domain.decision import Decision
+from domain.ids import new_id
+from domain.vocabulary import Kind
+from journal import decode
+
+FAR = {"STRATEGY_ENTRY_PCT": "3"}
+
+
+def at_once(rig):
+    """Execute a decision to buy at once whose bound lies below the market, so that its order rests."""
+    rig.armed()
+    record = next(row for row in rig.records("decisions", Kind.DECISION) if row["admitted"])
+    decision = decode(record, Decision)
+    candidate = decision.candidate
+    quote = replace(candidate.quote, bid=D(99), ask=D(100))
+    levels = {"trigger": None, "limit": None, "trailing_percent": None, "stop_loss": D(90), "decision_price": D(100)}
+    changed = replace(decision, candidate=replace(candidate, quote=quote, **levels), id=new_id("dec", rig.clock.now()))
+    changed = replace(changed, signal_id=new_id("sig", rig.clock.now()))
+    rig.books.decided(changed)
+    rig.loop._entries.execute(changed, rig.loop._desk.instrument("SPY"))
+    return changed.signal_id
+
+
+@pytest.mark.parametrize("transport", ["tws", "portal"])
+def test_entry_that_was_to_fill_at_once_does_not_rest(opened, transport):
+    rig = opened(transport, **FAR).open()
+    signal_id = at_once(rig)
+    mine = [one for one in rig.story().live("BUY") if one["kind"] == "LMT"]
+    rig.until(lambda: not [o for o in rig.story().live("BUY") if o["kind"] == "LMT"], "the order is withdrawn")
+    rig.until(lambda: not [i for i in rig.fold.unfinished("entry") if i.signal_id == signal_id], "its end is known")
+
+    assert len(mine) == 1
+    assert rig.story().position() == 0
+    assert [one["kind"] for one in rig.story().live("BUY")] == ["STP"]
