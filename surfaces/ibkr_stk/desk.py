@@ -66,7 +66,7 @@ class StockDesk:
 
     def startup(self) -> None:
         """Load the instruments; may be called again after a failure. The past of each symbol follows turn by turn."""
-        self._instruments = self._data.instruments(self._config.markets)
+        self._instruments = {name: _whole(one) for name, one in self._data.instruments(self._config.markets).items()}
         for name in self._config.markets:
             if name not in self._instruments:
                 log.warning("market_not_listed", market=name)
@@ -175,3 +175,8 @@ class StockDesk:
         if minutes is None or close is None:
             return candidate
         return replace(candidate, closes_at=close - timedelta(minutes=minutes))
+
+
+def _whole(instrument: Instrument) -> Instrument:
+    """Return the instrument as it may be bought: of less than one share no stop could rest at any exchange."""
+    return replace(instrument, quantity_min=max(instrument.quantity_min, Decimal(1)))

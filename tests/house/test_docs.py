@@ -29,6 +29,7 @@ USED_SOURCES = (
     ResolutionSource.OANDA_CANDLES,
     ResolutionSource.KALSHI_RESOLUTION,
     ResolutionSource.NWS_OBSERVATION,
+    ResolutionSource.IBKR_POSITION,
     ResolutionSource.SIM,
 )
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")

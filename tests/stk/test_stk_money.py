@@ -39,3 +39,21 @@ def test_entry_that_was_to_fill_at_once_does_not_rest(opened, transport):
     assert len(mine) == 1
     assert rig.story().position() == 0
     assert [one["kind"] for one in rig.story().live("BUY")] == ["STP"]
+
+
+def test_part_of_a_share_that_no_stop_could_protect_is_not_bought(opened):
+    rig = opened("tws", IBKR_FRACTIONAL="true", RISK_MARKET_BUDGET="100").open()
+    rig.until(rig.decisions, "an entry is judged")
+    rig.turn_for(1)
+
+    assert {row["code"] for row in rig.decisions()} == {"RISK_SIZE"}
+    assert rig.story().orders == []
+
+
+def test_shares_and_a_part_of_one_are_bought_and_their_whole_shares_protected(opened):
+    rig = opened("tws", IBKR_FRACTIONAL="true", RISK_MARKET_BUDGET="250").open()
+    rig.bought()
+    rig.turn_for(1)
+
+    assert 1 < rig.story().position() < 2
+    assert [D(stop["quantity"]) for stop in rig.story().stops()] == [1]
