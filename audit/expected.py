@@ -1,9 +1,9 @@
 """What was decided of each signal: the price it was decided at, and what was put at risk."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +14,7 @@ from domain.vocabulary import Kind
 LOOKBACK = timedelta(days=90)
 
 
-@dataclass(frozen=True, slots=True)
-class Expected:
+class Expected(NamedTuple):
     """``price`` is what the rule saw, ``risk`` what was to be lost at the stop with ``quantity``, home currency."""
 
     price: float

@@ -122,7 +122,9 @@ class SurfaceFold:
             entries=tuple(self._lot(signal_id, event) for event in entries),
         )
         for event in self._fills(signal_id, Leg.EXIT):
-            position = position.with_exit(self._lot(signal_id, event))
+            lot = self._lot(signal_id, event)
+            # A broker may take back a part of an entry after its sale; a fold that fails on it lets no process begin.
+            position = position.with_exit(replace(lot, quantity=min(lot.quantity, position.quantity)))
         return position
 
     def order_state(self, client_order_id: str) -> OrderState:
@@ -175,7 +177,8 @@ class SurfaceFold:
         known = self.events.get(event.client_order_id, [])
         before = known[-1].state if known else OrderState.INTENDED
         if event.transaction_id is None:
-            return event.state is not before
+            # A broker that no longer lists an order that filled says that there is none.
+            return event.state is not before and before is not OrderState.FILLED
         if all(event.transaction_id != old.transaction_id for old in known) or _revised(known, event) is not None:
             return True
         return before is not event.state and before not in TERMINAL and may_follow(before, event.state)

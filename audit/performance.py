@@ -1,5 +1,6 @@
 """How a surface has done: its closed trades, what each group of them had a part in, and its returns by trading day."""
 
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
@@ -56,8 +57,7 @@ class Account:
     by: By = By.MARKET
     realised: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
-    trades: ClosedTrades = field(default_factory=ClosedTrades)
-    _groups: dict[str, ClosedTrades] = field(default_factory=dict)
+    _groups: dict[str, ClosedTrades] = field(default_factory=lambda: defaultdict(ClosedTrades))
 
     @property
     def synthetic(self) -> bool:
@@ -67,11 +67,10 @@ class Account:
         closed = _closed(ending, decided, is_event=self.surface in EVENTS)
         self.realised += ending.realised
         self.fees += ending.fees
-        self.trades.add(closed)
-        self._groups.setdefault(_GROUPS[self.by](ending), ClosedTrades()).add(closed)
+        self._groups[_GROUPS[self.by](ending)].add(closed)
 
     def numbers(self) -> TradeNumbers:
-        return of_trades(self.trades)
+        return of_trades(ClosedTrades.joined(self._groups.values()))
 
     def groups(self) -> Mapping[str, TradeNumbers]:
         """Return group -> the numbers of its trades: days and weeks in their order, else the best earner first."""

@@ -1,9 +1,10 @@
 """What closed trades are worth, kept as columns of numbers so that hundreds of thousands take little memory."""
 
 from array import array
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, fields
 from math import fsum, isnan, nan, sqrt
+from typing import NamedTuple
 
 from audit.metrics import deepest_fall, deviation, mean, median
 
@@ -14,8 +15,7 @@ def _column() -> "array[float]":
     return array("d")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Closed:
+class Closed(NamedTuple):
     """One closed trade in numbers. Money in the account's currency, times in Unix seconds.
 
     ``mae_bp`` and ``mfe_bp`` are the worst and best excursion and ``slippage_bp`` how much worse than decided the entry
@@ -55,6 +55,15 @@ class ClosedTrades:
         self.mfe_bp.append(trade.mfe_bp)
         self.slippage_bp.append(trade.slippage_bp)
         self.multiple.append(trade.multiple)
+
+    @classmethod
+    def joined(cls, parts: Iterable["ClosedTrades"]) -> "ClosedTrades":
+        """Return the trades of all ``parts``."""
+        whole = cls()
+        for part in parts:
+            for column in fields(cls):
+                getattr(whole, column.name).extend(getattr(part, column.name))
+        return whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +108,7 @@ class TradeNumbers:
 
 def of_trades(trades: ClosedTrades) -> TradeNumbers:
     """Work out the numbers of ``trades``; runs and drawdown follow the order in which they ended."""
-    order = sorted(range(len(trades.profit)), key=lambda n: (trades.closed_s[n], trades.opened_s[n]))
+    order = sorted(range(len(trades.profit)), key=lambda n: (trades.closed_s[n], trades.opened_s[n], trades.profit[n]))
     profits = [trades.profit[n] for n in order]
     wins, losses = [one for one in profits if one > 0], [one for one in profits if one < 0]
     net, fees = fsum(profits), fsum(trades.fees)

@@ -70,6 +70,7 @@ class FakeBroker(FakeMarket):
         self.trades: dict[str, BrokerTrade] = {}
         self.protected: list[str] = []
         self.log: list[Fill] = []
+        self._corrections: list[Fill] = []
         self.page = 1000
         self.stop_orders = False
         self.orders: dict[str, RestingOrder] = {}
@@ -109,6 +110,12 @@ class FakeBroker(FakeMarket):
             self._withdraw([order for order in self.orders.values() if is_stop_for(order, trade)])
         facts = {"client_order_id": None, "realised": realised, "reason": reason, "closes": True, **changes}
         return self._book(trade, self._next_id(), trade.side.opposite, quantity, price, **facts)
+
+    def correct(self, fill: Fill, **changes: Any) -> Fill:
+        """Tell an execution anew, as a broker that corrects itself: once, to whoever asks next."""
+        corrected = replace(fill, revision=fill.revision + 1, **changes)
+        self._corrections.append(corrected)
+        return corrected
 
     def fire(self, client_order_id: str, price: Decimal | None = None) -> Fill:
         """Let the market reach a resting stop of ours, which fills at its trigger or at ``price``."""
@@ -206,7 +213,8 @@ class FakeBroker(FakeMarket):
         if not cursor.isdigit():
             raise Refuse("a transaction id as cursor", repr(cursor), "start from account().cursor")
         found = [fill for fill in self.log if int(fill.transaction_id) > int(cursor)][: self.page]
-        return found, found[-1].transaction_id if found else cursor
+        corrections, self._corrections = self._corrections, []
+        return [*found, *corrections], found[-1].transaction_id if found else cursor
 
     def _act(self, intent: OrderIntent, accident: Accident | None) -> Sequence[OrderEvent]:
         """Do what was ordered, and return what is to be said about it now and ever after."""

@@ -135,7 +135,8 @@ def _plain(value: Any) -> Any:
 
 def _cell(value: Any) -> Any:
     """Return a value for a cell: a text that a spreadsheet would take for a formula is quoted."""
-    plain = _plain(value)
-    if isinstance(value, str) and value.startswith(FORMULA):
-        return f"'{plain}"
-    return "" if plain is None else plain
+    if isinstance(value, str):
+        # The csv module quotes no carriage return that does not end a line, and readers take one for an end.
+        text = value.replace("\r", "\n")
+        return f"'{text}" if value.startswith(FORMULA) else text
+    return "" if value is None else _plain(value)

@@ -22,7 +22,6 @@ COMPUTE_S = 120.0
 AGAIN = timedelta(minutes=15)
 # A child process computes it and needs nothing of ours: neither settings nor secrets. One thread is enough for numpy.
 _ENVIRONMENT = {"OPENBLAS_NUM_THREADS": "1"}
-_MINUTE = timedelta(minutes=1)
 _DAY = timedelta(days=1)
 _SATURDAY = 5
 
@@ -119,13 +118,6 @@ class Calendar:
     def next_close(self, moment: datetime) -> datetime | None:
         """Return the next regular close after ``moment``, None where it is not known."""
         return _after(self._closes, moment)
-
-    def minutes_to_close(self, moment: datetime) -> float | None:
-        """Return how long the regular session still runs, None outside of one."""
-        session = self._coming(moment)
-        if session is None or session.phase(moment) is not Phase.REGULAR:
-            return None
-        return (session.close - moment) / _MINUTE
 
     def open_between(self, start: datetime, end: datetime) -> timedelta:
         """Return for how long it is open in regular hours between two moments."""

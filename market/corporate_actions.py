@@ -6,7 +6,6 @@ Orders, stops and profit are always in raw prices; adjusted ones are for indicat
 """
 
 import csv
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,8 +25,6 @@ _ONE = Decimal(1)
 # Factors are written with four to seven digits, while shares come in small whole numbers for each other (7 for 1, 3 for
 # 2): how near a ratio must be to one with so small a denominator to be that one.
 _NEAR = ((20, 2e-4), (200, 1e-5))
-# Splits of the last decades that a price alone may suggest: n for 1, 1 for n, and 3 for 2.
-_RATIOS = (*(Fraction(n) for n in range(2, 31)), *(Fraction(1, n) for n in range(2, 51)), Fraction(3, 2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,20 +136,6 @@ def adjust(
         zone: where the exchange is.
     """
     return [_adjusted(bar, factors, bar.start.astimezone(zone).date(), as_of, with_dividends) for bar in bars]
-
-
-def split_suspected(adjusted_close: Decimal, tick: Decimal, *, tolerance: float = 0.08) -> Fraction | None:
-    """Return the split that would explain a raw ``tick`` so far from the adjusted close before it, or None.
-
-    One that is suspected is reason to quarantine the symbol until a person or the broker's position tells: a history
-    adjusted otherwise than the tick reads as a fall by six sevenths. ``tolerance`` is how far, in the logarithm, the
-    price may have moved by itself.
-    """
-    if not (adjusted_close > 0 and tick > 0):
-        return None
-    moved = math.log(adjusted_close / tick)
-    nearest = min(_RATIOS, key=lambda ratio: abs(moved - math.log(ratio)))
-    return nearest if abs(moved - math.log(nearest)) <= tolerance else None
 
 
 def _adjusted(bar: Bar, factors: Factors, day: date, as_of: date, with_dividends: bool) -> Bar:

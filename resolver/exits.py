@@ -15,7 +15,7 @@ from domain.surface_settings import SurfaceSettings
 from domain.vocabulary import ExitReason, Kind, Leg, OrderState, State, Surface
 from journal import failpoints
 from resolver.books import ResolverBooks
-from resolver.overdue import Watch
+from resolver.overdue import Crossed, Watch
 from strategies.exits import ExitPlan, on_quote, plan_of, start
 
 log = structlog.get_logger()
@@ -55,6 +55,11 @@ class ExitDesk:
                 self._close(position, trade, reason)
         elif _is_bare(trade) and self._books.surface is not Surface.STK:  # stocks: the surface sends their stops
             self._protect(position, trade)
+
+    def crossed(self, position: Position) -> Crossed | None:
+        """Return the level of a position that the market met, None when it met none."""
+        splits = self._books.fold.splits.get(position.signal_id, ())
+        return self._watch.crossed(position, splits, self._books.clock.now())
 
     def _due(self, position: Position, trade: BrokerTrade, now: datetime) -> ExitReason | None:
         fold = self._books.fold

@@ -16,6 +16,7 @@ from domain.surface_settings import SurfaceSettings
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.exits import ExitDesk
+from resolver.lost import Lost
 from resolver.settle import close_late, finish, is_buying, last_reason, settle
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Loop:
         self._tend_every = timedelta(seconds=tend_s)
         self._next_tend = books.clock.now()
         self._exits = ExitDesk(books, executor, data, settings, acts_in)
+        self._lost = Lost(books, data, self._exits)
         self._cursor: str | None = None
         self._waiting: list[Fill] = []
         self._trouble = ""
@@ -163,8 +165,9 @@ class Loop:
             self._books.write(close_late(self._books, resolution))
 
     def _tend(self) -> None:
-        trades = {trade.client_order_id: trade for trade in self._executor.open_trades()}
-        by_signal = {parsed[1]: trade for key, trade in trades.items() if (parsed := signal_of_order(key or ""))}
+        trades = self._executor.open_trades()
+        by_signal = {parsed[1]: one for one in trades if (parsed := signal_of_order(one.client_order_id or ""))}
+        self._lost.look(by_signal, {trade.market for trade in trades})
         self._untended = ""
         for position in self._books.fold.positions():
             try:
@@ -179,6 +182,7 @@ class Loop:
             self._exits.tend(position, trade)
         else:
             self._find_exit(position)
+            self._untended = self._lost.settle(position, self._waiting) or self._untended
 
     def _find_exit(self, position: Position) -> None:
         """Read again from the entry on: the broker no longer holds this trade, so its exit must be there."""

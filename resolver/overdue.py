@@ -3,6 +3,8 @@
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import NamedTuple
 
 from brokers.port import BrokerTrade, MarketData
 from domain.corporate import Split
@@ -16,14 +18,22 @@ GRACE = timedelta(seconds=120)
 PERIOD_S = 60
 
 
+class Crossed(NamedTuple):
+    """A level that was met: why it ends the position, the price, and by when the market had met it."""
+
+    reason: ExitReason
+    price: Decimal
+    at: datetime
+
+
 @dataclass(slots=True)
 class _Watched:
-    """One position followed along the bars; ``since`` is where its next ones begin, ``reason`` the level crossed."""
+    """One position followed along the bars; ``since`` is where its next ones begin, ``crossed`` the level met."""
 
     plan: ExitPlan
     state: ExitState
     since: datetime
-    reason: ExitReason | None = None
+    crossed: Crossed | None = None
 
 
 class Watch:
@@ -54,10 +64,15 @@ class Watch:
         # Shares that the journals don't know of were split: until they do, the levels are of another price.
         if candidate.surface is Surface.STK and trade.quantity != position.quantity:
             return None
+        crossed = self.crossed(position, splits, now)
+        return None if crossed is None else crossed.reason
+
+    def crossed(self, position: Position, splits: Sequence[Split], now: datetime) -> Crossed | None:
+        """Return the first level that was met since the position was opened, None when none was."""
         watched = self._of(position, splits)
-        if watched.reason is None:
+        if watched.crossed is None:
             self._follow(watched, position.market, now - GRACE)
-        return watched.reason
+        return watched.crossed
 
     def _of(self, position: Position, splits: Sequence[Split]) -> _Watched:
         """Return how far a position was followed; from the start again when its levels are others now."""
@@ -75,9 +90,9 @@ class Watch:
             if bar.start < watched.since:
                 continue  # it shows prices of before the position, or was followed already
             watched.since = bar.end
-            if self._acts_in(bar) and watched.reason is None:
+            if self._acts_in(bar) and watched.crossed is None:
                 watched.state, exits = on_bar(watched.plan, watched.state, bar)
-                watched.reason = exits[0].reason if exits else None
+                watched.crossed = Crossed(exits[0].reason, exits[0].price, bar.end) if exits else None
 
 
 def _plan(position: Position) -> ExitPlan:

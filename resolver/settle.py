@@ -16,6 +16,7 @@ from domain.resolution import Resolution
 from domain.signal import SignalClose
 from domain.vocabulary import ExitReason, Kind, Leg, OrderState, Surface
 from resolver.books import ResolverBooks, Row
+from resolver.overdue import Crossed
 from strategies.exits import excursions
 
 # The finest bars that cover a trade within one request of 5,000 (OANDA's limit).
@@ -33,7 +34,7 @@ def settle(books: ResolverBooks, data: MarketData, position: Position, fill: Fil
     corrected = position.exit(fill.transaction_id)
     position = position.without(corrected)
     intent = _intent_behind(books, position, fill)
-    reason = (intent.reason if intent else None) or fill.reason or ExitReason.BROKER
+    reason = (intent.reason if intent else None) or _told(books, position, fill) or ExitReason.BROKER
     event = _event(books, position, fill, intent, reason)
     if corrected is not None:
         event = replace(event, client_order_id=_corrected_order(books, position, fill) or event.client_order_id)
@@ -60,8 +61,39 @@ def last_reason(books: ResolverBooks, signal_id: str) -> ExitReason:
     return ExitReason(reasons[-1]) if reasons and reasons[-1] in tuple(ExitReason) else ExitReason.BROKER
 
 
+def assumed(books: ResolverBooks, data: MarketData, position: Position, crossed: Crossed) -> tuple[Row, ...]:
+    """Return the end of a position that is gone and whose sale nobody tells any more: at the level the market met.
+
+    What it really brought is in the broker's statement alone, so the resolution is marked as disputed.
+    """
+    event = OrderEvent(
+        client_order_id=client_order_id(books.surface, position.signal_id, Leg.EXIT, RESTING),
+        signal_id=position.signal_id,
+        leg=Leg.EXIT,
+        state=OrderState.FILLED,
+        happened_at=crossed.at,
+        learned_at=books.clock.now(),
+        quantity=position.quantity,
+        price=crossed.price,
+        realised=tidy((crossed.price - position.entry_price) * position.quantity * position.side.sign),
+        currency=books.fold.bankroll.currency,
+        broker_trade_id=position.broker_trade_id,
+        transaction_id=f"assumed-{position.signal_id}",
+        reason=crossed.reason,
+    )
+    after = position.with_exit(lot_of(event))
+    rows = finish(books, data, after, crossed.reason, event.currency, disputed=True)
+    return ((Kind.ORDER_EVENT, None, event), *rows)
+
+
 def finish(
-    books: ResolverBooks, data: MarketData, position: Position, reason: ExitReason, currency: str
+    books: ResolverBooks,
+    data: MarketData,
+    position: Position,
+    reason: ExitReason,
+    currency: str,
+    *,
+    disputed: bool = False,
 ) -> tuple[Row, ...]:
     """Return the close (if an open was published) and the resolution of a position that is closed in full."""
     rows: list[Row] = []
@@ -69,6 +101,7 @@ def finish(
         close = _close(books, position, reason)
         rows.append((Kind.SIGNAL, close.id, close))
     resolution = _resolution(books, data, position, reason, currency)
+    resolution = replace(resolution, disputed=resolution.disputed or disputed)
     rows.append((Kind.RESOLUTION, resolution.id, resolution))
     return tuple(rows)
 
@@ -85,6 +118,15 @@ def _intent_behind(books: ResolverBooks, position: Position, fill: Fill) -> Orde
         return None
     on_their_way = [i for i in books.fold.unfinished(Leg.EXIT) if i.signal_id == position.signal_id]
     return on_their_way[-1] if on_their_way else None
+
+
+def _told(books: ResolverBooks, position: Position, fill: Fill) -> ExitReason | None:
+    """Return the broker's reason; one of stocks does not always remember which kind the stop was that filled."""
+    candidate = position.decision.candidate
+    is_trailing = candidate.trailing_percent is not None or candidate.trailing_distance is not None
+    if books.surface is Surface.STK and fill.reason is ExitReason.STOP_LOSS and is_trailing:
+        return ExitReason.TRAILING_STOP
+    return fill.reason
 
 
 def _corrected_order(books: ResolverBooks, position: Position, fill: Fill) -> str | None:

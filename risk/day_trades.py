@@ -187,30 +187,6 @@ class DayTradeLedger:
         return len(later) >= sessions
 
 
-def day_trade_state(
-    fills: Iterable[DayTradeFill],
-    now: datetime,
-    rules: DayTradeRules,
-    equity: Decimal,
-    days: TradingDays,
-    pending: Collection[tuple[str, str]] = (),
-) -> DayTradeState:
-    """Return how many day trades ``fills`` make and reserve in the window, and how many it may hold.
-
-    Args:
-        fills: executions of one account, of the window's days at least.
-        now: moment of the decision.
-        rules: the rule in force, from ``rules_on``.
-        equity: of the account at the last close, USD.
-        days: the exchange's sessions; ``market.calendar.Calendar`` is one.
-        pending: account and market of each entry that rests at the broker.
-    """
-    ledger = DayTradeLedger(days)
-    for fill in fills:
-        ledger.add(fill)
-    return ledger.state(now, rules, equity, pending=pending)
-
-
 def settlement_sessions(day: date) -> int:
     """Return in how many sessions a trade of ``day`` settles."""
     return next(sessions for since, sessions in _SETTLEMENT if since <= day)

@@ -12,6 +12,8 @@ class StockLimits(Limits):
     """Limits of a surface that buys shares for an amount of dollars each and protects them with a trailing stop.
 
     A position costs ``market_budget`` at most, so that the risk to its stop rarely sets the size; it is a second bound.
+    Two positions in one symbol would be one to the broker, and nothing here protects shares sold short: neither can be
+    allowed.
     """
 
     risk_fraction: Decimal = Decimal("0.02")
@@ -33,3 +35,11 @@ class StockLimits(Limits):
     min_edge_bp: Decimal = Decimal(5)
     min_confidence: Decimal = Decimal("0.3")
     sides: tuple[Side, ...] = (Side.BUY,)
+
+    def __post_init__(self) -> None:
+        # Not super(): a slotted dataclass is a new class, which the implicit one would not find.
+        Limits.__post_init__(self)
+        if not self.one_per_market:
+            raise ValueError("one_per_market must be true for stocks: the broker makes one position of two in a symbol")
+        if self.sides != (Side.BUY,):
+            raise ValueError(f"sides must be buy for stocks: nothing is sold short, found {', '.join(self.sides)}")

@@ -82,6 +82,7 @@ class Loop:
             account that a person uses too, only some are.
         keep: called in each turn before the scan, for orders that rest at the broker.
         account_rules: tells what the account's own rules allow now, such as day trades.
+        can_value: tells of a market whether what is held there can be valued at a quote.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Loop:
         concerns: Callable[[str], bool] = lambda market: True,
         keep: Callable[[EntryDesk], object] = lambda entries: None,
         account_rules: Callable[[], AccountRules] = lambda: NO_RULES,
+        can_value: Callable[[str, Quote], bool] = lambda market, quote: True,
     ) -> None:
         self._books = books
         self._executor = executor
@@ -113,6 +115,7 @@ class Loop:
         self._concerns = concerns
         self._keep = keep
         self._account_rules = account_rules
+        self._can_value = can_value
         self._has_cancelled = False
         self._limits = limits
         self._settings = settings
@@ -196,9 +199,13 @@ class Loop:
             self._cancel_all()
         self._has_cancelled = is_halted
 
+    def _equity(self, quotes: Mapping[str, Quote], *, unpriced_at_stop: bool) -> Decimal:
+        usable = {market: quote for market, quote in quotes.items() if self._can_value(market, quote)}
+        return self._valuation.equity(self._books, usable, unpriced_at_stop=unpriced_at_stop)
+
     def _mind_the_day(self, quotes: Mapping[str, Quote]) -> None:
         books = self._books
-        equity = self._valuation.equity(books, quotes, unpriced_at_stop=False)
+        equity = self._equity(quotes, unpriced_at_stop=False)
         today = self._desk.trading_day(books.now())
         began = self._desk.day_start(today)
         close_the_day(books, today, equity, quotes, self._desk.day_start)
@@ -291,7 +298,7 @@ class Loop:
         return risk_state(
             books,
             market=candidate.market,
-            equity=self._valuation.equity(books, quotes, unpriced_at_stop=True),
+            equity=self._equity(quotes, unpriced_at_stop=True),
             quotes=quotes,
             instrument=self._desk.instrument(candidate.market),
             market_open=self._desk.is_open(candidate.market, books.now()),

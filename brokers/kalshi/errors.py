@@ -1,18 +1,12 @@
 """Translation of everything a request to Kalshi can end in into the error tree of ``domain.errors``."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
-import httpx
-
 from brokers.kalshi.buckets import penalty_s
-from brokers.lost import said, unreadable
-from domain.errors import Ask, Misconfigured, Refuse, Retry, TBotError
+from brokers.lost import unanswered
+from domain.errors import Misconfigured, Refuse, Retry, TBotError
 
-# Raised before a byte of the request left: nothing can have happened.
-_NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
-_MALFORMED = (ValueError, KeyError, IndexError, TypeError, AttributeError, ArithmeticError)
 PAUSE_S = 5.0
 
 
@@ -24,31 +18,6 @@ class Rejected(Refuse):
         super().__init__(f"{what} to be accepted", f"{status} {code}{said}", "do not repeat it unchanged")
         self.status = status
         self.code = code
-
-
-@contextmanager
-def translated(what: str, *, repeatable: bool) -> Iterator[None]:
-    """Raise what the HTTP client raises, and what reading a strange reply raises, as errors of ours.
-
-    A lost or strange reply to a ``repeatable`` request is Retry; to any other it is Ask, because Kalshi may have acted.
-    """
-    try:
-        yield
-    except TBotError:
-        raise
-    except _NEVER_SENT as error:
-        raise Retry(f"a connection for {what}", said(error), "try again") from error
-    except httpx.HTTPError as error:
-        raise unanswered(what, said(error), repeatable) from error
-    except _MALFORMED as error:
-        found = f"a reply that cannot be read ({unreadable(error)})"
-        raise unanswered(what, found[:200], repeatable) from error
-
-
-def unanswered(what: str, found: str, repeatable: bool) -> TBotError:
-    if repeatable:
-        return Retry(f"an answer to {what}", found, "try again")
-    return Ask(f"an answer to {what}", found, "look the order up by its client id")
 
 
 def of_status(what: str, status: int, body: Mapping[str, Any], *, repeatable: bool) -> TBotError:

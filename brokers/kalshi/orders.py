@@ -8,7 +8,7 @@ from decimal import Decimal
 from brokers.answers import Answer, answer_to, answer_to_id
 from brokers.grace import Grace
 from brokers.kalshi import records
-from brokers.kalshi.errors import Rejected, error_of, unanswered
+from brokers.kalshi.errors import Rejected, error_of
 from brokers.kalshi.history import Histories
 from brokers.kalshi.listings import Listings
 from brokers.kalshi.lots import CURRENCY, Lot
@@ -17,6 +17,7 @@ from brokers.kalshi.paths import Paths
 from brokers.kalshi.records import OrderRow
 from brokers.kalshi.steps import Steps
 from brokers.kalshi.wire import Body, Wire
+from brokers.lost import unanswered
 from brokers.port import Fill
 from domain.errors import Ask, Refuse, Retry
 from domain.order import OrderEvent, OrderIntent

@@ -11,9 +11,10 @@ import httpx
 
 from brokers.kalshi.buckets import Bucket, Buckets
 from brokers.kalshi.config import KalshiConfig
-from brokers.kalshi.errors import Rejected, of_status, translated, unanswered
+from brokers.kalshi.errors import Rejected, of_status
 from brokers.kalshi.signing import signer_of
 from brokers.kalshi.venue_time import NOISE_S, VenueTime
+from brokers.lost import translated, unanswered
 from domain.clock import Clock
 from domain.errors import Refuse, Retry, TBotError
 

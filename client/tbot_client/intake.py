@@ -112,8 +112,10 @@ class Intake:
                 self._book.write({"kind": "received", "signal": _signal(item, expired)})
         elif item.is_end:
             self._note_end(item)
-        elif trade is not None and item.action == "amend" and item.id not in state.seen:
-            self._book.write({"kind": "amended", "signal_id": item.signal_id, "id": item.id} | _levels(item))
+        elif trade is not None and item.action == "amend" and item.id not in state.seen and item.ts >= trade.amended_ts:
+            # The snapshot has the newest levels alone: older ones, which the cursor's page brings after it, are over.
+            record = {"kind": "amended", "signal_id": item.signal_id, "id": item.id, "ts": item.ts}
+            self._book.write(record | _levels(item))
 
     def _note_end(self, item: Item) -> None:
         state = self._book.state

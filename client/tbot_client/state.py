@@ -159,6 +159,7 @@ def _amended(state: State, record: Record) -> None:
     trade = state.trades[record["signal_id"]]
     levels = levels_of(record)
     trade.stop, trade.target, trade.trailing = levels.stop, levels.target, levels.trailing
+    trade.amended_ts = record.get("ts", "")
 
 
 def _resting(state: State, record: Record) -> None:

@@ -40,6 +40,7 @@ class Trade:
     expires_at: datetime
     expired: bool
     trailing_percent: Decimal | None = None
+    amended_ts: str = ""
     dead_man: str = ""
     dead_man_done: str = ""
     phase: Phase = Phase.PENDING

@@ -15,7 +15,7 @@ from tbot_client.newhome import text_of
         ("max_units", "max_unit", "did you mean 'max_units'?"),
         ("[size]", "[sise]", "did you mean 'size'?"),
         ('"fixed"', '"fixd"', "did you mean 'fixed'?"),
-        ('"paper"', '"ibkr"', "oanda, kalshi, paper"),
+        ('"paper"', '"alpaca"', "oanda, kalshi, ibkr, paper"),
         ("units = 1000", "", "'units' above 0"),
         ("units = 1000", "units = 0", "'units' above 0"),
         ("units = 1000", "units = -5", "Decimal"),

@@ -1,10 +1,16 @@
 """Stocks at the Client Portal simulator: one entry, one stop, one exit, whatever goes wrong in between."""
 
+from dataclasses import replace
 from decimal import Decimal as D
 
 import pytest
+from portal_venue import PortalVenue
 
+from tbot_client.brokers.ibkr import IbkrBroker
+from tbot_client.brokers.ibkr_wire import NoSession
 from tbot_client.clock import parse_clock
+from tbot_client.config import Broker
+from tbot_client.errors import Refused, Retry, Unreachable
 from tbot_client.status import as_text, summary
 
 ORDERS = "*/iserver/account/DU1/orders"
@@ -369,3 +375,94 @@ def test_a_stop_that_fills_after_it_was_taken_back_is_not_sold_twice(live, feed,
     assert portal_venue.held() == 0
     assert legs(portal_venue, signal) == {"entry-1": "Filled", "stop-1": "Cancelled"}
     assert "resolved" in feed.stages(signal)
+
+
+def test_a_person_signed_in_elsewhere_is_not_disturbed_when_the_settings_say_so(live, portal_venue, make_ibkr):
+    broker = make_ibkr(compete=False)
+    name = portal_venue.fault("competing_session", times=1)
+    with pytest.raises(NoSession, match="sign out there"):
+        broker.account()
+
+    assert portal_venue.fired(name) == 1
+    portal_venue.login()
+    assert broker.account().equity > 0
+
+
+def test_an_account_of_somebody_else_is_named_at_once(make_ibkr):
+    with pytest.raises(Unreachable, match="account_id"):
+        make_ibkr(account="DU9").account()
+
+
+def test_a_gateways_own_certificate_is_trusted_only_when_asked_for(client, tmp_path):
+    venue = PortalVenue("--tls")
+    try:
+        settings = Broker(kind="ibkr", account_id="DU1", api_url=venue.api_url, page_pause_s=0.0)
+        client.clock = parse_clock(venue.spec)
+        wary, trusting = (
+            IbkrBroker(replace(settings, insecure=insecure), tmp_path / "l.jsonl", client.clock)
+            for insecure in (False, True)
+        )
+        with pytest.raises(Retry, match="insecure = true"):
+            wary.account()
+        assert trusting.account().currency == "USD"
+        wary.shut()
+        trusting.shut()
+    finally:
+        venue.close()
+
+
+def test_outside_of_the_session_the_stop_stays_and_nothing_is_sold(live, portal_venue, publish, make_ibkr):
+    signal = publish()
+    live.run_once()
+    live.clock = parse_clock("sim:2014-05-06T21:00:00Z@1")
+    broker = make_ibkr()
+    with pytest.raises(Refused, match="stays"):
+        broker.close(stem(signal), None)
+
+    assert legs(portal_venue, signal, portal_venue.live(stem(signal))).keys() == {"stop-1"}
+    assert portal_venue.held() == 10
+
+
+def test_a_sale_is_bought_back_and_its_stop_is_above(live, feed, portal_venue, publish):
+    signal = publish(side="sell")
+    live.run_once()
+    (stop,) = portal_venue.live(stem(signal)).values()
+    price = D(feed.bodies(signal, "executed")[0]["price"])
+    assert (portal_venue.held(), stop["side"], D(stop["stop_price"]) > price) == (-10, "BUY", True)
+    feed.end(signal, market="AIG", exit_price="48.00")
+    live.run_once()
+
+    (outcome,) = feed.bodies(signal, "resolved")
+    assert D(outcome["realised"]) == (price - D(outcome["price"])) * 10 - 2
+    assert (portal_venue.held(), portal_venue.live(stem(signal))) == (0, {})
+
+
+def test_two_signals_of_one_stock_are_kept_apart(live, feed, portal_venue, publish):
+    first, second = publish(), publish()
+    live.run_once()
+    assert portal_venue.held() == 20
+    feed.end(first, market="AIG", exit_price="48.00")
+    live.run_once()
+
+    assert portal_venue.held() == 10
+    assert (portal_venue.live(stem(first)), len(portal_venue.live(stem(second)))) == ({}, 1)
+    assert ("resolved" in feed.stages(first), "resolved" in feed.stages(second)) == (True, False)
+
+
+def test_a_second_stop_is_taken_back_and_one_of_another_size_is_changed(live, portal_venue, publish, make_ibkr):
+    signal = publish(trailing_percent=None)
+    live.run_once()
+    account = "/v1/api/iserver/account/DU1"
+    (stop,) = portal_venue.live(stem(signal)).values()
+    other = {"conid": stop["conid"], "orderType": "STP", "side": "SELL", "tif": "GTC", "price": 30}
+    more = {"cOID": f"{stem(signal)}-stop-2", "quantity": 3}
+    asked = portal_venue.http.post(f"{account}/orders", json={"orders": [other | more]}).json()
+    while "messageIds" in asked[0]:
+        asked = portal_venue.http.post(f"/v1/api/iserver/reply/{asked[0]['id']}", json={"confirmed": True}).json()
+    assert len(portal_venue.live(stem(signal))) == 2
+
+    broker = make_ibkr()
+    broker.positions()
+    portal_venue.until(lambda: broker.positions() and len(portal_venue.live(stem(signal))) == 1)
+    (kept,) = portal_venue.live(stem(signal)).values()
+    assert kept["remainingQuantity"] == 10

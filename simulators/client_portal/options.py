@@ -3,13 +3,12 @@
 import argparse
 import os
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from simulators.client_portal.gateway import Rules
 from simulators.client_portal.session import Lives
-from simulators.client_portal.wire import decimal
 from simulators.ibkr.accounts import AccountSpec
+from simulators.ibkr.options import ACCOUNT_FORM, DEFAULT_ACCOUNTS, OptionError, checked_port, read_accounts
 from simulators.oanda.clock import Clock, parse_clock
 
 LIMITS = ("wall", "simulated", "off")
@@ -19,10 +18,6 @@ example:
 
 TBOT_CLOCK sets the clock when --clock does not; with neither it is the machine's own ('real').
 Endpoints, fault actions and data: simulators/README.md."""
-
-
-class OptionError(ValueError):
-    """An option that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
     parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'")
-    parser.add_argument(
-        "--accounts", default="DU1:100000", help="ID:CASH[:cash|margin][:fractional], separated by commas"
-    )
+    parser.add_argument("--accounts", default=DEFAULT_ACCOUNTS, help=f"{ACCOUNT_FORM}, several with commas between")
     parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     parser.add_argument("--state", type=Path, help="folder that keeps the accounts between runs")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a certificate made at the start")
@@ -74,40 +67,16 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         OptionError, ClockError: an option cannot be used; the message says what was expected.
     """
     parsed = _parser().parse_args(arguments)
-    if not 0 <= parsed.port <= 65535:
-        raise OptionError(f"--port: expected 0 to 65535; found {parsed.port}")
     for name in ("penalty_seconds", "idle_seconds", "reset_seconds"):
         if not 0 < getattr(parsed, name) < 10**9:
             raise OptionError(f"--{name.replace('_', '-')}: expected seconds above 0; found {getattr(parsed, name)}")
     lives = Lives(idle_seconds=parsed.idle_seconds, reset_seconds=parsed.reset_seconds, calendar=not parsed.no_calendar)
     return Options(
-        port=parsed.port,
+        port=checked_port("--port", parsed.port),
         clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
-        accounts=_accounts(parsed.accounts),
+        accounts=read_accounts(parsed.accounts),
         rules=Rules(limits=parsed.limits, penalty_seconds=parsed.penalty_seconds, lives=lives),
         faults=parsed.faults,
         state=parsed.state,
         tls=parsed.tls,
-    )
-
-
-def _accounts(text: str) -> list[AccountSpec]:
-    found = [_account(part.strip()) for part in text.split(",") if part.strip()]
-    names = [spec.id for spec in found]
-    if not names or len(set(names)) < len(names):
-        raise OptionError(f"--accounts: expected one account or more, each once; found {text!r}")
-    return found
-
-
-def _account(text: str) -> AccountSpec:
-    name, *more = text.split(":")
-    cash = decimal(more[0]) if more else None
-    words = [word.lower() for word in more[1:]]
-    if not name or cash is None or cash < 0 or not set(words) <= {"cash", "margin", "fractional"}:
-        raise OptionError(f"--accounts: expected ID:CASH[:cash|margin][:fractional]; found {text!r}")
-    return AccountSpec(
-        id=name,
-        cash=Decimal(cash),
-        kind="MARGIN" if "margin" in words else "CASH",
-        fractional="fractional" in words,
     )

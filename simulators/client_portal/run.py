@@ -2,38 +2,32 @@
 
 import asyncio
 import importlib
-import signal
 import ssl
-import sys
+from functools import partial
 
 from simulators.client_portal.api import Api
 from simulators.client_portal.gateway import Gateway
-from simulators.client_portal.options import OptionError, Options, parse_options
+from simulators.client_portal.options import Options, parse_options
+from simulators.ibkr.options import OptionError
 from simulators.ibkr.tape import Tape
 from simulators.ibkr.venue import Venue
 from simulators.kalshi.transport import Server
 from simulators.oanda.clock import ClockError
+from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
 
-MISUSE = 2
 # how often the venue is brought up to date while nobody asks (wall-clock seconds)
 _BEAT_SECONDS = 0.1
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
         options = parse_options(arguments)
-        gateway = build_gateway(options)
-    except (OptionError, ClockError, FaultError) as exc:
-        print(f"simulators.client_portal: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(options, gateway))
-    except OSError as exc:
-        print(f"simulators.client_portal: cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return options.port, partial(_serve, options, build_gateway(options))
+
+    return process.run("simulators.client_portal", prepare, (OptionError, ClockError, FaultError))
 
 
 def build_gateway(options: Options) -> Gateway:
@@ -45,10 +39,7 @@ def build_gateway(options: Options) -> Gateway:
     return gateway
 
 
-async def _serve(options: Options, gateway: Gateway) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(options: Options, gateway: Gateway, stop: asyncio.Event) -> None:
     context: ssl.SSLContext | None = None
     if options.tls:
         # 8 MiB that a gateway without TLS does not need

@@ -1,7 +1,7 @@
 """One row of a snapshot: fields by number, spelled as the gateway spells them."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 from simulators.client_portal.call import Call
@@ -13,7 +13,6 @@ from simulators.ibkr.quotes import Quote
 
 LIVE, DELAYED, NOT_SUBSCRIBED = "RpB", "DPB", "NpB"
 SERVER = "q1"
-DELAY = timedelta(minutes=15)
 # fields about what the selected account holds
 _HELD = frozenset({"73", "74", "75", "76", "79"})
 
@@ -30,8 +29,7 @@ def bent_quote(call: Call, contract: Contract) -> tuple[Quote | None, str]:
     if quote is None:
         return None, NOT_SUBSCRIBED
     if _meets(call, contract, "delayed_quotes"):
-        then = call.now - DELAY
-        quote, label = call.venue.prices.quote(contract.conid, unix_ms(then), halted=quote.halted) or quote, DELAYED
+        quote, label = call.venue.prices.delayed(quote, unix_ms(call.now)), DELAYED
     if _meets(call, contract, "frozen_quotes"):
         # nothing in the reply tells: the prices and their time just stay
         quote = call.gateway.frozen.setdefault(contract.conid, quote)

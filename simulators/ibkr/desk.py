@@ -36,7 +36,6 @@ class Desk:
         self.next_perm_id = FIRST_PERM_ID
         self.next_execution = FIRST_EXECUTION
         self.halted: set[str] = set()
-        self.commissions_muted = False
         # what was taken from the tick shown now: (symbol, side) -> (time of the tick, shares)
         self.taken: dict[tuple[str, str], tuple[int, Decimal]] = {}
         self._moved: dict[int, Order] = {}
@@ -290,8 +289,7 @@ class Desk:
         self.emit(Executed(execution))
         if not is_late:
             self.emit(OrderChanged(order))
-        if not self.commissions_muted:
-            self.emit(Charged(self.commissions[execution.exec_id]))
+        self.emit(Charged(self.commissions[execution.exec_id]))
         self.tell_position(order.terms.account, order.terms.conid)
         if not is_late:
             self._wake_children(order, now)

@@ -43,8 +43,7 @@ def reissue(desk: Desk, exec_id: str, price: Decimal, quantity: Decimal) -> Exec
     desk.executions.append(after)
     desk.commissions[after.exec_id] = Commission(exec_id=after.exec_id, amount=fee, realised=book.by_fill[key])
     desk.emit(Executed(after))
-    if not desk.commissions_muted:
-        desk.emit(Charged(desk.commissions[after.exec_id]))
+    desk.emit(Charged(desk.commissions[after.exec_id]))
     desk.tell_position(before.account, before.conid)
     return after
 

@@ -14,6 +14,8 @@ from simulators.ibkr.tape import Tape
 
 DAY_SECONDS = 86_400
 _MINUTE = 60
+# quotes nobody pays for are a quarter of an hour old
+DELAY_MS = 15 * 60_000
 
 
 class Prices:
@@ -54,6 +56,10 @@ class Prices:
             source_at=moment(tick.source),
             halted=halted,
         )
+
+    def delayed(self, quote: Quote, now: int) -> Quote:
+        """Return a quote as those see it who have not paid; what has no past yet is seen as it is."""
+        return self.quote(quote.conid, now - DELAY_MS, halted=quote.halted) or quote
 
     def _close(self, symbol: str, ms: int) -> int:
         session = session_of(local_date(ms))

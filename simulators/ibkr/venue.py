@@ -304,17 +304,6 @@ class Venue:
             self.tape.add_split(symbol, now, new, old)
             self._changed = True
 
-    def cancel_child(self, perm_id: int, reason: str = "") -> Order:
-        """Drop an order as the broker does on its own, without anybody asking."""
-        with self._at_work() as now:
-            order = self._known(perm_id)
-            self._desk.end(order, "Cancelled", now, code=202, reason=reason)
-            return order
-
-    def mute_commissions(self, muted: bool = True) -> None:
-        """Stop telling listeners of commissions; they are charged and stay readable."""
-        self._desk.commissions_muted = muted
-
     def trade_by_hand(self, account: str, conid: int, quantity: Decimal) -> Execution:
         """Trade signed shares at once outside any client, as its owner does on the phone; the order's owner is None."""
         with self._at_work() as now:

@@ -2,9 +2,8 @@
 
 import asyncio
 import importlib
-import signal
-import sys
 from datetime import UTC, datetime
+from functools import partial
 
 from simulators.kalshi.api import Api
 from simulators.kalshi.catalogue_file import CatalogueError, load_catalogue
@@ -16,24 +15,17 @@ from simulators.kalshi.persistence import StateError, Store
 from simulators.kalshi.transport import Server
 from simulators.kalshi.venue import Venue
 from simulators.oanda.clock import ClockError
-
-MISUSE = 2
+from simulators.rest import process
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
         options = parse_options(arguments)
-        venue = build_venue(options)
-    except (OptionError, CatalogueError, ClockError, FaultError, StateError) as exc:
-        print(f"simulators.kalshi: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(options, venue))
-    except OSError as exc:
-        print(f"simulators.kalshi: cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return options.port, partial(_serve, options, build_venue(options))
+
+    return process.run("simulators.kalshi", prepare, (OptionError, CatalogueError, ClockError, FaultError, StateError))
 
 
 def build_venue(options: Options) -> Venue:
@@ -55,10 +47,7 @@ def _catalogue(options: Options) -> Catalogue:
     return made
 
 
-async def _serve(options: Options, venue: Venue) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
     server = Server(Api(venue).handle)
     port = await server.listen(options.port)
     # whoever waits for the simulator reads the first line

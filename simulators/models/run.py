@@ -1,8 +1,7 @@
 """Start, run and stop of the simulator process."""
 
 import asyncio
-import signal
-import sys
+from functools import partial
 
 from simulators.models.api import Api
 from simulators.models.fault_schema import FaultError
@@ -12,24 +11,17 @@ from simulators.models.question import AnchorError
 from simulators.models.transport import Server
 from simulators.models.venue import Venue
 from simulators.oanda.clock import ClockError
-
-MISUSE = 2
+from simulators.rest import process
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
         options = parse_options(arguments)
-        venue = build_venue(options)
-    except (OptionError, ClockError, FaultError, AnchorError) as exc:
-        print(f"simulators.models: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(options.port, venue))
-    except OSError as exc:
-        print(f"simulators.models: cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return options.port, partial(_serve, options, build_venue(options))
+
+    return process.run("simulators.models", prepare, (OptionError, ClockError, FaultError, AnchorError))
 
 
 def build_venue(options: Options) -> Venue:
@@ -40,12 +32,9 @@ def build_venue(options: Options) -> Venue:
     return venue
 
 
-async def _serve(port: int, venue: Venue) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
     server = Server(Api(venue).handle)
-    bound = await server.listen(port)
+    bound = await server.listen(options.port)
     # whoever waits for the simulator reads the first line
     print(f"simulators.models listening on http://127.0.0.1:{bound}", flush=True)
     await stop.wait()

@@ -1,8 +1,7 @@
 """Start, run and stop of the simulator process."""
 
 import asyncio
-import signal
-import sys
+from functools import partial
 
 from simulators.oanda.api import Api
 from simulators.oanda.clock import ClockError
@@ -14,24 +13,17 @@ from simulators.oanda.recording import load_recordings
 from simulators.oanda.tape import Tape, automatic_shift
 from simulators.oanda.transport import Server
 from simulators.oanda.venue import Venue
-
-MISUSE = 2
+from simulators.rest import process
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
         options = parse_options(arguments)
-        venue = build_venue(options)
-    except (OptionError, ClockError, FaultError, StateError) as exc:
-        print(f"simulators.oanda: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(options, venue))
-    except OSError as exc:
-        print(f"simulators.oanda: cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return options.port, partial(_serve, options, build_venue(options))
+
+    return process.run("simulators.oanda", prepare, (OptionError, ClockError, FaultError, StateError))
 
 
 def build_venue(options: Options) -> Venue:
@@ -47,10 +39,7 @@ def build_venue(options: Options) -> Venue:
     return venue
 
 
-async def _serve(options: Options, venue: Venue) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
     server = Server(Api(venue).handle)
     port = await server.listen(options.port)
     stream_port = None if options.stream_port is None else await server.listen(options.stream_port)

@@ -1,12 +1,15 @@
-"""Fault scripts of the read-only simulators: grammar, matching and counters."""
+"""Fault scripts: the checks and counters every grammar can share, and the grammar for requests over HTTP.
+
+That grammar is the read-only simulators' and the Client Portal's; ``simulators.tws`` puts its own on the shared parts.
+"""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 Json = dict[str, Any]
 # parameter -> (expectation, check)
@@ -21,7 +24,7 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
-def _is_count(value: Any) -> bool:
+def is_count(value: Any) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
@@ -35,7 +38,7 @@ NUMBER = ("a number, 0 or more", _is_number)
 TEXT: tuple[str, Callable[[Any], bool]] = ("a text", lambda value: isinstance(value, str))
 STATUS: tuple[str, Callable[[Any], bool]] = (
     "an HTTP status from 400 to 599",
-    lambda value: _is_count(value) and 400 <= value <= 599,
+    lambda value: is_count(value) and 400 <= value <= 599,
 )
 
 
@@ -58,14 +61,12 @@ COMMON: Mapping[str, Action] = {
 }
 
 
-@dataclass(slots=True)
-class Fault:
-    """One line of the script with its counters."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Scripted:
+    """What every line of a script has, with its counters; ``between`` None means always."""
 
     name: str
     action: str
-    method: str
-    path: str
     times: int | None
     after: int
     between: tuple[datetime, datetime] | None
@@ -73,10 +74,9 @@ class Fault:
     seen: int = 0
     fired: int = 0
 
-    def matches(self, method: str, path: str, now: datetime) -> bool:
-        """Tell whether a request is one of those meant."""
-        in_time = self.between is None or self.between[0] <= now < self.between[1]
-        return self.method in ("*", method) and fnmatchcase(path, self.path) and in_time
+    def holds(self, now: datetime) -> bool:
+        """Tell whether its span covers a time."""
+        return self.between is None or self.between[0] <= now < self.between[1]
 
     def take(self) -> bool:
         """Count one occasion and tell whether the fault fires on it."""
@@ -93,12 +93,15 @@ class Fault:
         return {"name": self.name, "action": self.action, "seen": self.seen, "fired": self.fired, "params": self.params}
 
 
-class FaultBook:
+F = TypeVar("F", bound=Scripted)
+
+
+class Script(Generic[F]):
     """The faults in force, in script order."""
 
-    def __init__(self, actions: Mapping[str, Action]) -> None:
-        self.actions = {**COMMON, **actions}
-        self.faults: list[Fault] = []
+    def __init__(self, read: Callable[[Any, str], F]) -> None:
+        self.faults: list[F] = []
+        self._read = read
 
     def add(self, script: Any) -> None:
         """Add every fault of a script, or none when one is wrong.
@@ -107,7 +110,7 @@ class FaultBook:
             FaultError: the script cannot be used; the message names the field.
         """
         items = script if isinstance(script, list) else [script]
-        added = [self._fault(item, f"faults[{i}]") for i, item in enumerate(items)]
+        added = [self._read(item, f"faults[{i}]") for i, item in enumerate(items)]
         names = [fault.name for fault in (*self.faults, *added)]
         for i, fault in enumerate(added):
             if names.count(fault.name) > 1:
@@ -120,6 +123,26 @@ class FaultBook:
         self.faults = [fault for fault in self.faults if name is not None and fault.name != name]
         return before - len(self.faults)
 
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class Fault(Scripted):
+    """A fault of requests."""
+
+    method: str
+    path: str
+
+    def matches(self, method: str, path: str, now: datetime) -> bool:
+        """Tell whether a request is one of those meant."""
+        return self.method in ("*", method) and fnmatchcase(path, self.path) and self.holds(now)
+
+
+class FaultBook(Script[Fault]):
+    """The faults of requests in force, in script order."""
+
+    def __init__(self, actions: Mapping[str, Action]) -> None:
+        super().__init__(self._fault)
+        self.actions = {**COMMON, **actions}
+
     def take(self, action: str, method: str, path: str, now: datetime) -> Json | None:
         """Count a request for an action; return the parameters of the fault that fires on it, if any."""
         for fault in self.faults:
@@ -128,15 +151,16 @@ class FaultBook:
         return None
 
     def _fault(self, item: Any, place: str) -> Fault:
-        if not isinstance(item, dict):
-            raise FaultError(f"{place}: expected an object, found {item!r}")
-        _require(item, place, "name", "a text", isinstance(item.get("name"), str))
-        action = self.actions.get(str(item.get("action")))
-        if action is None:
-            known = ", ".join(self.actions)
-            raise FaultError(f"{place}.action: expected one of {known}; found {item.get('action')!r}")
-        _check(item, place, action)
-        match, between = item.get("match", {}), item.get("between")
+        action = known_action(item, place, self.actions)
+        known = ("name", "match", "action", "times", "after", "between", *action.params)
+        for key in item:
+            if key not in known:
+                raise FaultError(f"{place}.{key}: unknown field; expected one of {', '.join(known)}")
+        match = item.get("match", {})
+        check_common(item, place)
+        good = isinstance(match, dict) and all(key in ("method", "path") for key in match)
+        require(item, place, "match", "an object with method and path", good)
+        check_params(item, place, action.params, action.required)
         return Fault(
             name=item["name"],
             action=item["action"],
@@ -144,32 +168,64 @@ class FaultBook:
             path=match.get("path", action.path),
             times=item.get("times", 1 if action.once else None),
             after=item.get("after", 0),
-            between=None if between is None else (parse_moment(between[0]), parse_moment(between[1])),
+            between=span_of(item),
             params={key: item[key] for key in action.params if key in item},
         )
 
 
-def _check(item: Json, place: str, action: Action) -> None:
-    known = ("name", "match", "action", "times", "after", "between", *action.params)
-    for key in item:
-        if key not in known:
-            raise FaultError(f"{place}.{key}: unknown field; expected one of {', '.join(known)}")
-    times, after, match = item.get("times"), item.get("after", 0), item.get("match", {})
-    _require(item, place, "times", "a whole number from 1, or null", times is None or (_is_count(times) and times > 0))
-    _require(item, place, "after", "a whole number from 0", _is_count(after))
-    _require(item, place, "between", "two simulated times [from, to]", _is_span(item.get("between")))
-    good = isinstance(match, dict) and all(key in ("method", "path") for key in match)
-    _require(item, place, "match", "an object with method and path", good)
-    for key, (expected, check) in action.params.items():
+A = TypeVar("A")
+
+
+def known_action(item: Any, place: str, actions: Mapping[str, A]) -> A:
+    """Return the action that a fault names.
+
+    Raises:
+        FaultError: it is no object, has no name, or names none of them.
+    """
+    if not isinstance(item, dict):
+        raise FaultError(f"{place}: expected an object, found {item!r}")
+    require(item, place, "name", "a text", isinstance(item.get("name"), str))
+    action = actions.get(str(item.get("action")))
+    if action is None:
+        raise FaultError(f"{place}.action: expected one of {', '.join(actions)}; found {item.get('action')!r}")
+    return action
+
+
+def check_common(item: Json, place: str) -> None:
+    """Check when and how often a fault is to fire.
+
+    Raises:
+        FaultError: a field is unusable.
+    """
+    times, after = item.get("times"), item.get("after", 0)
+    require(item, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
+    require(item, place, "after", "a whole number from 0", is_count(after))
+    require(item, place, "between", "two simulated times [from, to]", _is_span(item.get("between")))
+
+
+def check_params(item: Json, place: str, params: Params, required: Sequence[str]) -> None:
+    """Check the parameters of a fault's action.
+
+    Raises:
+        FaultError: one is missing or unusable.
+    """
+    for key, (expected, check) in params.items():
         if key in item:
-            _require(item, place, key, expected, check(item[key]))
-        elif key in action.required:
+            require(item, place, key, expected, check(item[key]))
+        elif key in required:
             raise FaultError(f"{place}.{key}: {item['action']} needs {expected}")
 
 
-def _require(item: Json, place: str, key: str, expected: str, good: bool) -> None:
+def require(item: Json, place: str, key: str, expected: str, good: bool) -> None:
+    """Raise FaultError in the common words unless a field is good."""
     if not good:
         raise FaultError(f"{place}.{key}: expected {expected}; found {item.get(key)!r}")
+
+
+def span_of(item: Json) -> tuple[datetime, datetime] | None:
+    """Return the span of a checked fault, None when it names none."""
+    between = item.get("between")
+    return None if between is None else (parse_moment(between[0]), parse_moment(between[1]))
 
 
 def parse_moment(text: str) -> datetime:

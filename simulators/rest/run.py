@@ -3,36 +3,29 @@
 import argparse
 import asyncio
 import os
-import signal
-import sys
+from functools import partial
 from pathlib import Path
 
 from simulators.oanda.clock import ClockError, parse_clock
 from simulators.oanda.transport import Server
+from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
 from simulators.rest.service import Kind, Service
-
-MISUSE = 2
 
 
 def run(kind: Kind, description: str, arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    parsed = _parser(kind.name, description).parse_args(arguments)
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
+        parsed = _parser(kind.name, description).parse_args(arguments)
         if not 0 <= parsed.port <= 65535:
             raise ValueError(f"--port: expected 0 to 65535; found {parsed.port}")
         service = Service(kind, parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"))
         if parsed.faults is not None:
             service.faults.add(load_script(parsed.faults))
-    except (ClockError, FaultError, ValueError) as exc:
-        print(f"{kind.name}: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(service, parsed.port))
-    except OSError as exc:
-        print(f"{kind.name}: cannot listen on port {parsed.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return parsed.port, partial(_serve, service, parsed.port)
+
+    return process.run(kind.name, prepare, (ClockError, FaultError, ValueError))
 
 
 def _parser(name: str, description: str) -> argparse.ArgumentParser:
@@ -47,10 +40,7 @@ def _parser(name: str, description: str) -> argparse.ArgumentParser:
     return parser
 
 
-async def _serve(service: Service, port: int) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(service: Service, port: int, stop: asyncio.Event) -> None:
     server = Server(service.handle)
     bound = await server.listen(port)
     # whoever waits for the simulator reads this line

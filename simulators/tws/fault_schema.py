@@ -5,20 +5,29 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.ibkr.contracts import BY_SYMBOL
-from simulators.rest.faults import NUMBER, SECONDS, TEXT, FaultError, Json, Params, one_of, parse_moment
+from simulators.rest.faults import (
+    NUMBER,
+    SECONDS,
+    TEXT,
+    FaultError,
+    Json,
+    Params,
+    check_common,
+    check_params,
+    is_count,
+    known_action,
+    one_of,
+    require,
+)
 
 _KEYS = ("message", "client")
 SIGNED = ("a number", lambda value: isinstance(value, (int, float)) and not isinstance(value, bool))
 FRACTION = ("a number above 0 and up to 1", lambda value: NUMBER[1](value) and 0 < value <= 1)
-POSITIVE = ("a whole number from 1", lambda value: _is_count(value) and value > 0)
+POSITIVE = ("a whole number from 1", lambda value: is_count(value) and value > 0)
 STATUSES = (
     "a list of order statuses",
     lambda value: isinstance(value, list) and all(isinstance(item, str) for item in value),
 )
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,52 +112,24 @@ def check_fault(fault: Any, place: str) -> Action:
     Raises:
         FaultError: a field is missing, unknown or unusable.
     """
-    if not isinstance(fault, dict):
-        raise FaultError(f"{place}: expected an object, found {fault!r}")
-    _require(fault, place, "name", "a text", isinstance(fault.get("name"), str))
-    action = ACTIONS.get(str(fault.get("action")))
-    if action is None:
-        raise FaultError(f"{place}.action: expected one of {', '.join(ACTIONS)}; found {fault.get('action')!r}")
+    action = known_action(fault, place, ACTIONS)
     for key in fault:
         if key not in _COMMON and key not in action.params:
             known = ", ".join((*_COMMON, *action.params))
             raise FaultError(f"{place}.{key}: unknown field for {fault['action']}; expected one of {known}")
-    _check_common(fault, place, action)
-    for key, (expected, check) in action.params.items():
-        if key in fault:
-            _require(fault, place, key, expected, check(fault[key]))
-        elif key in action.required:
-            raise FaultError(f"{place}.{key}: {fault['action']} needs {expected}")
+    _check_scope(fault, place, action)
+    check_params(fault, place, action.params, action.required)
     return action
 
 
-def _require(fault: Json, place: str, key: str, expected: str, good: bool) -> None:
-    if not good:
-        raise FaultError(f"{place}.{key}: expected {expected}; found {fault.get(key)!r}")
-
-
-def _check_common(fault: Json, place: str, action: Action) -> None:
-    times, after = fault.get("times"), fault.get("after", 0)
+def _check_scope(fault: Json, place: str, action: Action) -> None:
     if not action.counted and ("times" in fault or "after" in fault):
         raise FaultError(f"{place}.times: {fault['action']} holds for a span; use between, not times or after")
-    _require(fault, place, "times", "a whole number from 1, or null", times is None or (_is_count(times) and times > 0))
-    _require(fault, place, "after", "a whole number from 0", _is_count(after))
-    _require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
+    check_common(fault, place)
     match, known = fault.get("match", {}), action.match
     good = isinstance(match, dict) and all(key in known for key in match)
     expected = f"an object with keys {', '.join(known)}" if known else "nothing: it holds for the whole gateway"
-    _require(fault, place, "match", expected, good)
+    require(fault, place, "match", expected, good)
     texts = all(isinstance(match.get(key, ""), str) for key in ("message", "symbol"))
-    _require(fault, place, "match", "texts for message and symbol, a whole number for client", texts
-             and _is_count(match.get("client", 0)))  # fmt: skip
-
-
-def _is_span(value: Any) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, str) for item in value):
-        return False
-    try:
-        return parse_moment(value[0]) < parse_moment(value[1])
-    except ValueError:
-        return False
+    require(fault, place, "match", "texts for message and symbol, a whole number for client", texts
+            and is_count(match.get("client", 0)))  # fmt: skip

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from fnmatch import fnmatchcase
 
 from simulators.ibkr.contracts import Contract
+from simulators.ibkr.pricing import milliseconds
 from simulators.ibkr.quotes import Quote
 from simulators.ibkr.sessions import session_at
 from simulators.tws.behind import Behind, Handler
-from simulators.tws.delayed import delayed_quote
 from simulators.tws.framing import Fields
 from simulators.tws.names import Ask
 from simulators.tws.price_streams import PriceStreams
@@ -157,7 +156,7 @@ class MarketDesk:
             return
         self._switch(line)
         if line.kind == _DELAYED:
-            quote = delayed_quote(self._venue, quote, self._gateway.now() - timedelta(minutes=15))
+            quote = self._venue.prices.delayed(quote, milliseconds(self._gateway.now()))
         elif line.kind == _LIVE and not self._is_open():
             # outside all hours nobody bids or offers
             quote = replace(quote, bid=None, ask=None)

@@ -1,22 +1,22 @@
 """Start, run and stop of the simulator process."""
 
 import asyncio
-import signal
-import sys
 import time
+from functools import partial
 
 from simulators.ibkr.clock import ClockError
+from simulators.ibkr.options import OptionError
 from simulators.ibkr.tape import Tape
 from simulators.ibkr.venue import Venue
 from simulators.oanda.transport import Server
+from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
 from simulators.tws.control import Control
 from simulators.tws.gateway import Gateway
-from simulators.tws.options import OptionError, Options, parse_options
+from simulators.tws.options import Options, parse_options
 from simulators.tws.order_numbers import OrderNumbersError
 from simulators.tws.session import Session
 
-MISUSE = 2
 # simulated seconds between two polls, and the wall-clock seconds they may be
 _SIMULATED_PAUSE = 3.0
 _SHORTEST, _LONGEST = 0.025, 0.1
@@ -24,18 +24,12 @@ _SHORTEST, _LONGEST = 0.025, 0.1
 
 def main(arguments: list[str] | None = None) -> int:
     """Serve until SIGTERM or SIGINT; return the exit code."""
-    try:
+
+    def prepare() -> tuple[int, process.Serve]:
         options = parse_options(arguments)
-        gateway = build_gateway(options)
-    except (OptionError, ClockError, FaultError, OrderNumbersError) as exc:
-        print(f"simulators.tws: {exc}", file=sys.stderr)
-        return MISUSE
-    try:
-        asyncio.run(_serve(options, gateway))
-    except OSError as exc:
-        print(f"simulators.tws: cannot listen on port {options.port}: {exc.strerror}", file=sys.stderr)
-        return 1
-    return 0
+        return options.port, partial(_serve, options, build_gateway(options))
+
+    return process.run("simulators.tws", prepare, (OptionError, ClockError, FaultError, OrderNumbersError))
 
 
 def build_gateway(options: Options) -> Gateway:
@@ -100,10 +94,7 @@ class Door:
         await asyncio.gather(*self._talks, return_exceptions=True)
 
 
-async def _serve(options: Options, gateway: Gateway) -> None:
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+async def _serve(options: Options, gateway: Gateway, stop: asyncio.Event) -> None:
     control = Server(Control(gateway).handle)
     control_port = await control.listen(options.control_port)
     door = Door(gateway)

@@ -9,6 +9,7 @@ from domain.candidate import Candidate, Estimate
 from domain.clock import require_utc
 from domain.quotes import Bar, Instrument, Quote
 from domain.vocabulary import Side, Surface
+from strategies.bar_reader import BarReader
 from strategies.crossover.averages import Averages
 from strategies.crossover.bracket import Bracket, bracket, is_live
 from strategies.crossover.params import CrossParams
@@ -34,24 +35,20 @@ class _Virtual:
     state: ExitState
 
 
-class CrossoverStrategy:
+class CrossoverStrategy(BarReader):
     """Reads one market's closed bars in order and proposes an entry at market whenever the averages cross.
 
     It keeps its own position: opened at the close of the bar that crossed, ended by its bracket or by the next
     crossing. What such positions returned is what the estimate is made of. ``desired`` is the side the rule is on now;
-    a real position on the other side, or on any side while it is None, has outlived its reason. ``bars`` counts the
-    bars taken in; ``gaps`` the places where at least one was missing.
+    a real position on the other side, or on any side while it is None, has outlived its reason.
     """
 
     def __init__(self, instrument: Instrument, params: CrossParams, surface: Surface) -> None:
+        super().__init__(instrument, params.period_s)
         self.warmup_bars = params.warmup_bars
-        self.bars = 0
-        self.gaps = 0
-        self._instrument = instrument
         self._params = params
         self._surface = surface
         self._averages = Averages(params)
-        self._last: Bar | None = None
         self._crossed: Side | None = None
         self._open: _Virtual | None = None
         self._done: dict[Side, deque[Trade]] = {side: deque(maxlen=_REMEMBERED) for side in Side}
@@ -71,17 +68,10 @@ class CrossoverStrategy:
         Raises:
             ValueError: the bar is of another market or period.
         """
-        expected = (self._instrument.name, self._params.period_s)
-        if (bar.market, bar.period_s) != expected:
-            raise ValueError(f"bars of {expected} are needed, found one of {(bar.market, bar.period_s)}")
-        last = self._last
-        if last is not None and bar.start <= last.start:
+        if not self._is_next(bar):
             return
-        if last is not None and bar.start > last.end:
-            self.gaps += 1
-        self.bars += 1
         prices = bar.mid
-        self._last = bar = replace(bar, bid=prices, ask=prices)
+        bar = replace(bar, bid=prices, ask=prices)
         self._follow(bar)
         self._crossed = self._averages.update(bar)
         if self._crossed is not None:
@@ -96,8 +86,7 @@ class CrossoverStrategy:
         Raises:
             ValueError: the quote is of another market, or ``now`` is naive.
         """
-        if quote.market != self._instrument.name:
-            raise ValueError(f"a quote of {self._instrument.name} is needed, found one of {quote.market}")
+        self._require_own(quote)
         moment, side, atr = require_utc(now, "now"), self._crossed, self._averages.atr
         self._crossed = None
         if side is None or atr is None:

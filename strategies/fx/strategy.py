@@ -6,6 +6,7 @@ from domain.candidate import Candidate
 from domain.clock import require_utc
 from domain.quotes import Bar, Instrument, Quote
 from domain.vocabulary import Surface
+from strategies.bar_reader import BarReader
 from strategies.fx.bracket import bracket, price_of
 from strategies.fx.estimate import distances, estimate
 from strategies.fx.params import FxParams
@@ -19,23 +20,18 @@ CATEGORY = "fx"
 NAME = "fx_trend"
 
 
-class FxStrategy:
+class FxStrategy(BarReader):
     """Reads one market's closed bars in order and proposes every setup that has a directional bias.
 
-    Weak ones are proposed too: the gates refuse them, and the journal then shows why. ``bars`` counts the bars taken
-    in; ``gaps`` the places where at least one was missing (a venue writes no bar for a period without a tick, and
-    none over the weekend). A gap resets nothing.
+    Weak ones are proposed too: the gates refuse them, and the journal then shows why.
     """
 
     def __init__(self, instrument: Instrument, params: FxParams, surface: Surface) -> None:
+        super().__init__(instrument, params.period_s)
         self.warmup_bars = params.warmup_bars
-        self.bars = 0
-        self.gaps = 0
-        self._instrument = instrument
         self._params = params
         self._surface = surface
         self._gauges = Gauges(params)
-        self._last: Bar | None = None
         self._reading: Reading | None = None
         self._is_fresh = False
 
@@ -49,14 +45,8 @@ class FxStrategy:
         Raises:
             ValueError: the bar is of another market or period.
         """
-        self._require_own(bar)
-        last = self._last
-        if last is not None and bar.start <= last.start:
+        if not self._is_next(bar):
             return
-        if last is not None and bar.start > last.end:
-            self.gaps += 1
-        self.bars += 1
-        self._last = bar
         self._reading = self._gauges.update(bar)
         self._is_fresh = True
 
@@ -66,8 +56,7 @@ class FxStrategy:
         Raises:
             ValueError: the quote is of another market, or ``now`` is naive.
         """
-        if quote.market != self._instrument.name:
-            raise ValueError(f"a quote of {self._instrument.name} is needed, found one of {quote.market}")
+        self._require_own(quote)
         moment, reading = require_utc(now, "now"), self._reading
         if reading is None or not self._is_fresh:
             return []
@@ -75,11 +64,6 @@ class FxStrategy:
         setups = (rule(reading, self._params) for rule in SETUPS)
         proposals = (self._proposal(setup, reading, quote, moment) for setup in setups if setup is not None)
         return [proposal for proposal in proposals if proposal is not None]
-
-    def _require_own(self, bar: Bar) -> None:
-        expected = (self._instrument.name, self._params.period_s)
-        if (bar.market, bar.period_s) != expected:
-            raise ValueError(f"bars of {expected} are needed, found one of {(bar.market, bar.period_s)}")
 
     def _proposal(self, setup: Setup, reading: Reading, quote: Quote, now: datetime) -> Proposal | None:
         instrument, atr = self._instrument, price_of(reading.atr, self._instrument)

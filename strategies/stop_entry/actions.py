@@ -124,10 +124,6 @@ class CancelStop:
     order_id: str
     reason: StopFault
 
-    @property
-    def duplicate(self) -> bool:
-        return self.reason is StopFault.DUPLICATE
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Escalate:

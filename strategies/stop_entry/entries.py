@@ -7,6 +7,7 @@ from domain.candidate import Candidate, Estimate
 from domain.clock import require_utc
 from domain.quotes import Bar, Instrument, Quote
 from domain.vocabulary import Side, Surface
+from strategies.bar_reader import BarReader
 from strategies.indicators import Atr
 from strategies.proposal import Proposal, candidate_id
 from strategies.stop_entry.actions import ArmEntry
@@ -23,22 +24,16 @@ SUB_STRATEGY = "momentum"
 _HUNDRED = Decimal(100)
 
 
-class StopEntryStrategy:
-    """Reads one symbol's closed bars in order, and turns what the machine wants armed into a proposal.
-
-    ``bars`` counts the bars taken in; ``gaps`` the places where at least one was missing, as every night.
-    """
+class StopEntryStrategy(BarReader):
+    """Reads one symbol's closed bars in order, and turns what the machine wants armed into a proposal."""
 
     def __init__(self, instrument: Instrument, params: StopEntryParams, surface: Surface) -> None:
+        super().__init__(instrument, params.period_s)
         self.warmup_bars = params.warmup_bars
-        self.bars = 0
-        self.gaps = 0
-        self._instrument = instrument
         self._params = params
         self._surface = surface
         self._track = Track(instrument.name, instrument.tick, params)
         self._atr = Atr(params.atr)
-        self._last: Bar | None = None
 
     @property
     def ready(self) -> bool:
@@ -50,16 +45,8 @@ class StopEntryStrategy:
         Raises:
             ValueError: the bar is of another market or period.
         """
-        expected = (self._instrument.name, self._params.period_s)
-        if (bar.market, bar.period_s) != expected:
-            raise ValueError(f"bars of {expected} are needed, found one of {(bar.market, bar.period_s)}")
-        last = self._last
-        if last is not None and bar.start <= last.start:
+        if not self._is_next(bar):
             return
-        if last is not None and bar.start > last.end:
-            self.gaps += 1
-        self.bars += 1
-        self._last = bar
         self._track.on_bar(bar)
         prices = bar.mid
         self._atr.update(float(prices.high), float(prices.low), float(prices.close))
@@ -75,8 +62,7 @@ class StopEntryStrategy:
         Raises:
             ValueError: the quote is of another market, or ``now`` is naive.
         """
-        if quote.market != self._instrument.name:
-            raise ValueError(f"a quote of {self._instrument.name} is needed, found one of {quote.market}")
+        self._require_own(quote)
         moment, atr = require_utc(now, "now"), self._atr.value
         if atr is None:
             return None

@@ -36,9 +36,12 @@ def fits(stop: LiveStop, facts: Facts) -> bool:
     """Tell whether a stop's quantity is right: the position's, or on its way there.
 
     The stop that was sent with an entry is for all the entry may buy. It sells no more than was bought while that is
-    going on, so it is not touched before the entry is done.
+    going on, so it is not touched before the entry is done. Nor is one touched while a split is suspected: given the
+    new count of shares at its old level, it would sell all of them at once.
     """
     span, entry = bounds(facts), facts.live_entry
+    if stop.quantity == whole(facts.held) and split_of(facts) is not None:
+        return True
     if entry is not None and stop.attached:
         return stop.quantity >= span.low and stop.quantity <= span.high + max(entry.quantity - entry.filled, _ZERO)
     return span.low <= stop.quantity <= span.high
@@ -138,6 +141,8 @@ def _need(facts: Facts, params: StopEntryParams) -> Escalate | None:
     if facts.session.phase is not Phase.REGULAR or facts.own_stops:
         return None
     if 0 < facts.owned < 1:
+        if facts.stop_refusals >= params.max_stop_refusals:
+            return None  # this broker sells no fractions: it pays them out in cash, or a person sells them
         return Escalate(reason=ExitNeed.FRACTION, quantity=facts.owned, order_id=None)
     if facts.owned > 0 and facts.stop_refusals >= params.max_stop_refusals:
         return Escalate(reason=ExitNeed.STOP_REFUSED, quantity=facts.owned, order_id=None)

@@ -1,11 +1,8 @@
-"""Splits: how a share count or a price that jumped by a small ratio is recognised, and how ours is rescaled."""
+"""Splits: how a share count or a price that jumped by a small ratio is recognised."""
 
-from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from fractions import Fraction
 from math import log
-
-from strategies.stop_entry.levels import down
 
 _MOST = 20
 # How many shares one became: n:1 forward, 1:n reverse, and 3:2 both ways.
@@ -19,15 +16,6 @@ RATIOS: tuple[Fraction, ...] = tuple(
 # A split share opens a few percent from its rescaled close, like any other share.
 _NEAR = 0.05
 _ONE = Decimal(1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rescaled:
-    """A holding after a split; ``fraction`` is the part of a share that is paid out in cash, or kept as such."""
-
-    quantity: Decimal
-    fraction: Decimal
-    prices: tuple[Decimal, ...]
 
 
 def suspect(ours: Decimal, brokers: Decimal) -> Fraction | None:
@@ -55,26 +43,6 @@ def off_scale(price: Decimal | None, reference: Decimal | None) -> Fraction | No
     moved = log(reference / price)
     nearest = min(RATIOS, key=lambda ratio: abs(moved - log(ratio)))
     return nearest if abs(moved - log(nearest)) <= _NEAR else None
-
-
-def rescale(
-    quantity: Decimal, prices: tuple[Decimal, ...], ratio: Fraction, *, tick: Decimal, step: Decimal = _ONE
-) -> Rescaled:
-    """Return what a holding is after each share became ``ratio`` shares: quantity times it, prices divided by it.
-
-    Quantities are rounded down to ``step`` and the rest is named; prices are rounded down to the tick, as the levels
-    that protect a bought position are, and never below one tick.
-    """
-    if ratio <= 0 or tick <= 0 or step <= 0:
-        raise ValueError(f"ratio, tick and step must be above 0, found {ratio}, {tick} and {step}")
-    exact = _times(quantity, ratio)
-    kept = (exact / step).quantize(_ONE, ROUND_FLOOR) * step
-    levels = (_on_tick(_times(price, 1 / ratio), tick) for price in prices)
-    return Rescaled(quantity=kept, fraction=exact - kept, prices=tuple(levels))
-
-
-def _on_tick(price: Decimal, tick: Decimal) -> Decimal:
-    return max(down(price, tick), tick)
 
 
 def _times(value: Decimal, ratio: Fraction) -> Decimal:

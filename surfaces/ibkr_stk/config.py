@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from pathlib import Path
 
 import structlog
@@ -45,6 +46,9 @@ def load(environ: Mapping[str, str]) -> StockConfig:
     surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
     strategy = settings.load(StopEntryParams, environ, prefix="STRATEGY_", source=SOURCE)
     limits = settings.load(StockLimits, environ, prefix="RISK_", source=SOURCE)
+    # An entry that filled once positions are to be flat would be sold again at once.
+    ends_min = max(strategy.cancel_before_close_min, Decimal(surface.flat_before_close_min or 0))
+    strategy = replace(strategy, cancel_before_close_min=ends_min)
     # What the strategy says of single symbols goes before what the limits say of all.
     cooldown_s = int(strategy.cooldown_min * 60)
     budgets = (*limits.market_budgets, *strategy.market_budgets)

@@ -50,6 +50,7 @@ class DayTradeWatch:
             pending: markets in which an entry rests at the broker: each may fill and be stopped out today.
         """
         now = self._clock.now()
+        self._ledger.forget((now - REMEMBERED).date())
         rules = rules_on(self._days.trading_day(now), "ibkr", is_cash=self._is_cash, chosen=self._chosen)
         waiting = [(self._account, market) for market in pending]
         state = self._ledger.state(now, rules, equity, pending=waiting)

@@ -25,6 +25,7 @@ from surfaces.ibkr_stk.keeper import Keeper
 from surfaces.proposal import Proposal, judged
 
 log = structlog.get_logger()
+ONE = Decimal(1)
 
 
 class StockDesk:
@@ -163,11 +164,16 @@ class StockDesk:
             strategy, quote = self._crossover.strategy(market), quotes.get(market)
             if strategy is None or quote is None or not self._crossover.fresh(market):
                 continue
-            if self.keeper is not None and self.keeper.doubts(market):
+            if (self.keeper is not None and self.keeper.doubts(market)) or self._is_ending(now):
                 continue
             budget = self._config.limits.budget(market)
             for proposal in strategy.propose(quote, now, budget=budget):
                 yield judged(self._ending(proposal.candidate, now), proposal.estimate)
+
+    def _is_ending(self, now: datetime) -> bool:
+        """Tell whether what is bought now would have to be sold at once."""
+        minutes, close = self._config.settings.flat_before_close_min, self.calendar.next_close(now)
+        return minutes is not None and close is not None and close - now <= timedelta(minutes=minutes)
 
     def _ending(self, candidate: Candidate, now: datetime) -> Candidate:
         """Return a candidate that is flat before its session's close, if positions are to be."""
@@ -178,5 +184,7 @@ class StockDesk:
 
 
 def _whole(instrument: Instrument) -> Instrument:
-    """Return the instrument as it may be bought: of less than one share no stop could rest at any exchange."""
-    return replace(instrument, quantity_min=max(instrument.quantity_min, Decimal(1)))
+    """Return the instrument as it may be bought: no stop could rest at any exchange for a part of a share."""
+    return replace(
+        instrument, quantity_step=max(instrument.quantity_step, ONE), quantity_min=max(instrument.quantity_min, ONE)
+    )

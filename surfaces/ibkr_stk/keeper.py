@@ -35,17 +35,17 @@ from strategies.stop_entry.actions import (
 from strategies.stop_entry.facts import Facts
 from strategies.stop_entry.machine import Event, step
 from strategies.stop_entry.params import StopEntryParams
+from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture, frozen_name
 from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
-
-# IBKR tells the executions of one day.
-CORRECTABLE = timedelta(days=1)
 # An entry in such a state was taken for gone: one that rests all the same would buy what nobody counts on.
 GIVEN_UP = frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.ABSENT})
+# For how long after a split the last session's close may still be one of before it.
+REFERENCE_AGE = timedelta(days=4)
 DOUBTS = frozenset({Event.FROZEN, Event.SHORT, Event.SPLIT_SUSPECTED, Event.UNEXPLAINED})
 
 
@@ -84,6 +84,7 @@ class Keeper:
         self._splits = SplitDesk(books)
         self._proposed: dict[str, str | None] = {}
         self._doubts: dict[str, bool] = {}
+        self._even: set[str] = set()
         self.armable: dict[str, ArmEntry] = {}
         self.waits: dict[str, str] = {}
 
@@ -106,7 +107,7 @@ class Keeper:
         picture = Picture.taken(self._executor)
         may_open = self._books.fold.state.state is State.RUN and not stop_reasons
         self._settle_stops(picture)
-        self._hear_corrections(entries)
+        self._hear_corrections(entries, calendar)
         self._withdraw_lingering(picture, entries)
         for market in self._looked_at():
             instrument = instruments.get(market)
@@ -129,6 +130,16 @@ class Keeper:
         """Tell whether the account does not hold what the journals explain: then nothing may be bought of it."""
         return self._doubts.get(market, False)
 
+    def can_value(self, market: str, quote: Quote) -> bool:
+        """Tell whether a price and the shares our journals hold are on one scale: around a split they are not."""
+        position = self._position(market)
+        if position is None or market not in self._even:
+            return False
+        splits = self._books.fold.splits.get(position.signal_id, ())
+        if splits and self._clock.now() - splits[-1].effective_at < REFERENCE_AGE:
+            return True
+        return off_scale(quote.last, self._observer.reference(market) or position.entry_price) is None
+
     def _looked_at(self) -> tuple[str, ...]:
         held = (position.market for position in self._books.fold.positions())
         return tuple(dict.fromkeys((*self._markets, *held)))
@@ -142,6 +153,7 @@ class Keeper:
 
     def _tend(self, facts: Facts, entries: EntryDesk) -> None:
         position = self._position(facts.symbol)
+        (self._even.add if facts.position == facts.held else self._even.discard)(facts.symbol)
         if position is not None and self._splits.explain(facts, position):
             return
         self._thaw(facts)
@@ -239,7 +251,7 @@ class Keeper:
             **levels,  # type: ignore[arg-type]  # names of prices only
         )
 
-    def _hear_corrections(self, entries: EntryDesk) -> None:
+    def _hear_corrections(self, entries: EntryDesk, calendar: Calendar) -> None:
         """Ask again about the entries of open positions: an execution may be corrected long after its order is done."""
         now, fold = self._clock.now(), self._books.fold
         if now < self._next_hearing:
@@ -247,7 +259,8 @@ class Keeper:
         self._next_hearing = now + timedelta(seconds=self._params.settle_s)
         for position in fold.positions():
             intent = fold.intents.get(client_order_id(self._books.surface, position.signal_id, Leg.ENTRY, 1))
-            if intent is not None and now - position.opened_at < CORRECTABLE:
+            # IBKR tells the executions of the day only.
+            if intent is not None and calendar.trading_day(position.opened_at) == calendar.trading_day(now):
                 entries.ask(intent)
 
     def _withdraw_lingering(self, picture: Picture, entries: EntryDesk) -> None:

@@ -89,7 +89,7 @@ class Observer:
         self._executor = executor
         self._ledger = ledger
         self._asked = asked
-        self._reference = reference
+        self.reference = reference
         self._settle_s = settle_s
 
     def facts(
@@ -121,7 +121,7 @@ class Observer:
             may_open=may_open,
             listed=instrument is not None,
             quote=quote,
-            reference=self._reference(market),
+            reference=self.reference(market),
             entry=self._entry(market, calendar),
             held=sum((self._left(position) for position in held), NOTHING),
             position=picture.position(market),

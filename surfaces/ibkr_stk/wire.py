@@ -134,6 +134,7 @@ def _loop(
         concerns=lambda market: market in config.markets,
         keep=keep,
         account_rules=account_rules,
+        can_value=keeper.can_value,
     )
 
 

@@ -354,3 +354,25 @@ def test_a_correction_is_news_and_the_report_it_replaced_is_none(story, fold):
     assert folded.is_news(replace(event, revision=1))
     assert not folded.is_news(event)
     assert old.events == folded.events
+
+
+def test_an_entry_taken_back_in_part_after_its_sale_leaves_a_position_that_is_closed(story, fold):
+    story.decide(1)
+    first = story.happen(1, story.OrderState.FILLED, 60, "t-1")
+    story.happen(1, story.OrderState.FILLED, 50, "t-2", leg=story.Leg.EXIT)
+    corrected(story, 1, first, "40", "1.1")
+    folded = fold(story.records)
+
+    assert folded.position(story.signal(1)).quantity == 0
+    assert [position.signal_id for position in folded.unresolved()] == [story.signal(1)]
+
+
+def test_a_broker_that_no_longer_lists_a_filled_order_has_no_news_of_it(story):
+    story.decide(1)
+    story.intend(1)
+    story.happen(1, FILLED, 60, "t-1")
+    folded = fold_of(story.records)
+    event = folded.events[story.order(1)][0]
+    gone = replace(event, state=OrderState.ABSENT, quantity=D(0), price=None, transaction_id=None)
+
+    assert not folded.is_news(gone)

@@ -9,8 +9,7 @@ import httpx
 import pytest
 
 from brokers.addresses import require_address
-from brokers.kalshi.errors import translated
-from brokers.lost import said, unreadable
+from brokers.lost import said, translated, unreadable
 from brokers.rest import RestReader
 from domain.errors import Ask, Retry
 

@@ -24,7 +24,7 @@ def test_nothing_follows_a_final_state_but_the_late_fill_of_a_cancelled_order():
     assert followed == {OrderState.CANCELLED: {OrderState.PARTIAL, OrderState.FILLED}}
 
 
-@pytest.mark.parametrize("state", OPEN_AT_BROKER | {OrderState.INTENDED})
+@pytest.mark.parametrize("state", sorted(OPEN_AT_BROKER | {OrderState.INTENDED}))
 def test_every_order_that_is_not_final_can_still_fill_or_get_lost(state):
     assert may_follow(state, OrderState.FILLED)
     assert state is OrderState.UNKNOWN or may_follow(state, OrderState.UNKNOWN)

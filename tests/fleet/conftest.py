@@ -54,6 +54,7 @@ def play(story: Story) -> None:
     story.fills_agreed = True
     story.until("Kalshi and the journals to agree to the cent", lambda: agree_on_contracts(story), 60)
     story.contracts_agreed = True
+    story.weigh()
     story.until("TWS and the journals to hold the same executions", lambda: agree_on_stocks(story), 60)
     story.stocks_agreed = True
     story.stopping_at = story.clock.now()

@@ -289,7 +289,7 @@ def test_each_process_stays_small(story: Story, record_property: Callable[[str, 
 
     assert set(story.rss) == PROGRAMS
     assert {name: mib for name, mib in story.rss.items() if mib >= MOST_MIB_OF.get(name, MOST_MIB)} == {}
-    assert sum(story.rss.values()) < MOST_MIB_TOGETHER
+    assert 0 < story.together_mib < MOST_MIB_TOGETHER
 
 
 @pytest.mark.parametrize("surface", SURFACES)

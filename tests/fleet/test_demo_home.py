@@ -13,10 +13,11 @@ from audit.tally import SubscriberTally, SurfaceTally
 from domain.errors import Refuse
 from feed.config import load as load_feed
 from fleet.demo import is_success, result
-from fleet.demo_home import ADDRESSES, KEEP_RUNS, MARKER, prepare
+from fleet.demo_home import ADDRESSES, KEEP_RUNS, MARKER, SERVICES, prepare
 from fleet.demo_kalshi import PROVIDERS
 from fleet.envfile import read_env_file
 from fleet.status import FleetFacts
+from surfaces.ibkr_stk.config import load as load_stk
 from surfaces.kalshi.config import load_lt, load_st
 from surfaces.oanda_fx.config import load as load_fx
 
@@ -40,7 +41,10 @@ def test_a_prepared_home_holds_settings_that_every_process_accepts(home: Path) -
     assert st.kalshi.key_id != lt.kalshi.key_id
     assert (st.nws.url, st.coinbase.url) == (demo.urls["nws"], demo.urls["coinbase"])
     assert {seat.partition(":")[0] for seat in lt.models.panel} == set(PROVIDERS)
-    assert len(demo.subscriber_homes) == 2
+    stk = load_stk(read_env_file(home / "env" / "stk.env"))
+    assert stk.ibkr.portal_url == f"{demo.urls['portal']}/v1/api"
+    assert stk.ibkr.socket_port != int(demo.urls["tws"].rpartition(":")[2])
+    assert len(demo.subscriber_homes) == 3
     private = [*(subscriber / "config.toml" for subscriber in demo.subscriber_homes), *home.glob("env/*.pem")]
     assert [path for path in private if path.stat().st_mode & 0o077] == []
 
@@ -48,10 +52,10 @@ def test_a_prepared_home_holds_settings_that_every_process_accepts(home: Path) -
 def test_a_shell_learns_the_addresses_of_the_simulators_from_a_file(home: Path) -> None:
     demo = prepare(home)
     told = subprocess.run(
-        ["sh", "-c", '. "$0"; echo $O $K $N $C $M', str(home / "run" / ADDRESSES)], capture_output=True, text=True
+        ["sh", "-c", '. "$0"; echo $O $K $N $C $M $T $P', str(home / "run" / ADDRESSES)], capture_output=True, text=True
     )
 
-    assert told.stdout.split() == [demo.urls[name] for name in ("oanda", "kalshi", "nws", "coinbase", "models")]
+    assert told.stdout.split() == [demo.urls[name] for name in SERVICES]
 
 
 def test_a_second_demo_keeps_the_first_in_demo_runs(home: Path) -> None:

@@ -14,7 +14,8 @@ from cli.audit import app as audit_app
 from cli.tbot import app as tbot_app
 from domain.contract import RuleKind
 from domain.settings import Secret
-from domain.vocabulary import Code, ExitReason, Gate, Kind, Mode, ResolutionSource, State
+from domain.stock_settings import DayTradeRule, StockStrategy
+from domain.vocabulary import Code, ExitReason, Gate, Kind, Leg, Link, Mode, ResolutionSource, State, TimeInForce
 from feed import routes
 from feed.config import FeedConfig
 from fleet.programs import FLEET
@@ -48,8 +49,13 @@ def test_each_refusal_code_is_explained() -> None:
 def test_each_state_mode_and_source_is_explained() -> None:
     told = page("architecture.md") + page("runbook.md") + page("settings.md") + page("journals.md")
 
-    assert missing([*State, *Mode], told) == []
+    assert missing([*State, *Mode, *Link], told) == []
     assert missing([*USED_SOURCES], told) == []
+
+
+def test_each_choice_that_stocks_leave_is_explained() -> None:
+    assert missing([f"`{word}`" for word in (*StockStrategy, *DayTradeRule)], page("settings.md")) == []
+    assert missing([f"`{word}`" for word in (*Leg, *TimeInForce)], page("journals.md")) == []
 
 
 def endpoints() -> list[tuple[str, str]]:

@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from domain import known_secrets
 from domain.clock import FakeClock
 from domain.settings import Secret
-from feed import tokens
 from journal import Journal, NewRecord, read, redact, verify
 from journal.codec import encode_fields, to_ascii_json
 from journal.record import prepare
@@ -28,7 +27,7 @@ MHcCAQEEIIrYSSNQFaA2Hwf1duRSxKtLYX5CB04fSeQ6tF1aY/Pu
 LOOKS_SECRET = [
     OANDA,
     PEM,
-    tokens.create()[0],
+    "tbs_uEC5JBJs_6oNfy91gtioCQiUYQxWG2IpKWSbIcsTk_0AHeHZ",
     "sk-ant-api03-AbCdEfGhIjKlMnOpQrStUvWx",
     "sk-proj_AbCdEfGhIjKlMnOpQrStUvWx0123",
     "AKIAIOSFODNN7EXAMPLE",

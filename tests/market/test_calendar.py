@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from market.calendar import Calendar, Phase
-from market.exchange_session import disagreement, may_trade
+from market.exchange_session import may_trade
 
 NEW_YORK = ZoneInfo("America/New_York")
 # As the exchange published them; 9 January 2025 was a day of mourning, 29 and 30 October 2012 a hurricane.
@@ -151,12 +151,6 @@ def test_next_open_and_close_pass_over_a_long_weekend(new_york):
     assert new_york.next_close(friday_evening) == utc("2014-05-27T20:00:00")
 
 
-def test_minutes_to_close_count_down_to_the_half_days_own_close(new_york):
-    assert new_york.minutes_to_close(utc("2014-11-28T17:45:30")) == 14.5
-    assert new_york.minutes_to_close(utc("2014-11-28T18:00:00")) is None
-    assert new_york.minutes_to_close(utc("2014-11-28T14:00:00")) is None
-
-
 @pytest.mark.parametrize(
     ("moment", "day"),
     [
@@ -235,4 +229,3 @@ def test_a_calendar_without_content_is_closed_and_says_why():
 )
 def test_a_market_is_open_only_when_calendar_and_broker_agree(calendar, broker, expected):
     assert may_trade(calendar, broker) is expected
-    assert bool(disagreement(calendar, broker)) is (broker is not None and calendar is not broker)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.errors import Misconfigured
 from domain.quotes import Bar, Ohlc
-from market.corporate_actions import Factors, SplitEvent, adjust, factors_of, read_factors, split_suspected
+from market.corporate_actions import Factors, SplitEvent, adjust, factors_of, read_factors
 
 D = Decimal
 FRIDAY, MONDAY = date(2014, 6, 6), date(2014, 6, 9)
@@ -109,34 +109,6 @@ def test_a_symbol_without_a_file_never_split():
 
     assert factors == Factors("NVDA")
     assert adjust([close_of(FRIDAY)], factors) == [close_of(FRIDAY)]
-
-
-@pytest.mark.parametrize(
-    ("close", "tick", "shares"),
-    [
-        ("645.57", "93.70", Fraction(7)),
-        ("499.23", "129.04", Fraction(4)),
-        ("1.02", "20.00", Fraction(1, 20)),
-        ("150", "100", Fraction(3, 2)),
-        ("92.22", "93.70", None),
-        ("100", "80", None),
-        ("100", "120", None),
-        ("100", "0", None),
-        ("0", "100", None),
-    ],
-)
-def test_a_tick_that_a_split_would_explain_is_suspected(close, tick, shares):
-    assert split_suspected(D(close), D(tick)) == shares
-
-
-@given(st.integers(2, 30), st.decimals("0.97", "1.03"), st.decimals("1", "5000"))
-def test_every_split_of_small_numbers_is_suspected_however_the_price_moved_meanwhile(shares, moved, close):
-    assert split_suspected(close, close / shares * moved) is not None
-
-
-@given(st.decimals("0.9", "1.1"), st.decimals("1", "5000"))
-def test_no_day_of_ten_percent_is_suspected(moved, close):
-    assert split_suspected(close, close * moved) is None
 
 
 @given(st.dates(date(1999, 1, 1), date(2021, 1, 1)), st.dates(date(1999, 1, 1), date(2021, 1, 1)))

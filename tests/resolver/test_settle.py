@@ -309,3 +309,56 @@ def test_an_exit_larger_than_the_known_position_closes_what_is_known(stage):
     found = stage.resolution(signal_id)
     assert found.quantity == 1000
     assert stage.fold.unfinished(Leg.EXIT) == []
+
+
+def corrected_stage(stage):
+    """A trade of 1,000 of which 400 were sold at 1.0950, and the execution of that."""
+    signal_id = stage.trade()
+    stage.tick()
+    stage.hit(signal_id, price="1.0950", quantity=D(400))
+    stage.tick()
+    return signal_id, stage.broker.log[-1]
+
+
+def test_a_corrected_exit_takes_the_place_of_the_earlier_one(stage):
+    signal_id, exit_ = corrected_stage(stage)
+    before = stage.fold.position(signal_id)
+    stage.broker.correct(exit_, quantity=D(300), realised=D("-1.5"))
+    stage.tick()
+    after = stage.fold.position(signal_id)
+    stage.tick()
+
+    assert (before.quantity, before.realised) == (600, -2)
+    assert (after.quantity, after.realised) == (700, D("-1.5"))
+    assert [row["revision"] for row in stage.records(Kind.ORDER_EVENT)] == [0, 1]
+
+
+def test_an_exit_that_never_was_leaves_the_whole_position_open(stage):
+    signal_id, exit_ = corrected_stage(stage)
+    stage.broker.correct(exit_, quantity=D(0), realised=D(0))
+    stage.tick()
+
+    assert stage.fold.position(signal_id).quantity == 1000
+    assert signal_id not in stage.fold.resolutions
+
+
+def test_a_correction_that_closes_the_rest_is_the_trades_end(stage):
+    signal_id, exit_ = corrected_stage(stage)
+    stage.broker.correct(exit_, quantity=D(1000), realised=D(-5))
+    stage.tick()
+
+    found = stage.resolution(signal_id)
+    assert (found.quantity, found.realised) == (1000, -5)
+
+
+def test_a_correction_after_the_end_rewrites_nothing(stage):
+    signal_id = stage.trade()
+    stage.tick()
+    stage.hit(signal_id)
+    stage.tick()
+    written = stage.records()
+    stage.broker.correct(stage.broker.log[-1], price=D("1.0900"), realised=D(-10))
+    stage.tick()
+
+    assert stage.records() == written
+    assert stage.resolution(signal_id).realised == -5

@@ -86,3 +86,60 @@ def test_trade_is_over_with_its_own_reason_once_its_entry_is(stocks):
 
     assert stocks.resolution(intent.signal_id).reason is ExitReason.TRAILING_STOP
     assert stocks.resolution(intent.signal_id).quantity == 400
+
+
+def gone(stocks, low="1.0900"):
+    """Have the stop act on a day whose executions nobody tells any more."""
+    signal_id = stocks.trade(take_profit=None)
+    stocks.bar(stocks.clock.now(), low, "1.1000")
+    del stocks.broker.trades[stocks.number(signal_id)]
+    stocks.start()
+    stocks.clock.advance(24 * 3600)
+    return signal_id
+
+
+def test_position_that_was_sold_on_a_day_nobody_tells_of_any_more_ends_at_its_level(stocks):
+    signal_id = gone(stocks)
+    for _ in range(7):
+        stocks.tick()
+    resolution = stocks.resolution(signal_id)
+
+    assert (resolution.reason, resolution.exit_price, resolution.realised) == (ExitReason.STOP_LOSS, D("1.0950"), D(-5))
+    assert resolution.disputed
+    stocks.tick()
+    assert len(stocks.fold.resolutions) == 1
+
+
+def test_position_that_is_gone_for_a_moment_only_goes_on(stocks):
+    signal_id = gone(stocks)
+    stocks.tick()
+
+    assert stocks.fold.positions()[0].signal_id == signal_id
+
+
+def test_position_that_is_gone_without_a_reason_is_named_and_not_ended(stocks):
+    gone(stocks, low="1.0990")
+    for _ in range(8):
+        stocks.tick()
+
+    assert len(stocks.fold.positions()) == 1
+    assert "1000 EUR_USD are gone" in stocks.loop._untended
+
+
+def test_sale_of_today_is_waited_for(stocks):
+    signal_id = stocks.trade(take_profit=None)
+    stocks.bar(stocks.clock.now(), "1.0900", "1.1000")
+    del stocks.broker.trades[stocks.number(signal_id)]
+    for _ in range(8):
+        stocks.tick()
+
+    assert len(stocks.fold.positions()) == 1
+
+
+def test_stop_that_trailed_is_called_so_whatever_its_broker_remembers(stocks):
+    signal_id = stocks.trade(take_profit=None, trailing_percent=D(10))
+    stocks.tick(0)
+    stocks.hit(signal_id, ExitReason.STOP_LOSS)
+    stocks.tick(1)
+
+    assert stocks.resolution(signal_id).reason is ExitReason.TRAILING_STOP

@@ -14,7 +14,6 @@ from risk.day_trades import (
     DayTradeLedger,
     DayTradePolicy,
     DayTradeRules,
-    day_trade_state,
     rules_on,
     settlement_sessions,
 )
@@ -68,10 +67,19 @@ def fills(*rows, market="SPY", account="DU1"):
     return made
 
 
-def made(*rows):
-    ledger = DayTradeLedger(DAYS)
-    for fill in fills(*rows):
+def ledger_of(rows, days=DAYS):
+    ledger = DayTradeLedger(days)
+    for fill in rows:
         ledger.add(fill)
+    return ledger
+
+
+def state_of(rows, now, rules=LEGACY, days=DAYS, pending=()):
+    return ledger_of(rows, days).state(now, rules, SMALL, pending=pending)
+
+
+def made(*rows):
+    ledger = ledger_of(fills(*rows))
     return sum(ledger.made(day) for day in DAYS.days(date(2014, 12, 31), 400))
 
 
@@ -116,7 +124,7 @@ def test_order_of_arrival_changes_nothing(order):
         "open 2014-05-07 10:00",
         "close 2014-05-07 10:01",
     )
-    state = day_trade_state([rows[index] for index in order], at("2014-05-07 15:00"), LEGACY, SMALL, DAYS)
+    state = state_of([rows[index] for index in order], at("2014-05-07 15:00"))
 
     assert state == (3, 3)
 
@@ -124,9 +132,7 @@ def test_order_of_arrival_changes_nothing(order):
 def test_a_fill_reported_twice_counts_once():
     once = fills("open 2014-05-06 10:00", "close 2014-05-06 11:00", "open 2014-05-06 12:00")
 
-    assert day_trade_state(once * 2, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS) == day_trade_state(
-        once, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS
-    )
+    assert state_of(once * 2, at("2014-05-06 15:00")) == state_of(once, at("2014-05-06 15:00"))
 
 
 def test_markets_and_accounts_are_counted_apart():
@@ -157,7 +163,7 @@ def test_markets_and_accounts_are_counted_apart():
 def test_the_window_is_five_sessions_across_a_weekend_and_a_holiday(now, count):
     # Friday, 23 May; Monday, the 26th, was Memorial Day: the fifth session is Friday, the 30th.
     trade = fills("open 2014-05-23 10:00", "close 2014-05-23 11:00")
-    state = day_trade_state(trade, at(now), LEGACY, SMALL, Weekdays(holiday=date(2014, 5, 26)))
+    state = state_of(trade, at(now), days=Weekdays(holiday=date(2014, 5, 26)))
 
     assert state.used == count
 
@@ -168,10 +174,7 @@ def test_real_sessions_of_new_york_are_such_days(tmp_path):
 
     calendar = Calendar.ensure(tmp_path, "XNYS", FakeClock(at("2014-05-06 09:20")))
     trade = fills("open 2014-05-23 10:00", "close 2014-05-23 11:00")
-    used = [
-        day_trade_state(trade, at(now), LEGACY, SMALL, calendar).used
-        for now in ("2014-05-30 15:00", "2014-06-02 09:30")
-    ]
+    used = [state_of(trade, at(now), days=calendar).used for now in ("2014-05-30 15:00", "2014-06-02 09:30")]
 
     assert used == [1, 0]
 
@@ -183,27 +186,27 @@ def test_where_no_session_is_known_everything_counts():
 
     trade = fills("open 2014-05-06 10:00", "close 2014-05-06 11:00")
 
-    assert day_trade_state(trade, at("2014-05-20 15:00"), LEGACY, SMALL, Nothing()).used == 1
+    assert state_of(trade, at("2014-05-20 15:00"), days=Nothing()).used == 1
 
 
 def test_an_entry_of_today_reserves_the_day_trade_of_its_exit():
     opened = fills("open 2014-05-06 10:00")
 
-    assert day_trade_state(opened, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS).used == 1
-    assert day_trade_state(opened, at("2014-05-07 09:30"), LEGACY, SMALL, DAYS).used == 0
+    assert state_of(opened, at("2014-05-06 15:00")).used == 1
+    assert state_of(opened, at("2014-05-07 09:30")).used == 0
 
 
 def test_the_reserved_one_is_made_by_the_exit_and_not_counted_twice():
     closed = fills("open 2014-05-06 10:00", "close 2014-05-06 11:00")
 
-    assert day_trade_state(closed, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS).used == 1
+    assert state_of(closed, at("2014-05-06 15:00")).used == 1
 
 
 def test_entries_that_rest_at_the_broker_reserve_one_each_and_one_a_market():
     opened = fills("open 2014-05-06 10:00")
     resting = [("DU1", "SPY"), ("DU1", "AIG"), ("DU1", "AIG"), ("DU1", "IBM")]
 
-    assert day_trade_state(opened, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS, resting).used == 3
+    assert state_of(opened, at("2014-05-06 15:00"), pending=resting).used == 3
 
 
 def test_a_fourth_day_trade_is_beyond_the_limit_and_an_exit_is_never_asked():
@@ -212,11 +215,11 @@ def test_a_fourth_day_trade_is_beyond_the_limit_and_an_exit_is_never_asked():
         for market in ("SPY", "AIG", "IBM")
         for fill in fills("open 2014-05-06 10:00", "close 2014-05-06 11:00", market=market)
     ]
-    state = day_trade_state(three, at("2014-05-06 15:00"), LEGACY, SMALL, DAYS)
+    state = state_of(three, at("2014-05-06 15:00"))
     fourth = [*three, *fills("open 2014-05-06 15:30", "close 2014-05-06 15:40", market="TWX")]
 
     assert state.used + 1 > state.limit
-    assert day_trade_state(fourth, at("2014-05-06 15:50"), LEGACY, SMALL, DAYS) == (4, 3)
+    assert state_of(fourth, at("2014-05-06 15:50")) == (4, 3)
 
 
 @pytest.mark.parametrize(("equity", "limit"), [("24999.99", 3), ("25000", None), ("100000", None), ("-5", 3)])
@@ -246,7 +249,7 @@ def test_operator_may_say_that_the_broker_still_counts():
 def test_other_policies_count_but_do_not_limit(policy):
     trade = fills("open 2014-05-06 10:00", "close 2014-05-06 11:00")
 
-    assert day_trade_state(trade, at("2014-05-06 15:00"), DayTradeRules(policy=policy), SMALL, DAYS) == (1, None)
+    assert state_of(trade, at("2014-05-06 15:00"), DayTradeRules(policy=policy)) == (1, None)
 
 
 def test_a_cash_account_is_under_its_own_rule_on_every_day():
@@ -294,7 +297,7 @@ def test_there_are_never_more_day_trades_than_exits_or_entries(steps):
         DayTradeFill(id=str(n), account="DU1", market="SPY", at=start + timedelta(minutes=minute), opens=opens)
         for n, (opens, minute) in enumerate(steps)
     ]
-    state = day_trade_state(rows, start + timedelta(hours=10, minutes=29), LEGACY, SMALL, DAYS)
+    state = state_of(rows, start + timedelta(hours=10, minutes=29))
 
     assert state.used <= sum(fill.opens for fill in rows)
     assert (state.used > 0) is any(fill.opens for fill in rows)

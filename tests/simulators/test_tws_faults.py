@@ -9,7 +9,8 @@ import tws_sim
 from tws_client import SPY, Client, last_frame
 from tws_sim import ACCOUNT
 
-from simulators.tws.faults import FaultBook, FaultError
+from simulators.rest.faults import FaultError
+from simulators.tws.faults import FaultBook
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,7 @@
 """The stock surface at a simulated IBKR."""
 
+from itertools import count
+
 import pytest
 from stock_rig import StockRig
 from stock_venue import Venue
@@ -8,11 +10,11 @@ from stock_venue import Venue
 @pytest.fixture
 def opened(tmp_path):
     """Make venues and accounts at them; everything ends with the test."""
-    made = []
+    made, numbers = [], count()
 
     def make(transport, *options, kind="cash", venue=None, clock=None, **changes):
         place = venue or Venue(transport, *options, kind=kind, **(clock or {}))
-        rig = StockRig(place, tmp_path / f"home-{len(made)}", **changes)
+        rig = StockRig(place, tmp_path / f"home-{next(numbers)}", **changes)
         made.append(rig)
         return rig
 

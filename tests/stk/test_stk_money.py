@@ -50,10 +50,9 @@ def test_part_of_a_share_that_no_stop_could_protect_is_not_bought(opened):
     assert rig.story().orders == []
 
 
-def test_shares_and_a_part_of_one_are_bought_and_their_whole_shares_protected(opened):
-    rig = opened("tws", IBKR_FRACTIONAL="true", RISK_MARKET_BUDGET="250").open()
+def test_only_whole_shares_are_bought_whatever_the_account_allows(opened):
+    rig = opened("tws", IBKR_FRACTIONAL="true", RISK_MARKET_BUDGET="700").open()
     rig.bought()
-    rig.turn_for(1)
 
-    assert 1 < rig.story().position() < 2
-    assert [D(stop["quantity"]) for stop in rig.story().stops()] == [1]
+    assert rig.story().position() == 4
+    assert [D(stop["quantity"]) for stop in rig.story().stops()] == [4]

@@ -3,9 +3,8 @@
 import asyncio
 
 import ib_async
-import pytest
 from portal_sim import ticket
-from stock_venue import D
+from stock_venue import D, at_each
 from tws_client import Client
 
 TRANSPORTS = ("tws", "portal")
@@ -33,7 +32,7 @@ def assert_held(rig, quantity=None):
     rig.assert_sound()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_order_whose_reply_is_lost_blocks_its_market_until_it_is_found_and_is_never_sent_again(opened, transport):
     rig = opened(transport)
     fault = rig.venue.fault("lost_reply", times=2 if transport == "tws" else 1)
@@ -48,7 +47,7 @@ def test_order_whose_reply_is_lost_blocks_its_market_until_it_is_found_and_is_ne
     assert_held(rig)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_order_that_never_arrived_is_absent_after_the_grace_and_another_one_takes_its_place(opened, transport):
     rig = opened(transport, **FAR)
     more = {} if transport == "tws" else {"acknowledged": False}
@@ -62,7 +61,7 @@ def test_order_that_never_arrived_is_absent_after_the_grace_and_another_one_take
     rig.assert_sound()
 
 
-@pytest.mark.parametrize("remark", ["order_message", "tif_preset"])
+@at_each("order_message", "tif_preset")
 def test_remark_about_a_live_order_is_not_taken_as_its_end(opened, remark):
     rig = opened("tws")
     fault = rig.venue.fault(remark, times=2)
@@ -75,14 +74,11 @@ def test_remark_about_a_live_order_is_not_taken_as_its_end(opened, remark):
     assert_held(rig)
 
 
-@pytest.mark.parametrize(
-    ("transport", "action", "fields", "words"),
-    [
-        ("tws", "rejected", {"reason": "no margin for this"}, "no margin for this"),
-        ("tws", "inactive", {}, "Inactive"),
-        ("portal", "reject_200", {"error": "no margin for this"}, "no margin for this"),
-        ("portal", "inactive_order", {"reason": "no margin for this"}, "nactive"),
-    ],
+@at_each(
+    ("tws", "rejected", {"reason": "no margin for this"}, "no margin for this"),
+    ("tws", "inactive", {}, "Inactive"),
+    ("portal", "reject_200", {"error": "no margin for this"}, "no margin for this"),
+    ("portal", "inactive_order", {"reason": "no margin for this"}, "nactive"),
 )
 def test_refusal_is_written_with_its_reason_and_the_symbol_rests_before_the_next_entry(
     opened, transport, action, fields, words
@@ -101,7 +97,7 @@ def test_refusal_is_written_with_its_reason_and_the_symbol_rests_before_the_next
     rig.assert_sound()
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_entry_that_fills_in_part_and_is_withdrawn_leaves_a_stop_of_what_was_bought(opened, transport):
     rig = opened(transport)
     few = {"fraction": 0.4} if transport == "tws" else {"quantity": 4}
@@ -117,7 +113,7 @@ def test_entry_that_fills_in_part_and_is_withdrawn_leaves_a_stop_of_what_was_bou
     assert [signal["quantity"] for signal in rig.signals()] == ["4"]
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_fill_after_a_cancel_is_booked_published_and_protected(opened, transport):
     rig = opened(transport, **FAR)
     more = {"seconds": 0.3} if transport == "tws" else {}
@@ -148,7 +144,7 @@ def test_correction_of_an_execution_takes_the_place_of_what_it_corrects(opened):
     assert_held(rig)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_stop_that_vanishes_is_placed_again_once(opened, transport):
     rig = opened(transport)
     rig.open().bought()
@@ -162,7 +158,7 @@ def test_stop_that_vanishes_is_placed_again_once(opened, transport):
     assert_held(rig)
 
 
-@pytest.mark.parametrize("transport", TRANSPORTS)
+@at_each(*TRANSPORTS)
 def test_second_stop_for_the_same_shares_is_cancelled(opened, transport):
     rig = opened(transport)
     rig.open().bought()

@@ -557,6 +557,12 @@ def test_a_stop_refused_again_and_again_becomes_an_exit_at_market_in_regular_hou
     assert asked(replace(given, session=night)) == ()
 
 
+def test_a_fraction_whose_sale_is_refused_again_and_again_waits() -> None:
+    refused = held(D("0.5"), stops=(), stop_refusals=PARAMS.max_stop_refusals, stop_refused_at=NOW - timedelta(hours=1))
+
+    assert asked(refused) == ()
+
+
 def test_an_exit_at_market_that_was_refused_is_not_tried_again_at_once() -> None:
     refused = held(stops=(), stop_refusals=4, stop_refused_at=NOW)
     fraction = held(D("0.5"), stops=(), stop_refusals=1, stop_refused_at=NOW)

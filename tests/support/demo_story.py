@@ -47,6 +47,15 @@ def processes_of(home: Path) -> dict[int, str]:
     return {pid: line for pid, line in found.items() if line}
 
 
+def pss_mib(pid: int) -> float:
+    """Return the proportional set size of a process; nothing once it has gone."""
+    try:
+        rows = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0.0
+    return next((int(row.split()[1]) / 1024 for row in rows if row.startswith("Pss:")), 0.0)
+
+
 def whole_lines(raw: bytes) -> list[Record]:
     """Return the records of JSON lines, up to the last newline."""
     return [json.loads(line) for line in raw[: raw.rfind(b"\n") + 1].splitlines()]
@@ -63,6 +72,8 @@ class Story:
     outage_s: dict[str, float] = field(default_factory=dict)
     held_when_killed: dict[str, set[str]] = field(default_factory=dict)
     rss: dict[str, float] = field(default_factory=dict)
+    # The most that all processes took together, with what they share counted once.
+    together_mib: float = 0.0
     status: Any = None
     stop_began: datetime | None = None
     stop_ended: datetime | None = None
@@ -102,6 +113,11 @@ class Story:
             if info["statename"] == "RUNNING":
                 self.rss[name] = max(self.rss.get(name, 0.0), rss_mib(info["pid"]))
         return found
+
+    def weigh(self) -> None:
+        """Add up the proportional memory of all processes: a page that ten of them share counts a tenth for each."""
+        pids = [info["pid"] for info in self.infos().values() if info["statename"] == "RUNNING"]
+        self.together_mib = max(self.together_mib, sum(pss_mib(pid) for pid in pids))
 
     def until(self, what: str, holds: Callable[[], object], seconds: float) -> None:
         """Look again and again until something holds, sampling the memory of all processes on the way."""

@@ -1,20 +1,14 @@
 """The Client Portal adapter at its simulator: an account of its own for each test, and orders to send it."""
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
 from decimal import Decimal
 
+from ibkr_desk import IbkrDesk
 from portal_sim import SPY, PortalSim, start_portal
 
 from brokers.ibkr.config import IbkrConfig, Transport
 from brokers.ibkr.portal.client import connect
-from domain.clock import parse_clock
-from domain.errors import Retry
-from domain.ids import client_order_id, new_id
-from domain.order import OrderIntent
-from domain.vocabulary import Leg, Link, Mode, Side, Surface, TimeInForce
+from domain.vocabulary import Link
 
 ACCOUNTS = [f"DU{number}" for number in range(1, 101)]
 CASH = Decimal(100_000)
@@ -46,15 +40,10 @@ def desks(gateway: PortalSim) -> Iterator["PortalDesk"]:
         gateway.login()
 
 
-class PortalDesk:
+class PortalDesk(IbkrDesk):
     """One account at the gateway; connections to it are made by the test and closed here."""
 
-    def __init__(self, gateway: PortalSim, account: str) -> None:
-        self.gateway = gateway
-        self.account = account
-        self.clock = parse_clock(gateway.clock)
-        self.data = self.executor = None
-        self._closers = []
+    patience_s = 8.0
 
     def config(self, **changes):
         settings = {
@@ -77,8 +66,7 @@ class PortalDesk:
 
     def connect(self, *, held=lambda: (), up=True, **changes):
         """Open a connection and wait until the link is up; later calls open another, as a restart does."""
-        self.data, self.executor = connect(self.config(**changes), self.clock, held=held)
-        self._closers += [self.data.close, self.executor.close]
+        self._connect(connect, self.config(**changes), held)
         if up:
             self.until_up()
         return self.data, self.executor
@@ -96,96 +84,9 @@ class PortalDesk:
     def until_down(self):
         self.eventually(lambda: self.executor.link()[0] is Link.DOWN)
 
-    def restart(self, **changes):
-        """End the connection and open another that remembers nothing."""
-        self.close()
-        return self.connect(**changes)
-
-    def close(self):
-        for close in self._closers:
-            close()
-        self._closers.clear()
-
-    def eventually(self, condition, seconds=8.0):
-        """Return the first true answer, asked again and again before a deadline; Retry is no answer."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with suppress(Retry):
-                if answer := condition():
-                    return answer
-            time.sleep(0.02)
-        raise AssertionError(f"not within {seconds} s")
-
-    def quote(self, market="SPY"):
-        return self.eventually(lambda: self.data.quotes([market]).get(market))
-
-    def entry(self, *, market="SPY", trigger=None, **changes):
-        """Build an entry that rests far above the market, with a trailing stop of ten percent."""
-        signal_id = new_id("sig", self.clock.now())
-        facts = {
-            "client_order_id": client_order_id(Surface.STK, signal_id, Leg.ENTRY, 1),
-            "signal_id": signal_id,
-            "surface": Surface.STK,
-            "mode": Mode.PAPER,
-            "market": market,
-            "leg": Leg.ENTRY,
-            "attempt": 1,
-            "side": Side.BUY,
-            "quantity": D(10),
-            "trigger": D("180.00") if trigger is None else trigger,
-            "stop_loss": D("150.00"),
-            "trailing_percent": D(10),
-            "tif": TimeInForce.DAY,
-        }
-        return OrderIntent(**(facts | changes))
-
-    def far(self, **changes):
-        return self.entry(**changes)
-
-    def near(self, **changes):
-        """Build an entry that the recorded market reaches at once: IBKR takes a stop behind the market as reached."""
-        return self.entry(**({"trigger": self.quote().bid - D("0.05")} | changes))
-
-    def reach(self, intent):
-        """Wait until the recording has filled an entry of ``near``."""
-        self.until_state(intent, "filled")
-
     def bought(self, **changes):
         """Send an entry that fills at once, and wait until it has and its stop rests."""
-        intent = self.near(**changes)
-        self.executor.submit(intent)
-        self.reach(intent)
-        self.eventually(lambda: self.stop_of(intent) in self.live_refs())
-        return intent
-
-    def stop_of(self, intent, attempt=1):
-        return client_order_id(Surface.STK, intent.signal_id, Leg.STOP, attempt)
-
-    def exit_of(self, intent, *, attempt=1, quantity=None):
-        return OrderIntent(
-            client_order_id=client_order_id(Surface.STK, intent.signal_id, Leg.EXIT, attempt),
-            signal_id=intent.signal_id,
-            surface=intent.surface,
-            mode=intent.mode,
-            market=intent.market,
-            leg=Leg.EXIT,
-            attempt=attempt,
-            side=intent.side.opposite,
-            quantity=quantity or intent.quantity,
-            broker_trade_id=intent.client_order_id,
-        )
-
-    def find(self, intent_or_id):
-        """Return what the broker knows of an order, asked until it can tell."""
-        name = getattr(intent_or_id, "client_order_id", intent_or_id)
-        since = self.clock.now() - timedelta(minutes=30)
-        return self.eventually(lambda: self.executor.find(name, since=since))
-
-    def states(self, intent_or_id):
-        return [str(event.state) for event in self.find(intent_or_id)]
-
-    def until_state(self, intent_or_id, state):
-        return self.eventually(lambda: self.states(intent_or_id)[-1] == state)
+        return self._fill(self.near(**changes))
 
     def venue(self):
         """Return the account as the simulator has it."""

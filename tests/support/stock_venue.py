@@ -1,9 +1,11 @@
 """Either IBKR simulator as tests of the stock surface use it, and what an account did there, told by the venue."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 
 import portal_sim
 import tws_sim
@@ -14,6 +16,7 @@ CASH = D(50_000)
 # On this Tuesday, which plays 8 October 2013, SPY climbs from 167.48 to 167.62 within ten seconds.
 CLIMB = "2014-05-06T13:55:24Z"
 CONIDS = {"SPY": 756733, "AAPL": 265598, "IBM": 8314, "AIG": 61319701}
+PROTECTIVE = ("STP", "TRAIL", "TRAIL LIMIT", "STP LMT")
 LIVE = ("PreSubmitted", "Submitted", "PendingCancel")
 
 
@@ -114,7 +117,7 @@ class Story:
 
     def stops(self):
         """Return the live protective orders."""
-        return [one for one in self.live("SELL") if one["kind"] in ("STP", "TRAIL", "TRAIL LIMIT", "STP LMT")]
+        return [one for one in self.live("SELL") if one["kind"] in PROTECTIVE]
 
     def position(self, symbol="SPY"):
         return D(self.told["positions"].get(symbol, "0"))
@@ -138,7 +141,7 @@ class Story:
         """Return the longest time, in simulated seconds, with a position and not exactly one live stop."""
         edges = sorted({*self._moments(symbol), _at(self.told["simulated_time"])})
         longest = run = 0.0
-        for begin, end in zip(edges, edges[1:], strict=False):
+        for begin, end in pairwise(edges):
             bad = self._held_at(symbol, begin) > 0 and self._stops_at(symbol, begin) != 1
             run = run + (end - begin).total_seconds() if bad else 0.0
             longest = max(longest, run)
@@ -155,7 +158,9 @@ class Story:
 
     def _protective(self, symbol):
         kinds = ("STP", "TRAIL", "TRAIL LIMIT", "STP LMT")
-        return [one for one in self.orders if one["symbol"] == symbol and one["side"] == "SELL" and one["kind"] in kinds]
+        return [
+            one for one in self.orders if one["symbol"] == symbol and one["side"] == "SELL" and one["kind"] in kinds
+        ]
 
     def _held_at(self, symbol, moment):
         signed = {"BUY": 1, "SELL": -1}
@@ -180,3 +185,23 @@ def until(condition, what, seconds=15.0):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
         time.sleep(0.02)
     return answer
+
+
+def at_each(*cases):
+    """Make a test of a scenario that is played for each case, four at a time: most of its time is spent waiting."""
+    cases = [case if isinstance(case, tuple) else (case,) for case in cases]
+
+    def decorate(scenario):
+        def test(opened):
+            with ThreadPoolExecutor(4) as pool:
+                played = [(case, pool.submit(scenario, opened, *case)) for case in cases]
+            for case, one in played:
+                try:
+                    one.result()
+                except AssertionError as error:
+                    raise AssertionError(f"{case}: {error}") from error
+
+        test.__name__, test.__doc__, test.__module__ = scenario.__name__, scenario.__doc__, scenario.__module__
+        return test
+
+    return decorate

@@ -1,21 +1,15 @@
 """The TWS adapter at its simulator: an account of its own for each test, and orders to send it."""
 
-import time
 from collections.abc import Iterator
-from contextlib import suppress
-from datetime import timedelta
 from decimal import Decimal
 from itertools import count
 
 import tws_sim
+from ibkr_desk import IbkrDesk
 
 from brokers.ibkr.config import IbkrConfig
 from brokers.ibkr.tws.client import connect
-from domain.clock import parse_clock
-from domain.errors import Retry
-from domain.ids import client_order_id, new_id
-from domain.order import OrderIntent
-from domain.vocabulary import Leg, Link, Mode, Side, Surface, TimeInForce
+from domain.vocabulary import Link
 
 ACCOUNTS = [f"DU{number}" for number in range(1, 61)]
 CASH = Decimal(100_000)
@@ -44,16 +38,12 @@ def desks(gateway: tws_sim.TwsSim) -> Iterator["TwsDesk"]:
         desk.close()
 
 
-class TwsDesk:
+class TwsDesk(IbkrDesk):
     """One account at the gateway; connections to it are made by the test and closed here."""
 
     def __init__(self, gateway: tws_sim.TwsSim, account: str = ACCOUNTS[0], client: int = 1) -> None:
-        self.gateway = gateway
-        self.account = account
+        super().__init__(gateway, account)
         self.client = client
-        self.clock = parse_clock(gateway.clock)
-        self.data = self.executor = None
-        self._closers = []
 
     def config(self, **changes):
         settings = {
@@ -76,35 +66,14 @@ class TwsDesk:
 
     def connect(self, *, held=lambda: (), up=True, **changes):
         """Open a connection and wait until the link is up; later calls open another, as a restart does."""
-        self.data, self.executor = connect(self.config(**changes), self.clock, held=held)
-        self._closers += [self.data.close, self.executor.close]
+        self._connect(connect, self.config(**changes), held)
         if up:
             self.until_link(Link.UP)
         return self.data, self.executor
 
-    def restart(self, **changes):
-        """End the connection and open another that remembers nothing."""
-        self.close()
-        return self.connect(**changes)
-
-    def close(self):
-        for close in self._closers:
-            close()
-        self._closers.clear()
-
     def until_link(self, link, seconds=15.0):
         """Wait for a state of the link and return the words for it."""
         return self.eventually(lambda: (found := self.executor.link())[0] is link and (found[1] or "up"), seconds)
-
-    def eventually(self, condition, seconds=15.0):
-        """Return the first true answer, asked again and again before a deadline; Retry is no answer."""
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            with suppress(Retry):
-                if answer := condition():
-                    return answer
-            time.sleep(0.01)
-        raise AssertionError(f"not within {seconds} s")
 
     def fault(self, action, **fields):
         """Add a fault for this desk's client where the action can be limited to one."""
@@ -116,79 +85,12 @@ class TwsDesk:
 
     # -------------------------------------------------------------------------------------------- orders
 
-    def quote(self, market="SPY"):
-        return self.eventually(lambda: self.data.quotes([market]).get(market))
-
-    def entry(self, *, market="SPY", **changes):
-        """Build an entry that rests far above the market, with a trailing stop of ten percent."""
-        signal_id = new_id("sig", self.clock.now())
-        facts = {
-            "client_order_id": client_order_id(Surface.STK, signal_id, Leg.ENTRY, 1),
-            "signal_id": signal_id,
-            "surface": Surface.STK,
-            "mode": Mode.PAPER,
-            "market": market,
-            "leg": Leg.ENTRY,
-            "attempt": 1,
-            "side": Side.BUY,
-            "quantity": D(10),
-            "trigger": D("180.00"),
-            "stop_loss": D("150.00"),
-            "trailing_percent": D(10),
-            "tif": TimeInForce.DAY,
-        }
-        return OrderIntent(**(facts | changes))
-
-    def far(self, **changes):
-        return self.entry(**changes)
-
-    def near(self, **changes):
-        """Build an entry that the recorded market reaches at once: IBKR takes a stop behind the market as reached."""
-        return self.entry(**({"trigger": self.quote().bid - D("0.05")} | changes))
-
     def at_market(self, **changes):
         return self.entry(**({"trigger": None} | changes))
 
-    def reach(self, intent):
-        self.until_state(intent, "filled")
-
     def bought(self, **changes):
         """Send an entry at the market, and wait until it has filled and its stop rests."""
-        intent = self.at_market(**changes)
-        self.executor.submit(intent)
-        self.reach(intent)
-        self.eventually(lambda: self.stop_of(intent) in self.live_refs())
-        return intent
-
-    def stop_of(self, intent, attempt=1):
-        return client_order_id(Surface.STK, intent.signal_id, Leg.STOP, attempt)
-
-    def exit_of(self, intent, *, attempt=1, quantity=None, **changes):
-        facts = {
-            "client_order_id": client_order_id(Surface.STK, intent.signal_id, Leg.EXIT, attempt),
-            "signal_id": intent.signal_id,
-            "surface": intent.surface,
-            "mode": intent.mode,
-            "market": intent.market,
-            "leg": Leg.EXIT,
-            "attempt": attempt,
-            "side": intent.side.opposite,
-            "quantity": quantity or intent.quantity,
-            "broker_trade_id": intent.client_order_id,
-        }
-        return OrderIntent(**(facts | changes))
-
-    def find(self, intent_or_id):
-        """Return what the broker knows of an order, asked until it can tell."""
-        name = getattr(intent_or_id, "client_order_id", intent_or_id)
-        since = self.clock.now() - timedelta(minutes=30)
-        return self.eventually(lambda: self.executor.find(name, since=since))
-
-    def states(self, intent_or_id):
-        return [str(event.state) for event in self.find(intent_or_id)]
-
-    def until_state(self, intent_or_id, state):
-        return self.eventually(lambda: self.states(intent_or_id)[-1] == state)
+        return self._fill(self.at_market(**changes))
 
     # ------------------------------------------------------------------------------- what the venue knows
 

@@ -23,7 +23,7 @@ from brokers.ibkr.portal.parse import OrderRow
 from brokers.ibkr.portal.wire import Wire
 from domain.errors import Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
-from domain.vocabulary import Leg, OrderState
+from domain.vocabulary import Leg, OrderState, Side
 
 LOOK_S = 0.1
 
@@ -59,8 +59,11 @@ class Exits:
                 return self._orders.known(intent)
             held = self._held(intent)
             if held <= intent.quantity:
-                self._clear(self._of_trade(intent))
-                held = self._held(intent)
+                rows = self._of_trade(intent)
+                sold = self._sold(rows, intent.side)
+                self._clear(rows)
+                # The list of positions may lag behind an execution: what a stop sold meanwhile is not there any more.
+                held = min(self._held(intent), held - (self._sold(rows, intent.side) - sold))
             else:
                 self._clear([row for row in self._of_trade(intent) if references.leg_of(row.reference) is Leg.ENTRY])
                 self._shrink(intent, held - intent.quantity)
@@ -72,6 +75,14 @@ class Exits:
             if one.market == intent.market and one.side is not intent.side:
                 return abs(one.quantity)
         return Decimal(0)
+
+    def _sold(self, rows: Sequence[OrderRow], side: Side) -> Decimal:
+        """Return how much these orders have sold, by their list or by their executions, whichever tells more."""
+        return sum((self._filled(self._ledger.latest(row)) for row in rows if row.side is side), Decimal(0))
+
+    def _filled(self, row: OrderRow) -> Decimal:
+        executions = self._ledger.book.of_order(row.reference or "")
+        return max(row.filled, sum((one.quantity for one in executions), Decimal(0)))
 
     def _shrink(self, intent: OrderIntent, rest: Decimal) -> None:
         """Let the stop of a trade sold in part protect the rest: both together must not sell more than is held."""

@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 
 from brokers.ibkr.config import IbkrConfig
-from brokers.ibkr.portal.errors import NoSession, NoTurn, Penalised, is_no_session, message_of, of_status, translated
+from brokers.ibkr.portal.errors import NoSession, NoTurn, Penalised, is_no_session, message_of, of_status
 from brokers.ibkr.portal.pace import Pace, Page
-from brokers.lost import said
+from brokers.lost import said, translated
 from domain.clock import Clock
 from domain.errors import Misconfigured, Retry, TBotError
 
@@ -121,7 +121,7 @@ class Wire:
         tolerant: bool,
     ) -> Any:
         self._take_turn(what, page, self.config.request_timeout_s if patience_s is None else patience_s)
-        with translated(what, repeatable=repeatable):
+        with translated(what, repeatable=repeatable, unreached="see that the gateway runs"):
             try:
                 answer = self._http().request(method, path.lstrip("/"), params=_given(params) or None, json=body)
             except httpx.ConnectError as error:

@@ -95,11 +95,13 @@ class OrderDesk:
         known.doubts = False
 
     def _of_old(self, reference: str) -> list[OrderEvent]:
-        """Answer for an order that filled on a day whose executions TWS no longer tells, from our own journals."""
+        """Answer for an order that filled on a day whose executions TWS no longer tells: our journals have them.
+
+        So the answer is that it filled, and no fill: as one of another id it would count for a second purchase.
+        """
         answer = answer_to_id(reference, self._keeper.currency(), self._keeper.clock.now())
-        for trade in self._held():
-            if trade.client_order_id == reference:
-                return [answer.restored(trade)]
+        if any(trade.client_order_id == reference for trade in self._held()):
+            return [answer.event(OrderState.FILLED, reason="filled on an earlier day")]
         raise Retry(f"the executions of {reference}", "an order that filled and none of them", "ask again")
 
     def _events(self, reference: str) -> list[OrderEvent]:

@@ -74,7 +74,10 @@ class Session:
             await asyncio.gather(connecting, *signs, return_exceptions=True)
 
     def _require_account(self) -> None:
-        known = list(self.client.getAccounts())
+        known = [name for name in self.client.getAccounts() if name]
+        if not known:
+            # A gateway that has just been restarted: no reason to end the process for good.
+            raise Retry("the accounts of this login", "none told", "connecting again")
         if self._config.account not in known:
             raise Misconfigured(
                 f"IBKR_ACCOUNT to be one of {', '.join(known)}", self._config.account, "correct IBKR_ACCOUNT"

@@ -20,7 +20,7 @@ from tbot_client.book import say
 from tbot_client.brokers import ibkr_desk as desk
 from tbot_client.brokers import ibkr_parse as parse
 from tbot_client.brokers.ibkr_books import Books
-from tbot_client.brokers.ibkr_ledger import Held, Ledger, write_levels
+from tbot_client.brokers.ibkr_ledger import CURRENCY, Held, Ledger, write_levels
 from tbot_client.brokers.ibkr_parse import ZERO, Json
 from tbot_client.brokers.ibkr_session import Session
 from tbot_client.brokers.ibkr_stops import Stops
@@ -77,18 +77,18 @@ class IbkrBroker:
 
     def account(self) -> Account:
         self._session.ensure()
-        if not self._books.is_read:
-            self._books.read()
         summary = self._wire.get(f"/portfolio/{self._account}/summary")
         return parse.read("a summary", self._worth, summary)
 
     def _worth(self, summary: Json) -> Account:
         worth, free = summary["netliquidation"], summary["availablefunds"]
+        currency = str(worth["currency"])
+        is_bound = self._session.is_cash and currency == CURRENCY
         return Account(
-            currency=str(worth["currency"]),
+            currency=currency,
             equity=parse.number(worth["amount"]),
             last_id=self._ledger.last_id,
-            cash=parse.number(free["amount"]) if self._session.is_cash else None,
+            cash=parse.number(free["amount"]) if is_bound else None,
         )
 
     def instrument(self, name: str) -> Instrument | None:
@@ -118,7 +118,8 @@ class IbkrBroker:
             return None
         now = self._clock.now()
         is_open = found.is_live and _is_session(now) and now - found.at < FRESH
-        return Quote(bid=found.bid, ask=found.ask, tradeable=is_open, home_rate=Decimal(1))
+        rate = Decimal(1) if self._session.currency == CURRENCY else None
+        return Quote(bid=found.bid, ask=found.ask, tradeable=is_open, home_rate=rate)
 
     def _snapshot(self, conid: int) -> parse.Snapshot | None:
         """Ask for a quote; the first question only begins a stream, and is answered with nothing."""
@@ -159,6 +160,7 @@ class IbkrBroker:
             levels=write_levels(order.levels),
         )
         self._books.stir()
+        self._books.expect(order.client_id)
         numbers = self._desk.send(_family(order, conid))
         try:
             self._finish(order.client_id, numbers[order.client_id])
@@ -207,11 +209,13 @@ class IbkrBroker:
                 "SESSION_OVER", "the exchange to be open", "a closed one", "the stop stays; closed when it opens"
             )
         resting = [row for row in self._books.rows_of(held) if row.is_live]
-        self._stops.take_back({row.client_id: row.order_id for row in resting})
-        self._books.read()
-        units = self._books.left_of(held)
-        if trade_id in self._ledger.held and units > 0:
+        orders = {row.client_id: row.order_id for row in resting}
+        self._stops.take_back(orders)
+        units = self._books.left_after(held, orders)
+        if units > 0:
             self._sell(held, units)
+        else:
+            self._books.read()
         return self._of_trade(before, trade_id)
 
     def _sell(self, held: Held, units: Decimal) -> None:
@@ -226,7 +230,7 @@ class IbkrBroker:
             while self._books.look(client_id, numbers[client_id]).is_live and time.monotonic() < deadline:
                 time.sleep(LOOK_S)
             self._books.read()
-        except (Retry, KeyError) as error:
+        except (Retry, Refused, KeyError) as error:
             raise Ask("what became of the exit", str(error)[:100], "it was taken in; asking again") from error
 
     def _of_trade(self, before: int, trade_id: str) -> list[Event]:

@@ -150,6 +150,10 @@ class Books:
             return False
         return self._is_overdue(f"absent {client_id}")
 
+    def expect(self, client_id: str) -> None:
+        """Begin anew to count for how long an order is in no list: it is about to be sent."""
+        self._since.pop(f"absent {client_id}", None)
+
     def next_id(self, held: Held, leg: str) -> str:
         """Return the id of the next order of a leg: that of the last one again if no list ever had it."""
         numbers = [parts_of(each)[2] for each in self._seen() if parts_of(each)[:2] == (held.stem, leg)]
@@ -162,6 +166,19 @@ class Books:
     def left_of(self, held: Held) -> Decimal:
         """Return what can be sold of a position: what the account does not hold any more can't."""
         return held.left - self._missing.get(held.stem, ZERO) if held.stem in self._ledger.held else ZERO
+
+    def left_after(self, held: Held, orders: dict[str, str]) -> Decimal:
+        """Return what can be sold now that these orders were taken back.
+
+        What they, or an earlier exit, filled need not be listed yet; the account may hold more than what is ours.
+        """
+        left = self.left_of(held)
+        for client_id, number in orders.items():
+            self.look(client_id, number)
+        for row in self.rows_of(held):
+            mine = [e for e in self._executions if e.client_id == row.client_id and e.fill_id in self._ledger.fills]
+            left -= max(row.filled - sum((each.units for each in mine), ZERO), ZERO)
+        return min(left, self.nets().get(held.conid, ZERO) * held.sign)
 
     def _is_overdue(self, what: str) -> bool:
         return time.monotonic() - self._since.setdefault(what, time.monotonic()) >= self._grace_s

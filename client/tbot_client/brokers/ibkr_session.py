@@ -15,7 +15,7 @@ LOOKS, LOOK_S = 5, 0.3
 class Session:
     """Looks after the session whenever the broker is asked for anything.
 
-    ``is_cash`` tells whether the account must pay in full; None before it is known.
+    ``is_cash`` tells whether the account must pay in full, None before it is known; ``currency`` is the account's.
     """
 
     def __init__(self, wire: IbkrWire, account: str, *, compete: bool) -> None:
@@ -24,6 +24,7 @@ class Session:
         self._compete = compete
         self._due = 0.0
         self.is_cash: bool | None = None
+        self.currency = ""
         self.opened = 0
 
     def ensure(self) -> None:
@@ -74,7 +75,9 @@ class Session:
             self._wire.ask("/iserver/account", {"acctId": self._account})
         rows = self._wire.get(ACCOUNTS)
         mine = [row for row in rows if isinstance(row, dict) and row.get("accountId", row.get("id")) == self._account]
-        self.is_cash = "CASH" in str(mine[0].get("tradingType", "")).upper() if mine else self.is_cash
+        if mine:
+            self.is_cash = "CASH" in str(mine[0].get("tradingType", "")).upper()
+            self.currency = str(mine[0].get("currency") or "")
 
 
 def _is_up(status: dict[str, Any]) -> bool:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pytest
 from portal_desk import desks, started
@@ -243,3 +244,15 @@ def test_exit_takes_back_a_stop_that_another_process_has_just_put_there(linked):
 
     assert linked.position() == 0
     assert linked.live_refs() == []
+
+
+def test_exit_does_not_sell_again_what_its_stop_sold_meanwhile_whatever_the_list_of_positions_says(linked, gateway):
+    intent = linked.bought()
+    before = linked.executor._holdings.positions()
+    linked.executor._exits._holdings = SimpleNamespace(positions=lambda: before)
+    fault = gateway.fault("late_fill_after_cancel", times=1)
+    events = linked.executor.submit(linked.exit_of(intent))
+
+    assert gateway.fired(fault) == 1
+    assert events[-1].state is OrderState.REJECTED
+    assert linked.position() == 0

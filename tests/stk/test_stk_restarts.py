@@ -1,0 +1,124 @@
+"""Restarting twice in a row, wherever a bracket stands: nothing changes at the broker, and nothing more is intended."""
+
+import json
+import signal
+from itertools import product
+
+from stock_venue import at_each, until
+
+TRANSPORTS = ("tws", "portal")
+GAP_S = 5
+FAR = {"STRATEGY_ENTRY_PCT": "3"}
+
+
+def entry_rests(rig):
+    rig.open().armed()
+
+
+def part_has_filled(rig):
+    few = {"fraction": 0.4} if rig.venue.is_tws else {"quantity": 4}
+    rig.venue.fault("partial_fill", times=1, **few)
+    rig.open().until(lambda: rig.story().position() == 4 and rig.fold.positions(), "a part fills")
+
+
+def position_is_held(rig):
+    rig.open().bought()
+
+
+def stop_has_filled_and_nobody_has_read_it(rig):
+    rig.open(resolver=False).bought()
+    rig.until(lambda: rig.story().quantities("SELL") and not rig.story().position(), "the stop sells")
+
+
+POINTS = {
+    entry_rests: {**FAR},
+    part_has_filled: {},
+    position_is_held: {},
+    stop_has_filled_and_nobody_has_read_it: {"STRATEGY_TRAIL_PCT": "0.02", "STRATEGY_COOLDOWN_MIN": "600"},
+}
+
+
+@at_each(*product(TRANSPORTS, POINTS))
+def test_restarting_twice_changes_nothing_at_the_broker(opened, transport, point):
+    rig = opened(transport, clock={"speed": 5 if "stop" in point.__name__ else 1}, **POINTS[point])
+    point(rig)
+    # Whatever was under way is done: an answer that is still awaited is no restart's doing.
+    rig.turn(3)
+    story, sent, intents = rig.story().facts(), rig.venue.sent(), rig.intents()
+
+    rig.restart(2)
+    rig.turn_for(0.5)
+
+    assert rig.story().facts() == story
+    assert rig.venue.sent() == sent
+    assert rig.intents() == intents
+    if "stop" in point.__name__:
+        assert len(rig.resolutions()) == 1
+    else:
+        assert rig.story().unprotected_s() <= GAP_S
+    rig.assert_sound()
+
+
+@at_each(*TRANSPORTS)
+def test_restarting_twice_while_the_broker_is_away_changes_nothing(opened, transport):
+    rig = opened(transport)
+    rig.open().bought()
+    rig.close()
+    away = {"restored": "never"} if transport == "tws" else {"times": 1}
+    fault = rig.venue.fault("connectivity_lost" if transport == "tws" else "needs_login", **away)
+    story, sent, intents = rig.story().facts(), rig.venue.sent(), rig.intents()
+
+    for _ in range(2):
+        rig.start()
+        until(lambda: is_waiting(rig), rig.said)
+        assert set(rig.end()) == {0}
+    assert rig.venue.fired(fault) > 0
+    assert (rig.story().facts(), rig.intents()) == (story, intents)
+    rig.venue.clear(fault)
+    if transport == "portal":
+        rig.venue.gateway.login()
+    rig.open().turn_for(0.5)
+
+    assert rig.story().facts() == story
+    assert rig.venue.sent() == sent
+    assert rig.intents() == intents
+    assert rig.story().unprotected_s() <= GAP_S
+    rig.assert_sound()
+
+
+def is_waiting(rig):
+    """Tell whether the surface says that it waits for the broker."""
+    beat = rig.house.heartbeat("ibkr-stk")
+    told = json.loads(beat.read_text()) if beat.exists() else {}
+    return told.get("phase") == "starting" and told.get("trouble")
+
+
+@at_each(*product(TRANSPORTS, ("before_order", "after_order")))
+def test_process_killed_beside_the_socket_sends_no_order_twice(opened, transport, place):
+    rig = opened(transport, **FAR)
+    fired = rig.home / "fired"
+    rig.start("surfaces", TBOT_FAILPOINTS=f"{place}=kill@1,log={fired}")
+    until(lambda: rig.running["surfaces"].poll() is not None, rig.said)
+    assert rig.end() == [-signal.SIGKILL]
+    assert fired.read_text().startswith(f"{place} kill")
+    (intent,) = rig.intents()
+    story = rig.story()
+
+    rig.open()
+    rig.turn()
+    rig.restart(1)
+
+    assert story.refs.count(intent) == (place == "after_order")
+    if place == "after_order":
+        # What was sent is found and kept.
+        rig.until(lambda: rig.events(), "its answer is written")
+        rig.turn_for(0.5)
+        assert rig.story().facts() == story.facts()
+        assert rig.intents() == [intent]
+    else:
+        # What never left is called absent after the grace; only then another takes its place.
+        rig.until(lambda: [row["state"] for row in rig.events()][:1] == ["absent"], "it is proven absent")
+        rig.armed()
+        assert intent not in rig.story().refs
+        assert len(rig.story().live("BUY")) == 1
+    rig.assert_sound()
