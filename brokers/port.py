@@ -56,8 +56,8 @@ class Fill:
 
     ``closes`` tells an exit from an entry; ``client_order_id`` is that of the order which filled, or None for a
     protective order resting at the broker; ``opened_by`` is the entry order's id of the trade concerned. ``realised``
-    is what the broker booked, in ``currency``. A higher ``revision`` of an id takes the place of a lower one: the broker
-    corrected what it told before, and a quantity of zero says that it never was.
+    is what the broker booked, in ``currency``. A higher ``revision`` of an id takes the place of a lower one: the
+    broker corrected what it told before, and a quantity of zero says that it never was.
     """
 
     transaction_id: str
@@ -82,8 +82,9 @@ class RestingOrder:
     """An order that is live at the broker, whoever placed it.
 
     ``client_order_id`` is our id, None when somebody else placed it; ``quantity`` is what has not filled yet.
-    ``trigger`` is the price at which a stop becomes active, as it stands now where the broker tells; ``limit`` the worst
-    price it may fill at. ``triggered`` says that the market has reached it. A trailing stop has a ``trailing_percent`` or a ``trailing_distance``.
+    ``trigger`` is the price at which a stop becomes active, as it stands now where the broker tells; ``limit`` the
+    worst price it may fill at. ``triggered`` says that the market has reached it. A trailing stop has a
+    ``trailing_percent`` or a ``trailing_distance``.
     """
 
     client_order_id: str | None

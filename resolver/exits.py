@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import structlog
 
@@ -152,9 +153,23 @@ class ExitDesk:
         return clear
 
     def _write_without_fills(self, events: Sequence[OrderEvent]) -> None:
+        if not self._are_booked(events):
+            return
         rows = [(Kind.ORDER_EVENT, None, event) for event in events if event.quantity == 0]
         if rows:
             self._books.write(rows)
+
+    def _are_booked(self, events: Sequence[OrderEvent]) -> bool:
+        """Tell whether the fills among these are in our journals.
+
+        A stock's fill waits for its fee: an order that ended after a part of it filled is not over before that part is
+        booked, or the next exit would be as large as if nothing had been sold.
+        """
+        known = {
+            one.transaction_id for event in events for one in self._books.fold.events.get(event.client_order_id, ())
+        }
+        fills = [event for event in events if event.quantity]
+        return self._books.surface is not Surface.STK or all(event.transaction_id in known for event in fills)
 
     def _intent(self, position: Position, trade: BrokerTrade, reason: ExitReason) -> OrderIntent:
         attempt = self._books.fold.attempts(position.signal_id, Leg.EXIT) + 1
@@ -167,7 +182,7 @@ class ExitDesk:
             leg=Leg.EXIT,
             attempt=attempt,
             side=position.side.opposite,
-            quantity=trade.quantity,
+            quantity=_to_close(position, trade),
             decision_id=position.decision.id,
             broker_trade_id=trade.trade_id,
             reason=reason,
@@ -189,3 +204,8 @@ class ExitDesk:
 
 def _is_bare(trade: BrokerTrade) -> bool:
     return trade.stop_loss is None and trade.trailing_distance is None and trade.trailing_percent is None
+
+
+def _to_close(position: Position, trade: BrokerTrade) -> Decimal:
+    """Return how much to close: all the broker holds, which after a part was sold may be a count of before that."""
+    return min(trade.quantity, position.quantity) if position.exits else trade.quantity

@@ -151,7 +151,7 @@ def _event(
         client_order_id=intent.client_order_id if intent else resting,
         signal_id=position.signal_id,
         leg=Leg.EXIT,
-        state=OrderState.FILLED if fill.quantity >= position.quantity else OrderState.PARTIAL,
+        state=_state(books, position, fill, intent),
         happened_at=fill.happened_at,
         learned_at=books.clock.now(),
         quantity=quantity,
@@ -164,6 +164,18 @@ def _event(
         reason=reason,
         revision=fill.revision,
     )
+
+
+def _state(books: ResolverBooks, position: Position, fill: Fill, intent: OrderIntent | None) -> OrderState:
+    """Return the state of the order behind an exit: filled when nothing is left of the position, or of the order."""
+    if fill.quantity >= position.quantity:
+        return OrderState.FILLED
+    if intent is None:
+        return OrderState.PARTIAL
+    known = books.fold.events.get(intent.client_order_id, ())
+    before = sum((one.quantity for one in known if one.transaction_id != fill.transaction_id), Decimal(0))
+    # While a position still grows an exit may be done and leave something.
+    return OrderState.FILLED if before + fill.quantity >= intent.quantity else OrderState.PARTIAL
 
 
 def _realised(books: ResolverBooks, position: Position, fill: Fill, quantity: Decimal) -> Decimal:

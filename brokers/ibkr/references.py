@@ -3,10 +3,15 @@
 A trade at IBKR has no id of its own, only a net position per symbol: here its id is that of its entry order.
 """
 
-from domain.ids import client_order_id, signal_of_order
+from functools import lru_cache
+
+from domain.ids import client_order_id
+from domain.ids import signal_of_order as _parse
 from domain.vocabulary import Leg, Surface
 
 FIRST = 1
+# The same few orders are asked about for every execution of a week, each second.
+signal_of_order = lru_cache(maxsize=4096)(_parse)
 
 
 def entry_of(reference: str) -> str | None:

@@ -62,7 +62,9 @@ class Entries:
 
     def open_in(self, market: str, side: Side) -> Entered | None:
         """Return the trade that a position in ``market`` is attributed to: the latest of ours that has not ended."""
-        live = [one for one in self._candidates(market) if one.side is side and self._left(one) > 0]
+        held = [_held_entered(one) for one in self._held() if (one.market, one.side) == (market, side)]
+        mine = [one for one in held if references.entry_of(one.trade_id) == one.trade_id]
+        live = mine or [one for one in self._candidates(market) if one.side is side and self._left(one) > 0]
         return max(live, key=lambda one: one.at, default=None)
 
     def closed_by(self, execution: Execution) -> Entered | None:

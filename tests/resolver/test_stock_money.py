@@ -7,7 +7,7 @@ import pytest
 
 from domain.corporate import Split
 from domain.order import OrderEvent
-from domain.vocabulary import ExitReason, Leg, OrderState, Surface
+from domain.vocabulary import ExitReason, Leg, OrderState, State, Surface
 
 D = Decimal
 
@@ -143,3 +143,52 @@ def test_stop_that_trailed_is_called_so_whatever_its_broker_remembers(stocks):
     stocks.tick(1)
 
     assert stocks.resolution(signal_id).reason is ExitReason.TRAILING_STOP
+
+
+def test_exit_that_is_done_leaves_the_way_free_for_what_was_bought_beside_it(stocks):
+    intent, number = bought_in_part(stocks)
+    stocks.tick(0)
+    whole = stocks.broker.trades[number]
+    stocks.set_state(State.REDUCE, flatten=True)
+    stocks.tick()
+    # The exit of 400 is sent; before it is booked the entry buys 600 more.
+    stocks.books.happened([event_of(stocks, intent, OrderState.FILLED, 600, "777")])
+    stocks.broker.trades[number] = replace(whole, quantity=D(600))
+    stocks.tick()
+    stocks.tick()
+
+    assert [one.quantity for one in stocks.exits()] == [400, 600]
+    assert stocks.fold.positions() == []
+
+
+def test_list_of_positions_that_lags_does_not_make_a_second_exit_too_large(stocks):
+    intent, number = bought_in_part(stocks)
+    stocks.tick(0)
+    whole = stocks.broker.trades[number]
+    stocks.set_state(State.REDUCE, flatten=True)
+    stocks.tick()
+    stocks.books.happened([event_of(stocks, intent, OrderState.FILLED, 600, "777")])
+    stocks.broker.trades[number] = replace(whole, quantity=D(1000))
+    stocks.tick()
+
+    assert [one.quantity for one in stocks.exits()] == [400, 600]
+
+
+def test_exit_that_ended_half_way_is_not_followed_by_another_before_its_half_is_booked(stocks):
+    signal_id = stocks.trade(take_profit=None)
+    stocks.tick(0)
+    number = stocks.number(signal_id)
+    whole = stocks.broker.trades[number]
+    stocks.broker.accidents.append(stocks.Accident.HALF_FILLED)
+    stocks.broker.page = 0
+    stocks.set_state(State.REDUCE, flatten=True)
+    stocks.tick()
+    stocks.broker.trades[number] = whole
+    stocks.tick()
+    meanwhile = len(stocks.exits())
+    stocks.broker.page = 1000
+    stocks.tick()
+    stocks.tick()
+
+    assert meanwhile == 1
+    assert [one.quantity for one in stocks.exits()] == [1000, 500]

@@ -18,6 +18,8 @@ def opened(tmp_path):
         made.append(rig)
         return rig
 
+    # What a gateway keeps between two of its lives.
+    make.folder = lambda: tmp_path / f"venue-{next(numbers)}"
     yield make
     for rig in reversed(made):
         rig.finish()

@@ -21,9 +21,9 @@ def move(rig, folder, begin, speed=1, options=()):
 
 @at_each(*TRANSPORTS)
 def test_trade_is_armed_filled_protected_published_stopped_out_resolved_and_armed_again_after_its_cooldown(
-    opened, tmp_path, transport
+    opened, transport
 ):
-    state = tmp_path / "state"
+    state = opened.folder()
     rig = opened(transport, "--state", str(state), clock=LIVELY, STRATEGY_TRAIL_PCT="0.02", STRATEGY_COOLDOWN_MIN="600")
 
     rig.open().bought()
@@ -56,10 +56,8 @@ def test_trade_is_armed_filled_protected_published_stopped_out_resolved_and_arme
 
 
 @at_each(*TRANSPORTS)
-def test_entry_that_did_not_fill_is_taken_back_before_the_close_and_armed_again_in_the_next_session(
-    opened, tmp_path, transport
-):
-    state = tmp_path / "state"
+def test_entry_that_did_not_fill_is_taken_back_before_the_close_and_armed_again_in_the_next_session(opened, transport):
+    state = opened.folder()
     clock = {"begin": "2014-05-06T19:44:40Z", "speed": 5}
     rig = opened(transport, "--state", str(state), clock=clock, **FAR)
     rig.open().armed()

@@ -8,10 +8,8 @@ TRANSPORTS = ("tws", "portal")
 
 
 @at_each(*TRANSPORTS)
-def test_split_takes_the_old_stop_back_before_the_opening_and_goes_on_with_seven_times_the_shares(
-    opened, tmp_path, transport
-):
-    state = tmp_path / "state"
+def test_split_takes_the_old_stop_back_before_the_opening_and_goes_on_with_seven_times_the_shares(opened, transport):
+    state = opened.folder()
     rig = opened(transport, "--state", str(state))
     rig.open().bought()
     held, bought = rig.fold.positions()[0].quantity, rig.fold.positions()[0].entry_price

@@ -12,7 +12,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -21,6 +21,7 @@ import warm_start
 
 from audit.logs import verify_all
 from domain.clock import iso, parse_clock
+from domain.errors import Retry
 from domain.house import House
 from domain.operation import OperatorAction
 from domain.vocabulary import Kind, Mode, Surface
@@ -67,15 +68,15 @@ SETTINGS = {
     "RISK_DEDUP_WINDOW_S": "0",
     "RISK_STORM_STOP_OUTS": "50",
     # Two of these times would do for a real account; a test has none to lose.
-    "IBKR_CONNECT_TIMEOUT_S": "0.5",
+    "IBKR_CONNECT_TIMEOUT_S": "2",
     "IBKR_REQUEST_TIMEOUT_S": "4",
-    "IBKR_ORDER_TIMEOUT_S": "0.8",
-    "IBKR_FRESH_ORDER_GRACE_S": "1",
+    "IBKR_ORDER_TIMEOUT_S": "1.2",
+    "IBKR_FRESH_ORDER_GRACE_S": "1.5",
     "IBKR_COMMISSION_WAIT_S": "0.3",
     "IBKR_RECONNECT_MIN_S": "0.1",
     "IBKR_RECONNECT_MAX_S": "0.5",
     "IBKR_PROBE_INTERVAL_S": "0.3",
-    "IBKR_PROBE_TIMEOUT_S": "1",
+    "IBKR_PROBE_TIMEOUT_S": "3",
     "IBKR_POLL_INTERVAL_S": "0.05",
     "IBKR_QUOTE_SILENCE_S": "1",
 }
@@ -166,13 +167,15 @@ class StockRig:
         while time.monotonic() < deadline:
             self.turn()
 
-    def until(self, condition, what, seconds=15.0):
-        """Turn until ``condition`` has a true answer, and return it."""
+    def until(self, condition, what, seconds=30.0):
+        """Turn until ``condition`` has a true answer, and return it; Retry is no answer."""
         deadline = time.monotonic() + seconds
-        while not (answer := condition()):
+        while True:
+            with suppress(Retry):
+                if answer := condition():
+                    return answer
             assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self.said()}"
             self.turn()
-        return answer
 
     # ---------------------------------------------------------------- points of a bracket's life
 
