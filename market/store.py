@@ -64,7 +64,7 @@ class TickStore(Protocol):
         """Return how much is kept of each kind, day and market."""
 
 
-class EmbeddedStore:
+class EmbeddedStore(TickStore):
     """The folder a recorder writes; it may be read while it is written."""
 
     def __init__(self, directory: Path) -> None:

@@ -1,117 +1,64 @@
 """The WebSocket's ticker channel, read in a thread of its own."""
 
 import json
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
 
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from brokers.kalshi.config import KalshiConfig
 from brokers.kalshi.parse import Json
 from brokers.kalshi.wire import Wire
+from brokers.socket_thread import LARGEST, LOOK_S, SilenceError, SocketThread
 
 # Between two attempts to connect, doubled with each failure, and at most `reconnect_max_s`.
 SPACING_S = 0.5
-# How long a read waits before it looks for new markets to watch and for silence.
-LOOK_S = 0.25
-LARGEST = 2**20
 
 
 class GapError(Exception):
     """A message is missing: what was read since may not be all."""
 
 
-class SilenceError(Exception):
-    """Nothing came for too long, not even the answer to a ping."""
-
-
-class TickerStream:
+class TickerStream(SocketThread[str]):
     """Hands every ticker message to ``on_ticker`` from its own thread, and reconnects until closed.
 
     ``on_gap`` is called when messages were lost: on a gap in the numbers of one subscription, and on every new
     connection. Silence is measured on the machine's clock: a connection that answers no ping in time is dropped.
     """
 
+    _ends = (SilenceError, GapError)
+
     def __init__(self, wire: Wire, on_ticker: Callable[[Json], None], on_gap: Callable[[], None]) -> None:
+        super().__init__("kalshi-ticker", "venue", wire.clock, on_gap)
         self._wire = wire
         self._on_ticker = on_ticker
-        self._on_gap = on_gap
-        self._markets: dict[str, None] = {}
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._connection: ClientConnection | None = None
-        self._alive_ns: int | None = None
-        self.connections = 0
-        self.bad_messages = 0
         self.gaps = 0
-        self.last_error = ""
 
     @property
     def _config(self) -> KalshiConfig:
         return self._wire.config
 
-    def watch(self, markets: Iterable[str]) -> None:
-        """Watch exactly these markets from the next look on."""
-        wanted = dict.fromkeys(markets)
-        if self._stop.is_set() or not wanted:
-            return
-        self._markets = wanted
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="kalshi-ticker", daemon=True)
-            self._thread.start()
+    @property
+    def longest_silence_s(self) -> float:
+        return self._config.stream_silence_s
 
-    def is_alive(self) -> bool:
-        """Tell whether the venue was heard within ``stream_silence_s``."""
-        alive_ns = self._alive_ns
-        return alive_ns is not None and self._age_s(alive_ns) <= self._config.stream_silence_s
+    def _spacing_s(self) -> tuple[float, float]:
+        return SPACING_S, self._config.reconnect_max_s
 
-    def close(self) -> None:
-        """End the thread, waking it from a read."""
-        self._stop.set()
-        connection = self._connection
-        if connection is not None:
-            connection.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+    def _turned_away(self, error: InvalidStatus) -> None:
+        # A handshake is signed too: the venue's clock may be what was wrong.
+        self._wire.time.learn(error.response.headers.get("Date"), time.time())
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._stop.is_set():
-            failures = 0 if self._one_connection() else failures + 1
-            self._alive_ns = None
-            pause_s = min(SPACING_S * 2 ** min(failures, 10), self._config.reconnect_max_s)
-            self._stop.wait(pause_s * (0.5 + random.random()))  # noqa: S311  spreads reconnects, guards nothing
-
-    def _one_connection(self) -> bool:
-        """Read until the connection dies; return whether it ever lived."""
-        self._on_gap()
-        lived = False
+    def _read(self, connection: ClientConnection) -> None:
         try:
-            with self._open() as connection:
-                lived = True
-                self._connection = connection
-                self.connections += 1
-                _Session(self, connection).read(self._stop)
-            self.last_error = "closed"
-        except GapError as error:
+            _Session(self, connection).read(self._stop)
+        except GapError:
             self.gaps += 1
-            self.last_error = str(error)
-        except InvalidStatus as error:
-            # A handshake is signed too: the venue's clock may be what was wrong.
-            self._wire.time.learn(error.response.headers.get("Date"), time.time())
-            self.last_error = f"the venue answered {error.response.status_code} to the WebSocket"
-        except SilenceError as error:
-            self.last_error = str(error)
-        except (WebSocketException, OSError) as error:
-            self.last_error = f"{type(error).__name__}: {error}"[:200]
-        finally:
-            self._connection = None
-        return lived
+            raise
 
     def _open(self) -> ClientConnection:
         url, config = self._config.socket_url, self._config
@@ -126,29 +73,14 @@ class TickerStream:
             user_agent_header="tbot",
         )
 
-    def heard(self) -> None:
-        """Note a sign of life."""
-        self._alive_ns = self._wire.clock.monotonic_ns()
-
-    def silent_s(self) -> float:
-        """Return how long nothing was heard on a connection that is open."""
-        return self._age_s(self._alive_ns or self._wire.clock.monotonic_ns())
-
-    @property
-    def longest_silence_s(self) -> float:
-        return self._config.stream_silence_s
-
     def wanted(self) -> list[str]:
-        return list(self._markets)
+        return list(self._wanted)
 
     def hand_over(self, message: Json) -> None:
         try:
             self._on_ticker(message)
         except (ValueError, KeyError, TypeError, ArithmeticError):
             self.bad_messages += 1  # one unreadable price must not cost the connection that carries the others
-
-    def _age_s(self, at_ns: int) -> float:
-        return (self._wire.clock.monotonic_ns() - at_ns) / 1e9
 
 
 class _Session:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulators.kalshi.wire import ROOT, SOCKET_PATH, Json, parse_time
+from simulators.rest.faults import FaultError, check_params, is_count, known_action, require
 
 Check = Callable[[Any], bool]
 # parameter -> (expectation, check)
@@ -12,16 +13,8 @@ Params = dict[str, tuple[str, Check]]
 _MATCH = ("method", "path", "ticker", "account")
 
 
-class FaultError(ValueError):
-    """A fault script that cannot be used; the message names the field."""
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_offset(value: Any) -> bool:
@@ -42,11 +35,11 @@ _OFFSET = ("a number of wall-clock seconds, below 0 for a clock that is behind",
 _TEXT = ("a text", lambda value: isinstance(value, str))
 _FLAG = ("true or false", lambda value: isinstance(value, bool))
 _FRACTION = ("a number from 0 to 1", lambda value: _is_number(value) and value <= 1)
-_STATUS = ("an HTTP status from 200 to 599", lambda value: _is_count(value) and 200 <= value <= 599)
+_STATUS = ("an HTTP status from 200 to 599", lambda value: is_count(value) and 200 <= value <= 599)
 _TIME = ("a simulated time with an offset, such as 2014-05-06T12:00:00Z", _is_time)
 _RESULT = ("yes or no", lambda value: value in ("yes", "no"))
 _KIND = ("repeat or unknown", lambda value: value in ("repeat", "unknown"))
-_SKIP = ("a whole number from 1", lambda value: _is_count(value) and value > 0)
+_SKIP = ("a whole number from 1", lambda value: is_count(value) and value > 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,24 +110,14 @@ def check_fault(fault: Any, place: str) -> Action:
     Raises:
         FaultError: a field is missing, unknown or unusable.
     """
-    if not isinstance(fault, dict):
-        raise FaultError(f"{place}: expected an object, found {fault!r}")
-    _require(fault, place, "name", "a text", isinstance(fault.get("name"), str))
-    action = ACTIONS.get(str(fault.get("action")))
-    if action is None:
-        raise FaultError(f"{place}.action: expected one of {', '.join(ACTIONS)}; found {fault.get('action')!r}")
+    action = known_action(fault, place, ACTIONS)
     for key in fault:
         if key not in _COMMON and key not in action.params:
             known = ", ".join(dict.fromkeys((*_COMMON, *action.params)))
             raise FaultError(f"{place}.{key}: unknown field for {fault['action']}; expected one of {known}")
     _check_common(fault, place, action)
-    _check_params(fault, place, action)
+    check_params(fault, place, action.params, action.required)
     return action
-
-
-def _require(fault: Json, place: str, key: str, expected: str, good: bool) -> None:
-    if not good:
-        raise FaultError(f"{place}.{key}: expected {expected}; found {fault.get(key)!r}")
 
 
 def _check_common(fault: Json, place: str, action: Action) -> None:
@@ -142,21 +125,13 @@ def _check_common(fault: Json, place: str, action: Action) -> None:
     own_after = fault["action"] in _OWN_AFTER
     if not action.counted and ("times" in fault or ("after" in fault and not own_after)):
         raise FaultError(f"{place}.times: {fault['action']} holds for a span; use between, not times or after")
-    _require(fault, place, "times", "a whole number from 1, or null", times is None or (_is_count(times) and times > 0))
-    _require(fault, place, "after", "a whole number from 0", own_after or _is_count(after))
-    _require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
+    require(fault, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
+    require(fault, place, "after", "a whole number from 0", own_after or is_count(after))
+    require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
     match, known = fault.get("match", {}), action.match
     good = isinstance(match, dict) and all(key in known and isinstance(value, str) for key, value in match.items())
     expected = f"an object of texts with keys {', '.join(known)}" if known else "nothing: it holds for the whole venue"
-    _require(fault, place, "match", expected, good)
-
-
-def _check_params(fault: Json, place: str, action: Action) -> None:
-    for key, (expected, check) in action.params.items():
-        if key in fault:
-            _require(fault, place, key, expected, check(fault[key]))
-        elif key in action.required:
-            raise FaultError(f"{place}.{key}: {fault['action']} needs {expected}")
+    require(fault, place, "match", expected, good)
 
 
 def _is_span(value: Any) -> bool:

@@ -7,8 +7,6 @@ from functools import partial
 
 from simulators.kalshi.api import Api
 from simulators.kalshi.catalogue_file import CatalogueError, load_catalogue
-from simulators.kalshi.fault_schema import FaultError
-from simulators.kalshi.faults import load_faults
 from simulators.kalshi.listing import Catalogue
 from simulators.kalshi.options import OptionError, Options, parse_options
 from simulators.kalshi.persistence import StateError, Store
@@ -16,6 +14,7 @@ from simulators.kalshi.transport import Server
 from simulators.kalshi.venue import Venue
 from simulators.oanda.clock import ClockError
 from simulators.rest import process
+from simulators.rest.faults import FaultError, load_script
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -33,7 +32,7 @@ def build_venue(options: Options) -> Venue:
     store = None if options.state is None else Store(options.state)
     venue = Venue(options.clock, _catalogue(options), options.accounts, store, options.wire)
     if options.faults is not None:
-        venue.faults.add(load_faults(options.faults), venue.position)
+        venue.faults.add(load_script(options.faults), venue.position)
     return venue
 
 

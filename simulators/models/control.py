@@ -2,10 +2,10 @@
 
 import json
 
-from simulators.models.fault_schema import FaultError
 from simulators.models.transport import Request, Response
 from simulators.models.venue import Venue
 from simulators.models.wire import LABEL, Json, encode
+from simulators.rest.faults import FaultError
 
 _KNOWN = "GET /_sim/state, GET /_sim/requests, GET /_sim/models, GET|POST|DELETE /_sim/faults"
 

@@ -8,6 +8,7 @@ from typing import Any
 from simulators.models.catalogue import PROVIDERS
 from simulators.models.wire import Json
 from simulators.oanda.wire import parse_time
+from simulators.rest.faults import FaultError, check_params, is_count, known_action, require
 
 Check = Callable[[Any], bool]
 # parameter -> (expectation, check)
@@ -16,23 +17,15 @@ MATCH = ("provider", "model", "contains")
 _COMMON = ("name", "match", "action", "times", "after", "every", "between")
 
 
-class FaultError(ValueError):
-    """A fault script that cannot be used; the message names the field."""
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 _SECONDS = ("a number of wall-clock seconds, 0 or more", _is_number)
 _TEXT = ("a text", lambda value: isinstance(value, str))
 _FLAG = ("true or false", lambda value: isinstance(value, bool))
-_COUNT = ("a whole number from 0", _is_count)
-_STATUS = ("an HTTP status from 400 to 599", lambda value: _is_count(value) and 400 <= value <= 599)
+_COUNT = ("a whole number from 0", is_count)
+_STATUS = ("an HTTP status from 400 to 599", lambda value: is_count(value) and 400 <= value <= 599)
 _FORM = ("'answer' or 'filter'", lambda value: value in ("answer", "filter"))
 _ANY = ("any JSON value", lambda value: True)
 
@@ -78,46 +71,28 @@ def check_fault(fault: Any, place: str) -> Action:
     Raises:
         FaultError: a field is missing, unknown or unusable.
     """
-    if not isinstance(fault, dict):
-        raise FaultError(f"{place}: expected an object, found {fault!r}")
-    _require(fault, place, "name", "a text", isinstance(fault.get("name"), str))
-    action = ACTIONS.get(str(fault.get("action")))
-    if action is None:
-        raise FaultError(f"{place}.action: expected one of {', '.join(ACTIONS)}; found {fault.get('action')!r}")
+    action = known_action(fault, place, ACTIONS)
     for key in fault:
         if key not in _COMMON and key not in action.params:
             known = ", ".join((*_COMMON, *action.params))
             raise FaultError(f"{place}.{key}: unknown field for {fault['action']}; expected one of {known}")
     _check_common(fault, place)
-    _check_params(fault, place, action)
+    check_params(fault, place, action.params, action.required)
     return action
-
-
-def _require(fault: Json, place: str, key: str, expected: str, good: bool) -> None:
-    if not good:
-        raise FaultError(f"{place}.{key}: expected {expected}; found {fault.get(key)!r}")
 
 
 def _check_common(fault: Json, place: str) -> None:
     times, every = fault.get("times"), fault.get("every", 1)
-    _require(fault, place, "times", "a whole number from 1, or null", times is None or (_is_count(times) and times > 0))
-    _require(fault, place, "after", "a whole number from 0", _is_count(fault.get("after", 0)))
-    _require(fault, place, "every", "a whole number from 1", _is_count(every) and every > 0)
-    _require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
+    require(fault, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
+    require(fault, place, "after", "a whole number from 0", is_count(fault.get("after", 0)))
+    require(fault, place, "every", "a whole number from 1", is_count(every) and every > 0)
+    require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
     match = fault.get("match", {})
     good = isinstance(match, dict) and all(key in MATCH and isinstance(value, str) for key, value in match.items())
-    _require(fault, place, "match", f"an object of texts with keys {', '.join(MATCH)}", good)
+    require(fault, place, "match", f"an object of texts with keys {', '.join(MATCH)}", good)
     provider = match.get("provider", "*")
     if provider not in ("*", *PROVIDERS):
         raise FaultError(f"{place}.match.provider: expected one of {', '.join(PROVIDERS)}; found {provider!r}")
-
-
-def _check_params(fault: Json, place: str, action: Action) -> None:
-    for key, (expected, check) in action.params.items():
-        if key in fault:
-            _require(fault, place, key, expected, check(fault[key]))
-        elif key in action.required:
-            raise FaultError(f"{place}.{key}: {fault['action']} needs {expected}")
 
 
 def _is_span(value: Any) -> bool:

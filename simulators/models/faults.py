@@ -1,14 +1,13 @@
 """Fault script: what goes wrong, for whom, how often, and how often it did."""
 
-import json
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from simulators.models.fault_schema import ACTIONS, FaultError, check_fault
+from simulators.models.fault_schema import ACTIONS, check_fault
 from simulators.models.wire import Json
 from simulators.oanda.wire import parse_time
+from simulators.rest.faults import FaultError
 
 _ALWAYS = (-(2**62), 2**62)
 
@@ -123,20 +122,6 @@ class FaultBook:
                 taken[fault.action] = fault
                 is_decided = is_decided or not combines
         return Taken(taken)
-
-
-def load_faults(path: Path) -> Any:
-    """Read a script file.
-
-    Raises:
-        FaultError: the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise FaultError(f"faults: cannot read {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise FaultError(f"faults: expected a JSON list in {path}; found {exc}") from exc
 
 
 def _fault(item: Any, place: str) -> Fault:

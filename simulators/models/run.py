@@ -4,14 +4,13 @@ import asyncio
 from functools import partial
 
 from simulators.models.api import Api
-from simulators.models.fault_schema import FaultError
-from simulators.models.faults import load_faults
 from simulators.models.options import OptionError, Options, parse_options
 from simulators.models.question import AnchorError
 from simulators.models.transport import Server
 from simulators.models.venue import Venue
 from simulators.oanda.clock import ClockError
 from simulators.rest import process
+from simulators.rest.faults import FaultError, load_script
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -28,7 +27,7 @@ def build_venue(options: Options) -> Venue:
     """Return the state the options describe."""
     venue = Venue(options.clock, options.keys, options.catalogue, options.anchors, options.latency_scale)
     if options.faults is not None:
-        venue.faults.add(load_faults(options.faults))
+        venue.faults.add(load_script(options.faults))
     return venue
 
 

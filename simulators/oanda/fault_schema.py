@@ -6,6 +6,7 @@ from typing import Any
 
 from simulators.oanda.instruments import INSTRUMENTS
 from simulators.oanda.wire import Json, parse_time
+from simulators.rest.faults import FaultError, check_params, is_count, known_action, require
 
 Check = Callable[[Any], bool]
 # parameter -> (expectation, check)
@@ -14,16 +15,8 @@ _MATCH = ("method", "path", "account")
 LEGS = ("takeProfit", "stopLoss", "trailingStopLoss")
 
 
-class FaultError(ValueError):
-    """A fault script that cannot be used; the message names the field."""
-
-
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
-
-
-def _is_count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
 
 
 def _is_list_of(names: tuple[str, ...]) -> Check:
@@ -36,7 +29,7 @@ _FLAG = ("true or false", lambda value: isinstance(value, bool))
 _REASON = ("a reason in capitals such as MARKET_HALTED", lambda v: isinstance(v, str) and v.isupper())
 _INSTRUMENTS = ("a list of listed instruments", _is_list_of(tuple(INSTRUMENTS)))
 _FRACTION = ("a number from 0 to 1", lambda value: _is_number(value) and value <= 1)
-_STATUS = ("an HTTP status from 400 to 599", lambda value: _is_count(value) and 400 <= value <= 599)
+_STATUS = ("an HTTP status from 400 to 599", lambda value: is_count(value) and 400 <= value <= 599)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,46 +89,28 @@ def check_fault(fault: Any, place: str) -> Action:
     Raises:
         FaultError: a field is missing, unknown or unusable.
     """
-    if not isinstance(fault, dict):
-        raise FaultError(f"{place}: expected an object, found {fault!r}")
-    _require(fault, place, "name", "a text", isinstance(fault.get("name"), str))
-    action = ACTIONS.get(str(fault.get("action")))
-    if action is None:
-        raise FaultError(f"{place}.action: expected one of {', '.join(ACTIONS)}; found {fault.get('action')!r}")
+    action = known_action(fault, place, ACTIONS)
     for key in fault:
         if key not in _COMMON and key not in action.params:
             known = ", ".join((*_COMMON, *action.params))
             raise FaultError(f"{place}.{key}: unknown field for {fault['action']}; expected one of {known}")
     _check_common(fault, place, action)
-    _check_params(fault, place, action)
+    check_params(fault, place, action.params, action.required)
     return action
-
-
-def _require(fault: Json, place: str, key: str, expected: str, good: bool) -> None:
-    if not good:
-        raise FaultError(f"{place}.{key}: expected {expected}; found {fault.get(key)!r}")
 
 
 def _check_common(fault: Json, place: str, action: Action) -> None:
     times, after = fault.get("times"), fault.get("after", 0)
     if not action.counted and ("times" in fault or "after" in fault):
         raise FaultError(f"{place}.times: {fault['action']} holds for a span; use between, not times or after")
-    _require(fault, place, "times", "a whole number from 1, or null", times is None or (_is_count(times) and times > 0))
-    _require(fault, place, "after", "a whole number from 0", _is_count(after))
-    _require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
+    require(fault, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
+    require(fault, place, "after", "a whole number from 0", is_count(after))
+    require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
     match = fault.get("match", {})
     known = action.match
     good = isinstance(match, dict) and all(key in known and isinstance(value, str) for key, value in match.items())
     expected = f"an object of texts with keys {', '.join(known)}" if known else "nothing: it holds for the whole market"
-    _require(fault, place, "match", expected, good)
-
-
-def _check_params(fault: Json, place: str, action: Action) -> None:
-    for key, (expected, check) in action.params.items():
-        if key in fault:
-            _require(fault, place, key, expected, check(fault[key]))
-        elif key in action.required:
-            raise FaultError(f"{place}.{key}: {fault['action']} needs {expected}")
+    require(fault, place, "match", expected, good)
 
 
 def _is_span(value: Any) -> bool:

@@ -1,13 +1,12 @@
 """Fault script: what goes wrong, where, how often, and how often it did."""
 
-import json
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
-from simulators.oanda.fault_schema import FaultError, check_fault
+from simulators.oanda.fault_schema import check_fault
 from simulators.oanda.wire import Json, parse_time
+from simulators.rest.faults import FaultError
 
 _ALWAYS = (-(2**62), 2**62)
 
@@ -118,20 +117,6 @@ class Occasion:
             if fault.take():
                 return fault
         return None
-
-
-def load_faults(path: Path) -> Any:
-    """Read a script file.
-
-    Raises:
-        FaultError: the file cannot be read or is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise FaultError(f"faults: cannot read {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise FaultError(f"faults: expected a JSON list in {path}; found {exc}") from exc
 
 
 def _fault(item: Any, place: str, now: int) -> Fault:

@@ -5,8 +5,6 @@ from functools import partial
 
 from simulators.oanda.api import Api
 from simulators.oanda.clock import ClockError
-from simulators.oanda.fault_schema import FaultError
-from simulators.oanda.faults import load_faults
 from simulators.oanda.options import OptionError, Options, parse_options
 from simulators.oanda.persistence import StateError, Store
 from simulators.oanda.recording import load_recordings
@@ -14,6 +12,7 @@ from simulators.oanda.tape import Tape, automatic_shift
 from simulators.oanda.transport import Server
 from simulators.oanda.venue import Venue
 from simulators.rest import process
+from simulators.rest.faults import FaultError, load_script
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -35,7 +34,7 @@ def build_venue(options: Options) -> Venue:
     store = None if options.state is None else Store(options.state)
     venue = Venue(options.clock, Tape(recordings, shift), options.accounts, store)
     if options.faults is not None:
-        venue.faults.add(load_faults(options.faults), venue.position)
+        venue.faults.add(load_script(options.faults), venue.position)
     return venue
 
 

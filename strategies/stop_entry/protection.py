@@ -36,11 +36,11 @@ def fits(stop: LiveStop, facts: Facts) -> bool:
     """Tell whether a stop's quantity is right: the position's, or on its way there.
 
     The stop that was sent with an entry is for all the entry may buy. It sells no more than was bought while that is
-    going on, so it is not touched before the entry is done. Nor is one touched while a split is suspected: given the
-    new count of shares at its old level, it would sell all of them at once.
+    going on, so it is not touched before the entry is done. Nor is one made larger while a split is suspected: with
+    the new count of shares at its old level, it would sell all of them at once.
     """
     span, entry = bounds(facts), facts.live_entry
-    if stop.quantity == whole(facts.held) and split_of(facts) is not None:
+    if stop.quantity == whole(facts.held) and (split_of(facts) or 0) > 1:
         return True
     if entry is not None and stop.attached:
         return stop.quantity >= span.low and stop.quantity <= span.high + max(entry.quantity - entry.filled, _ZERO)

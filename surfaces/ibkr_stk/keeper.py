@@ -84,7 +84,7 @@ class Keeper:
         self._splits = SplitDesk(books)
         self._proposed: dict[str, str | None] = {}
         self._doubts: dict[str, bool] = {}
-        self._even: set[str] = set()
+        self._uneven: set[str] = set()
         self.armable: dict[str, ArmEntry] = {}
         self.waits: dict[str, str] = {}
 
@@ -133,7 +133,8 @@ class Keeper:
     def can_value(self, market: str, quote: Quote) -> bool:
         """Tell whether a price and the shares our journals hold are on one scale: around a split they are not."""
         position = self._position(market)
-        if position is None or market not in self._even:
+        # Of one not looked at yet the price decides: a day that began without its marks would begin wrong.
+        if position is None or market in self._uneven:
             return False
         splits = self._books.fold.splits.get(position.signal_id, ())
         if splits and self._clock.now() - splits[-1].effective_at < REFERENCE_AGE:
@@ -153,7 +154,7 @@ class Keeper:
 
     def _tend(self, facts: Facts, entries: EntryDesk) -> None:
         position = self._position(facts.symbol)
-        (self._even.add if facts.position == facts.held else self._even.discard)(facts.symbol)
+        (self._uneven.discard if facts.position == facts.held else self._uneven.add)(facts.symbol)
         if position is not None and self._splits.explain(facts, position):
             return
         self._thaw(facts)

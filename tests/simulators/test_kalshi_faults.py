@@ -9,8 +9,9 @@ import kalshi_lab
 import kalshi_sim
 import pytest
 
-from simulators.kalshi.fault_schema import ACTIONS, FaultError
+from simulators.kalshi.fault_schema import ACTIONS
 from simulators.kalshi.orders import Force
+from simulators.rest.faults import FaultError
 
 TICKER = kalshi_sim.TICKER
 ORDERS = "/portfolio/events/orders"

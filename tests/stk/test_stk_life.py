@@ -9,6 +9,7 @@ D = Decimal
 FAR = {"STRATEGY_ENTRY_PCT": "3"}
 # At this speed the price has climbed and fallen again within seconds.
 LIVELY = {"speed": 5}
+STOPPED_SOON = {"STRATEGY_TRAIL_PCT": "0.02", "STRATEGY_REPRICE_MIN_S": "15", "STRATEGY_COOLDOWN_MIN": "600"}
 
 
 def move(rig, folder, begin, speed=1, options=()):
@@ -24,7 +25,7 @@ def test_trade_is_armed_filled_protected_published_stopped_out_resolved_and_arme
     opened, transport
 ):
     state = opened.folder()
-    rig = opened(transport, "--state", str(state), clock=LIVELY, STRATEGY_TRAIL_PCT="0.02", STRATEGY_COOLDOWN_MIN="600")
+    rig = opened(transport, "--state", str(state), clock=LIVELY, **STOPPED_SOON)
 
     rig.open().bought()
     rig.resolved()
@@ -46,12 +47,12 @@ def test_trade_is_armed_filled_protected_published_stopped_out_resolved_and_arme
     rig.assert_sound()
 
     first = set(story.refs)
-    move(rig, state, "2014-05-07T13:40:00Z")
+    move(rig, state, "2014-05-08T13:40:00Z")
     rig.armed()
     assert not first & {one["ref"] for one in rig.story().live("BUY")}
     assert [row["candidate"]["thesis"] for row in rig.decisions()][:: len(rig.decisions()) - 1] == [
-        "momentum:2014-05-06",
         "momentum:2014-05-07",
+        "momentum:2014-05-08",
     ]
 
 

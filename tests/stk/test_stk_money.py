@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from stock_venue import D
+from stock_venue import D, until
 
 from domain.decision import Decision
 from domain.ids import new_id
@@ -56,3 +56,14 @@ def test_only_whole_shares_are_bought_whatever_the_account_allows(opened):
 
     assert rig.story().position() == 4
     assert [D(stop["quantity"]) for stop in rig.story().stops()] == [4]
+
+
+def test_what_is_held_is_valued_from_the_first_turn_after_a_restart_on(opened):
+    rig = opened("tws").open().bought()
+    rig.close()
+    rig.open()
+    quotes = until(rig.loop._desk.quotes, "a quote")
+    position = rig.fold.positions()[0]
+    marked = (quotes["SPY"].bid - position.entry_price) * position.quantity
+
+    assert rig.loop._equity(quotes, unpriced_at_stop=False) == rig.fold.bankroll.balance + marked + position.realised

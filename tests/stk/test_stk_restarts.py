@@ -9,6 +9,7 @@ from stock_venue import at_each, until
 TRANSPORTS = ("tws", "portal")
 GAP_S = 5
 FAR = {"STRATEGY_ENTRY_PCT": "3"}
+BEATS = ("ibkr-stk", "resolver-stk")
 
 
 def entry_rests(rig):
@@ -34,7 +35,11 @@ POINTS = {
     entry_rests: {**FAR},
     part_has_filled: {},
     position_is_held: {},
-    stop_has_filled_and_nobody_has_read_it: {"STRATEGY_TRAIL_PCT": "0.02", "STRATEGY_COOLDOWN_MIN": "600"},
+    stop_has_filled_and_nobody_has_read_it: {
+        "STRATEGY_TRAIL_PCT": "0.02",
+        "STRATEGY_REPRICE_MIN_S": "15",
+        "STRATEGY_COOLDOWN_MIN": "600",
+    },
 }
 
 
@@ -69,8 +74,10 @@ def test_restarting_twice_while_the_broker_is_away_changes_nothing(opened, trans
     story, sent, intents = rig.story().facts(), rig.venue.sent(), rig.intents()
 
     for _ in range(2):
+        for beat in BEATS:
+            rig.house.heartbeat(beat).unlink(missing_ok=True)
         rig.start()
-        until(lambda: is_waiting(rig), rig.said)
+        until(lambda: is_waiting(rig), rig.said, 30)
         assert set(rig.end()) == {0}
     assert rig.venue.fired(fault) > 0
     assert (rig.story().facts(), rig.intents()) == (story, intents)
@@ -87,10 +94,9 @@ def test_restarting_twice_while_the_broker_is_away_changes_nothing(opened, trans
 
 
 def is_waiting(rig):
-    """Tell whether the surface says that it waits for the broker."""
-    beat = rig.house.heartbeat("ibkr-stk")
-    told = json.loads(beat.read_text()) if beat.exists() else {}
-    return told.get("phase") == "starting" and told.get("trouble")
+    """Tell whether both processes say what keeps them from the broker."""
+    beats = [rig.house.heartbeat(name) for name in BEATS]
+    return all(beat.exists() and json.loads(beat.read_text()).get("trouble") for beat in beats)
 
 
 @at_each(*product(TRANSPORTS, ("before_order", "after_order")))
@@ -98,7 +104,7 @@ def test_process_killed_beside_the_socket_sends_no_order_twice(opened, transport
     rig = opened(transport, **FAR)
     fired = rig.home / "fired"
     rig.start("surfaces", TBOT_FAILPOINTS=f"{place}=kill@1,log={fired}")
-    until(lambda: rig.running["surfaces"].poll() is not None, rig.said)
+    until(lambda: rig.running["surfaces"].poll() is not None, rig.said, 30)
     assert rig.end() == [-signal.SIGKILL]
     assert fired.read_text().startswith(f"{place} kill")
     (intent,) = rig.intents()

@@ -199,12 +199,37 @@ def test_price_that_nobody_vouches_for_decides_nothing(unusable):
     assert on_quote(plan, opened(plan), unusable, OPENED + timedelta(seconds=12)) == (opened(plan), ())
 
 
+def test_price_of_just_the_age_allowed_still_decides():
+    plan = ExitPlan(stop=D(95), max_age=timedelta(seconds=5))
+    _, legs = on_quote(plan, opened(plan), quote(1, "90"), OPENED + timedelta(seconds=6))
+
+    assert [leg.reason for leg in legs] == [STOP]
+
+
 def test_clock_needs_no_price_and_names_the_last_one_known():
     plan = ExitPlan(stop=D(95), max_age=timedelta(seconds=5), flat_at=OPENED + timedelta(seconds=60))
     state, _ = on_quote(plan, opened(plan), quote(10, "103"), OPENED + timedelta(seconds=10))
     _, [leg] = on_quote(plan, state, None, OPENED + timedelta(seconds=60))
 
     assert leg == (ExitReason.SESSION_END, 103, 100, False)
+
+
+def test_clock_ends_a_position_that_was_held_long_enough_and_not_before():
+    plan = ExitPlan(stop=D(95), time_limit=timedelta(seconds=60))
+    state, early = on_quote(plan, opened(plan), quote(59, "103"), OPENED + timedelta(seconds=59))
+    _, [leg] = on_quote(plan, state, None, OPENED + timedelta(seconds=60))
+
+    assert (early, leg) == ((), (ExitReason.TIME, 103, 100, False))
+
+
+@pytest.mark.parametrize(("side", "against", "favour"), [(Side.BUY, 3, 4), (Side.SELL, 4, 3)])
+def test_state_knows_how_far_the_price_went_both_ways(side, against, favour):
+    plan = ExitPlan()
+    state, _ = on_quote(plan, opened(plan, side), quote(1, "104"), OPENED + timedelta(seconds=1))
+    state, _ = on_quote(plan, state, quote(2, "97"), OPENED + timedelta(seconds=2))
+    state, _ = on_quote(plan, state, quote(3, "101"), OPENED + timedelta(seconds=3))
+
+    assert state.excursions == (against, favour)
 
 
 @pytest.mark.parametrize(("stale_after_s", "expected"), [(None, []), (30, [ExitReason.STALE])])
@@ -281,6 +306,7 @@ def test_split_scales_plan_and_state_with_every_level():
         lambda: Breakeven(after_risks=D(0)),
         lambda: opened(ExitPlan(breakeven=Breakeven(after_risks=D(1)))),
         lambda: opened(ExitPlan(stop=D(95), breakeven=Breakeven(price=D(101), offset=D(2)))),
+        lambda: opened(ExitPlan(stop=D(95), breakeven=Breakeven(price=D(102), offset=D(2)))),
         lambda: opened(
             ExitPlan(targets=(Target(price=D(110), fraction=D("0.5")), Target(price=D(105), fraction=D("0.5"))))
         ),

@@ -512,6 +512,12 @@ def test_a_stop_whose_level_is_not_told_is_replaced_after_a_forward_split() -> N
     assert asked(given) == (CancelStop(order_id="stop-1", reason=StopFault.OFF_SCALE),)
 
 
+def test_a_stop_is_not_made_larger_before_its_split_is_explained() -> None:
+    given = held(position=D(70))
+
+    assert asked(given) == (Freeze(reason=FreezeReason.SPLIT, ratio=Fraction(7)),)
+
+
 def test_a_reverse_split_only_shrinks_the_stop() -> None:
     given = held(position=D(1), last=D(1000), reference=D(1000))
 

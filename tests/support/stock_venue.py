@@ -13,8 +13,8 @@ import tws_sim
 D = Decimal
 ACCOUNTS = [f"DU{number}" for number in range(1, 31)]
 CASH = D(50_000)
-# On this Tuesday, which plays 8 October 2013, SPY climbs from 167.48 to 167.62 within ten seconds.
-CLIMB = "2014-05-06T13:55:24Z"
+# On this Wednesday, which plays 9 October 2013, SPY climbs from 165.71 to 165.93 within 20 seconds and falls back.
+CLIMB = "2014-05-07T18:00:58Z"
 CONIDS = {"SPY": 756733, "AAPL": 265598, "IBM": 8314, "AIG": 61319701}
 PROTECTIVE = ("STP", "TRAIL", "TRAIL LIMIT", "STP LMT")
 LIVE = ("PreSubmitted", "Submitted", "PendingCancel")

@@ -147,6 +147,8 @@ class Ledger:
 
     def take_trade(self, row: Any, heard_ns: int) -> bool:
         """Take in one execution, from the list or from the stream; tell whether it was news."""
+        if not parse.is_stock(row):
+            return False
         try:
             execution = parse.execution(row)
         except _UNREADABLE:
@@ -223,12 +225,12 @@ class Ledger:
         return self._unready >= FIRST_LISTS and not listed and not self._orders
 
     def _row(self, raw: Any) -> OrderRow | None:
+        if not parse.is_stock(raw):
+            return None
         try:
             return parse.order(raw)
         except _UNREADABLE as error:
             self.bad_rows += 1
-            if isinstance(raw, dict) and str(raw.get("secType") or "STK") != "STK":
-                return None
             raise Retry("a list of orders that can be read", str(error)[:100], "ask again") from error
 
     def _ask_for_missing(self, listed: set[str]) -> None:

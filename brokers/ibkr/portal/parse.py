@@ -124,6 +124,13 @@ def kind(row: Json) -> str:
     return str(row.get("orderType") or row.get("order_type") or "").upper()
 
 
+def is_stock(row: Any) -> bool:
+    """Tell a row about a stock from one about what else goes by its symbol, such as its options."""
+    if not isinstance(row, Mapping):
+        return True  # whoever reads it says what is wrong with it
+    return str(row.get("sec_type") or row.get("secType") or "STK").upper() == "STK"
+
+
 def order(row: Json) -> OrderRow:
     """Read a row of the list of orders."""
     what = kind(row)

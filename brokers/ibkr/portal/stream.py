@@ -1,32 +1,24 @@
 """The WebSocket of the gateway, read in a thread of its own: prices, executions, and how the session stands."""
 
 import json
-import random
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
-from websockets.exceptions import InvalidStatus, WebSocketException
+from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from brokers.ibkr.portal.errors import NoSession
 from brokers.ibkr.portal.parse import Json
 from brokers.ibkr.portal.session import Session
 from brokers.ibkr.portal.wire import Wire
+from brokers.socket_thread import LARGEST, LOOK_S, SilenceError, SocketThread
 
-# How long a read waits before it looks for new markets to watch and for silence.
-LOOK_S = 0.25
 # The gateway beats every ten seconds and closes a connection that says nothing for a minute.
 ECHO_S, SILENCE_S = 20.0, 25.0
-LARGEST = 2**20
 FIELDS = ("31", "84", "86", "6509")
 
 
-class SilenceError(Exception):
-    """Nothing came for too long, not even a heartbeat."""
-
-
-class Stream:
+class Stream(SocketThread[int]):
     """Hands prices and executions over from its own thread, and reconnects until closed.
 
     Args:
@@ -34,6 +26,8 @@ class Stream:
         on_trade: called with each execution.
         on_gap: called when messages may have been missed.
     """
+
+    _ends = (SilenceError, NoSession)
 
     def __init__(
         self,
@@ -43,83 +37,35 @@ class Stream:
         on_trade: Callable[[Any], None],
         on_gap: Callable[[], None],
     ) -> None:
+        super().__init__("ibkr-portal-stream", "gateway", wire.clock, on_gap)
         self._wire = wire
         self._session = session
         self._on_price = on_price
         self._on_trade = on_trade
-        self._on_gap = on_gap
-        self._wanted: dict[int, None] = {}
         self._renewed: set[int] = set()
-        self._thread: threading.Thread | None = None
-        self._stop = threading.Event()
-        self._connection: ClientConnection | None = None
-        self._heard_ns: int | None = None
-        self.connections = 0
-        self.bad_messages = 0
         self.renewals = 0
-        self.last_error = ""
-
-    def watch(self, conids: Iterable[int]) -> None:
-        """Watch exactly these contracts from the next look on."""
-        wanted = dict.fromkeys(conids)
-        if self._stop.is_set() or not wanted:
-            return
-        self._wanted = wanted
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="ibkr-portal-stream", daemon=True)
-            self._thread.start()
 
     def renew(self, conid: int) -> None:
         """Subscribe to a contract anew: polling found a price that the stream kept silent about."""
         self._renewed.add(conid)
         self.renewals += 1
 
-    def is_alive(self) -> bool:
-        """Tell whether the gateway was heard lately."""
-        heard_ns = self._heard_ns
-        return heard_ns is not None and self._age_s(heard_ns) <= SILENCE_S
+    @property
+    def longest_silence_s(self) -> float:
+        return SILENCE_S
 
-    def close(self) -> None:
-        """End the thread, waking it from a read."""
-        self._stop.set()
-        connection = self._connection
-        if connection is not None:
-            connection.close()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(timeout=5)
+    def _spacing_s(self) -> tuple[float, float]:
+        return self._wire.config.reconnect_min_s, self._wire.config.reconnect_max_s
 
-    def _run(self) -> None:
-        failures = 0
-        while not self._stop.is_set():
-            failures = 0 if self._one_connection() else failures + 1
-            self._heard_ns = None
-            config = self._wire.config
-            pause_s = min(config.reconnect_min_s * 2.0 ** min(failures, 10), config.reconnect_max_s)
-            self._stop.wait(pause_s * (0.5 + random.random()))  # noqa: S311  spreads reconnects, guards nothing
+    def _may_open(self) -> bool:
+        # Shut out means silent: a handshake counts as a request.
+        return self._wire.shut_for_s() <= 0 and bool(self._session.key)
+
+    def _turned_away(self, error: InvalidStatus) -> None:
+        self._session.check()
 
     def _one_connection(self) -> bool:
-        """Read until the connection dies; return whether it ever lived."""
-        self._on_gap()
-        lived = False
-        try:
-            # Shut out means silent: a handshake counts as a request.
-            if self._wire.shut_for_s() > 0 or not self._session.key:
-                return False
-            with self._open() as connection:
-                lived = True
-                self._connection = connection
-                self.connections += 1
-                self._read(connection)
-            self.last_error = "closed"
-        except InvalidStatus as error:
-            self.last_error = f"the gateway answered {error.response.status_code} to the WebSocket"
-            self._session.check()
-        except (SilenceError, NoSession) as error:
-            self.last_error = str(error)
-        except (WebSocketException, OSError) as error:
-            self.last_error = f"{type(error).__name__}: {error}"[:200]
-        finally:
-            self._connection = None
+        lived = super()._one_connection()
         if lived and not self._stop.is_set():
             self._session.check()
         return lived
@@ -143,7 +89,8 @@ class Stream:
 
     def _read(self, connection: ClientConnection) -> None:
         asked: set[int] = set()
-        echoed_ns = self._heard_ns = self._now_ns()
+        self.heard()
+        echoed_ns = self._clock.monotonic_ns()
         is_ready, epoch = False, self._session.epoch
         while not self._stop.is_set():
             if epoch != self._session.epoch:
@@ -154,14 +101,14 @@ class Stream:
                 self._subscribe(connection, asked)
             if self._age_s(echoed_ns) > ECHO_S:
                 connection.send("ech+hb")
-                echoed_ns = self._now_ns()
+                echoed_ns = self._clock.monotonic_ns()
             try:
                 raw = connection.recv(timeout=LOOK_S)
             except TimeoutError:
-                if self._age_s(self._heard_ns) > SILENCE_S:
+                if self.silent_s() > SILENCE_S:
                     raise SilenceError(f"nothing for {SILENCE_S:.0f} s") from None
                 continue
-            self._heard_ns = self._now_ns()
+            self.heard()
             was_ready, is_ready = is_ready, self._take(raw, is_ready)
             if is_ready and not was_ready:
                 self._begin_anew(connection, asked)
@@ -176,7 +123,7 @@ class Stream:
         """Ask for the contracts not asked for yet, and let go of those nobody watches any more."""
         wanted, renewed = set(self._wanted), set(self._renewed)
         self._renewed -= renewed
-        for conid in (asked - wanted) | (renewed & asked):
+        for conid in sorted((asked - wanted) | (renewed & asked)):
             connection.send(f"umd+{conid}+{{}}")
             asked.discard(conid)
         for conid in sorted(wanted - asked):
@@ -221,9 +168,3 @@ class Stream:
             self._session.lost("the gateway says that it is not authenticated")
             return False
         return facts.get("authenticated") is True
-
-    def _now_ns(self) -> int:
-        return self._wire.clock.monotonic_ns()
-
-    def _age_s(self, at_ns: int) -> float:
-        return (self._now_ns() - at_ns) / 1e9

@@ -276,9 +276,13 @@ class Keeper:
     # -------------------------------------------------------------------------------------- listening
 
     def on_order(self, terms: parse.Terms, status: str) -> None:
-        if terms.account in ("", self.config.account):
+        if terms.account in ("", self.config.account) and self._is_stock(terms.sdk_contract):
             self.orders.opened(terms, status, self.clock.monotonic_ns())
         self._tell()
+
+    def _is_stock(self, contract: Any) -> bool:
+        """Tell a stock of ours from what else goes by its symbol: its options, and stocks of exchanges abroad."""
+        return contract.secType == "STK" and contract.currency in ("", self.config.currency)
 
     def on_status(
         self, perm_id: int, order_id: int, client_id: int, status: str, filled: Decimal, why_held: str
@@ -287,12 +291,13 @@ class Keeper:
         self._tell()
 
     def on_completed(self, terms: parse.Terms, status: str) -> None:
-        if terms.account in ("", self.config.account):
+        if terms.account in ("", self.config.account) and self._is_stock(terms.sdk_contract):
             self.orders.completed(terms, status)
 
     def on_execution(self, contract: Any, told: Any) -> None:
         execution = parse.execution_of(contract, told)
-        if execution.account == self.config.account and self.executions.add(execution, self.clock.monotonic_ns()):
+        is_ours = execution.account == self.config.account and self._is_stock(contract)
+        if is_ours and self.executions.add(execution, self.clock.monotonic_ns()):
             self._traded_ns = self.clock.monotonic_ns()
         self._tell()
 
@@ -301,6 +306,8 @@ class Keeper:
         self._tell()
 
     def on_position(self, account: str, contract: Any, quantity: Decimal, average_cost: Decimal) -> None:
+        if not self._is_stock(contract):
+            return
         key, before = (account, int(contract.conId)), self._positions.get((account, int(contract.conId)))
         if account == self.config.account and (before is None or before.quantity != quantity):
             self._moved_ns = self.clock.monotonic_ns()

@@ -5,12 +5,12 @@ from collections import Counter
 from datetime import datetime
 
 from simulators.kalshi.account import Account
-from simulators.kalshi.fault_schema import FaultError
 from simulators.kalshi.market_views import NOTE
 from simulators.kalshi.portfolio_views import order_view
 from simulators.kalshi.transport import Request, Response
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import Json, dollars, encode, iso
+from simulators.rest.faults import FaultError
 
 
 def control(venue: Venue, request: Request) -> Response:

@@ -2,10 +2,10 @@
 
 import json
 
-from simulators.oanda.fault_schema import FaultError
 from simulators.oanda.transport import Request, Response
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import Json, encode, from_points, rfc3339
+from simulators.rest.faults import FaultError
 
 
 def control(venue: Venue, request: Request) -> Response:
