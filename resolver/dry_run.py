@@ -15,24 +15,31 @@ if TYPE_CHECKING:
 DRY_RUN_PERIOD_S = 5
 
 
-def advancing(mode: Mode, books: ResolverBooks, data: MarketData, executor: Executor) -> Callable[[], None]:
-    """Return what moves a dry run's account along; a real account needs nothing."""
+def advancing(
+    mode: Mode, books: ResolverBooks, data: MarketData, executor: Executor, period_s: int = DRY_RUN_PERIOD_S
+) -> Callable[[], None]:
+    """Return what moves a dry run's account along; a real account needs nothing.
+
+    Args:
+        period_s: length of the bars it is moved along; where questions are counted, short ones cost too many.
+    """
     if mode is not Mode.DRY_RUN:
         return lambda: None
     from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
 
     if not isinstance(executor, DryRunExecutor):
         raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return DryRunClock(books, data, executor).advance
+    return DryRunClock(books, data, executor, period_s).advance
 
 
 class DryRunClock:
     """Hands the closed bars of every open position's life to the executor, each once and in order."""
 
-    def __init__(self, books: ResolverBooks, data: MarketData, executor: "DryRunExecutor") -> None:
+    def __init__(self, books: ResolverBooks, data: MarketData, executor: "DryRunExecutor", period_s: int) -> None:
         self._books = books
         self._data = data
         self._executor = executor
+        self._period_s = period_s
         # signal id -> where its bars go on; a market has no single place, for a trade may join it later
         self._next: dict[str, datetime] = {}
 
@@ -43,6 +50,6 @@ class DryRunClock:
         for market in {position.market for position in positions}:
             here = [position for position in positions if position.market == market]
             start = min(self._next.get(position.signal_id, position.opened_at) for position in here)
-            for bar in self._data.bars(market, DRY_RUN_PERIOD_S, start=start):
+            for bar in self._data.bars(market, self._period_s, start=start):
                 self._executor.on_bar(bar)
                 self._next |= {position.signal_id: bar.end for position in here}

@@ -75,7 +75,7 @@ def assumed(books: ResolverBooks, data: MarketData, position: Position, crossed:
         learned_at=books.clock.now(),
         quantity=position.quantity,
         price=crossed.price,
-        realised=tidy((crossed.price - position.entry_price) * position.quantity * position.side.sign),
+        realised=_profit(position, crossed.price, position.quantity),
         currency=books.fold.bankroll.currency,
         broker_trade_id=position.broker_trade_id,
         transaction_id=f"assumed-{position.signal_id}",
@@ -183,9 +183,18 @@ def _realised(books: ResolverBooks, position: Position, fill: Fill, quantity: De
 
     A broker of stocks knows no trades, and executions of before a split are of another price than those after it.
     """
-    if books.surface is not Surface.STK:
-        return fill.realised
-    return tidy((fill.price - position.entry_price) * quantity * position.side.sign)
+    return _profit(position, fill.price, quantity) if books.surface is Surface.STK else fill.realised
+
+
+def _profit(position: Position, price: Decimal, quantity: Decimal) -> Decimal:
+    """Return what an exit adds to a position's profit, reckoned on the average of all its entries.
+
+    An entry may fill, or be corrected, after a part was sold: what was booked for that part on the average of then is
+    made up for here, so that the profit of the whole is what was paid and what was got.
+    """
+    entry, sign = position.entry_price, position.side.sign
+    made = sum(((lot.price - entry) * lot.quantity for lot in position.exits), (price - entry) * quantity)
+    return tidy(made * sign - sum((lot.realised for lot in position.exits), Decimal(0)))
 
 
 def close_late(books: ResolverBooks, resolution: Resolution) -> tuple[Row, ...]:

@@ -70,7 +70,7 @@ class IbkrConfig:
         portal_tickle_s: how often the session is kept alive. ``portal_requests_per_s``: IBKR allows all who use one
             gateway ten together; ``portal_page_pause_s``: between two looks at the orders, and at the executions, which
             it allows once in five seconds. Only a simulator may be asked more often. ``portal_shared``: a file through
-            which the processes that use one gateway take turns; without one this process is taken to be alone.
+            which the processes that use one gateway take turns; by default ``run/ibkr-portal`` in the house.
         portal_penalty_s: how long nothing is sent after a 429 that names no time.
         portal_confirm: message ids of the questions about an order that are always answered with yes.
         portal_compete: whether the session is taken back when the user signs in elsewhere.

@@ -27,6 +27,8 @@ from risk.stock_limits import StockLimits
 
 PROGRAM = "resolver-stk"
 SOURCE = "env/stk.env"
+# IBKR allows sixty questions for shorter bars in ten minutes.
+DRY_RUN_PERIOD_S = 60
 PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
 
 
@@ -93,7 +95,7 @@ def opened(parts: Parts, clock: Clock, stop: threading.Event) -> Iterator[tuple[
                 settings=surface,
                 heartbeat=Heartbeat(house.heartbeat(PROGRAM), clock),
                 stop=stop,
-                advance=advancing(surface.mode, books, data, executor),
+                advance=advancing(surface.mode, books, data, executor, DRY_RUN_PERIOD_S),
                 tend_s=surface.loop_s,
                 # A stop rests outside the session without acting: what those bars show is no failure of the broker's.
                 acts_in=lambda bar: calendar.today().is_open(bar.start),

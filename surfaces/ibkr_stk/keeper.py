@@ -20,6 +20,7 @@ from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import ExitReason, Leg, OrderState, State, TimeInForce
 from market.calendar import Calendar
+from risk.gates.category import market_name
 from strategies.stop_entry.actions import (
     Action,
     ArmEntry,
@@ -38,7 +39,7 @@ from strategies.stop_entry.params import StopEntryParams
 from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
-from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture, frozen_name
+from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture
 from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
@@ -314,4 +315,4 @@ class Keeper:
 
     def _suspend(self, market: str, reason: str, *, lifted: bool) -> None:
         until = self._clock.now() if lifted else None
-        self._books.suspended(Suspension(name=frozen_name(market), reason=reason, until=until))
+        self._books.suspended(Suspension(name=market_name(market), reason=reason, until=until))

@@ -13,6 +13,7 @@ from domain.order import TERMINAL, OrderIntent
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import Leg, Link, OrderState, Side
 from market.calendar import Calendar
+from risk.gates.category import market_name
 from strategies.stop_entry.facts import EntryOrder, Facts, LiveStop, Phase, Session
 from surfaces.books import Books
 from surfaces.ibkr_stk.ledger import OrderLedger
@@ -247,7 +248,7 @@ class Observer:
         return [key for key in mine if key in fold.intents and fold.order_state(key) not in TERMINAL]
 
     def _is_frozen(self, market: str, now: datetime) -> bool:
-        suspension = self._books.fold.suspensions.get(frozen_name(market))
+        suspension = self._books.fold.suspensions.get(market_name(market))
         return suspension is not None and (suspension.until is None or suspension.until > now)
 
     def _refusals(self, held: Iterable[Position]) -> tuple[int, datetime | None]:
@@ -270,11 +271,6 @@ class Observer:
 def is_market(intent: OrderIntent) -> bool:
     """Tell of a protective order that it sells at once instead of waiting for a price."""
     return (intent.trigger, intent.trailing_percent, intent.trailing_distance) == (None, None, None)
-
-
-def frozen_name(market: str) -> str:
-    """Return what a symbol that must not be bought is suspended as."""
-    return f"symbol {market}"
 
 
 def _is_loose(order: RestingOrder) -> bool:

@@ -1,5 +1,6 @@
 """Splits of shares that are held: believed only once something besides the share count says so, then written down."""
 
+from decimal import Decimal
 from fractions import Fraction
 
 import structlog
@@ -9,6 +10,7 @@ from domain.ledger.position import Position
 from domain.signal import SignalAmend
 from market.corporate_actions import factors_of
 from strategies.stop_entry.facts import Facts
+from strategies.stop_entry.levels import down
 from strategies.stop_entry.protection import split_of
 from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
@@ -41,10 +43,10 @@ class SplitDesk:
                 evidence=evidence,
             )
         )
-        self._amend(position.signal_id)
+        self._amend(position.signal_id, facts.tick)
         return True
 
-    def _amend(self, signal_id: str) -> None:
+    def _amend(self, signal_id: str, tick: Decimal) -> None:
         """Tell subscribers the levels of after a split."""
         position = self._books.fold.position(signal_id)
         if position is None or signal_id not in self._books.fold.published:
@@ -57,9 +59,11 @@ class SplitDesk:
                 surface=self._books.surface,
                 mode=self._books.mode,
                 market=position.market,
-                stop_loss=candidate.stop_loss,
-                take_profit=candidate.take_profit,
-                trailing_distance=candidate.trailing_distance,
+                stop_loss=down(candidate.stop_loss, tick),
+                take_profit=None if candidate.take_profit is None else down(candidate.take_profit, tick),
+                trailing_distance=None
+                if candidate.trailing_distance is None
+                else down(candidate.trailing_distance, tick),
                 reason="split",
                 published_at=self._books.now(),
             )
@@ -77,3 +81,7 @@ def _evidence(facts: Facts, position: Position, ratio: Fraction) -> str | None:
     if abs(float(facts.last / expected) - 1) <= ROOM or off_scale(facts.last, facts.reference) == ratio:
         return f"{counts}, and {position.entry_price} became {facts.last}"
     return None
+
+
+def _on_tick(price: Decimal | None, tick: Decimal) -> Decimal | None:
+    return None if price is None else down(price, tick)

@@ -6,7 +6,7 @@ from enum import StrEnum
 import pytest
 
 from domain import vocabulary
-from domain.vocabulary import Action, Code, Gate, ResolutionSource, Side, Stage, State, Surface
+from domain.vocabulary import Action, Code, Gate, Link, ResolutionSource, Side, Stage, State, Surface
 
 ENUMS = [item for item in vars(vocabulary).values() if isinstance(item, type) and issubclass(item, StrEnum)][1:]
 DOCUMENTED_GATES = (
@@ -43,7 +43,7 @@ def test_a_member_is_its_wire_string(enum):
 
 @pytest.mark.parametrize("enum", ENUMS)
 def test_a_word_is_lower_case_or_a_code_in_capitals_and_stands_for_its_name(enum):
-    shape = str.upper if enum in (Code, State) else str.lower
+    shape = str.upper if enum in (Code, State, Link) else str.lower
 
     assert all(member.value == shape(member.name) for member in enum)
     assert all(member.value.replace("_", "").isalpha() and member.value.isascii() for member in enum)

@@ -43,6 +43,15 @@ def test_a_stream_of_many_a_second_may_pause_for_a_few_seconds():
     assert watch.hear("SPY", last + timedelta(seconds=12)) is not None
 
 
+def test_a_stream_that_grows_quiet_is_given_a_longer_pause():
+    watch = GapWatch(times=20, at_least=timedelta(seconds=5))
+    last = heard_every(watch, 1, 40)
+    last = heard_every(watch, 10, 200, start=last + timedelta(seconds=10))
+
+    assert watch.hear("SPY", last + timedelta(seconds=150)) is None
+    assert watch.hear("SPY", last + timedelta(seconds=650)) is not None
+
+
 def test_a_night_is_no_gap_but_the_morning_of_a_dead_stream_is(new_york):
     watch = GapWatch(lambda market, since, until: new_york.open_between(since, until))
     evening = heard_every(watch, 1, 40, start=datetime(2014, 5, 6, 19, 59, 20, tzinfo=UTC))

@@ -17,7 +17,7 @@ def stocks(make_stage):
     return make_stage("stocks", surface=Surface.STK)
 
 
-def event_of(stocks, intent, state, quantity=0, number="1"):
+def event_of(stocks, intent, state, quantity=0, number="1", price="1.1000"):
     now = stocks.clock.now()
     return OrderEvent(
         client_order_id=intent.client_order_id,
@@ -27,7 +27,7 @@ def event_of(stocks, intent, state, quantity=0, number="1"):
         happened_at=now,
         learned_at=now,
         quantity=D(quantity),
-        price=D("1.1000") if quantity else None,
+        price=D(price) if quantity else None,
         transaction_id=number if quantity else None,
         broker_trade_id=number if quantity else None,
     )
@@ -192,3 +192,17 @@ def test_exit_that_ended_half_way_is_not_followed_by_another_before_its_half_is_
 
     assert meanwhile == 1
     assert [one.quantity for one in stocks.exits()] == [1000, 500]
+
+
+def test_profit_of_a_trade_that_bought_on_after_a_part_was_sold_is_what_was_got_less_what_was_paid(stocks):
+    intent, number = bought_in_part(stocks)
+    stocks.tick(0)
+    rest = replace(stocks.broker.trades[number], quantity=D(600))
+    stocks.broker.end(number, ExitReason.TRAILING_STOP, D("1.0990"), quantity=D(400))
+    stocks.tick(1)
+    stocks.books.happened([event_of(stocks, intent, OrderState.FILLED, 600, "777", price="1.2000")])
+    stocks.broker.trades[number] = rest
+    stocks.broker.end(number, ExitReason.TRAILING_STOP, D("1.2100"), quantity=D(600))
+    stocks.tick(1)
+
+    assert stocks.resolution(intent.signal_id).realised == D("5.6")

@@ -81,7 +81,7 @@ def test_flatten_sells_what_is_held_and_takes_its_stop_back(opened):
     (resolution,) = rig.resolutions()
     assert resolution["reason"] == "flatten"
     assert rig.story().position() == 0
-    assert [one["ref"][-6:] for one in rig.story().executions] == ["ntry-1", "exit-1"]
+    assert [ref[-7:] for ref in rig.story().filled()] == ["entry-1", "-exit-1"]
     rig.assert_sound()
 
 

@@ -130,6 +130,15 @@ class Story:
                 found[one["ref"]] = found.get(one["ref"], D(0)) + D(one["quantity"])
         return found
 
+    def filled(self):
+        """Return the references of our orders that traded, in the order in which they began to."""
+        return list(dict.fromkeys(one["ref"] for one in self.executions))
+
+    def paid(self, side="BUY"):
+        """Return the average price of everything executed on one side."""
+        mine = [(D(one["quantity"]), D(one["price"])) for one in self.executions if one["side"] == side]
+        return sum(quantity * price for quantity, price in mine) / sum(quantity for quantity, _ in mine)
+
     def cash(self):
         return D(self.told["values"]["TotalCashValue"])
 

@@ -1,5 +1,6 @@
 """Facts to be spoilt one value at a time, and a tiny pure broker with one symbol to carry the machine's actions out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,6 +17,8 @@ from strategies.stop_entry.actions import (
     Freeze,
     PlaceStop,
     ResizeStop,
+    Wait,
+    WaitReason,
 )
 from strategies.stop_entry.facts import EntryOrder, Facts, LiveStop, Phase, Session
 from strategies.stop_entry.machine import Step, step
@@ -73,6 +76,21 @@ def held(quantity: Decimal | int = SIZE, **changes: Any) -> Facts:
 def asked(given: Facts, params: StopEntryParams = PARAMS) -> tuple[Action, ...]:
     """Return what the machine asks for beside waiting."""
     return step(given, params).orders
+
+
+COOLING: Mapping[str, Any] = {"cooldown_until": NOW + timedelta(minutes=5)}
+PENDING: Mapping[str, Any] = {"entry": entry(), "stops": (stop(attached=True, level=None),)}
+PARTLY: Mapping[str, Any] = {
+    "entry": entry(state=OrderState.PARTIAL, filled=D(4)),
+    "held": D(4),
+    "position": D(4),
+    "stops": (stop(attached=True),),
+}
+ASKED_NOW = NOW - timedelta(seconds=1)
+
+
+def waits(given: Facts) -> set[WaitReason]:
+    return {action.reason for action in step(given, PARAMS).actions if isinstance(action, Wait)}
 
 
 @dataclass(frozen=True)
