@@ -140,7 +140,9 @@ def test_short_term_judgements_name_weather_and_crypto_with_what_was_read(story:
     judged = [one for one in story.records("decision", "st") if one["estimate"]["method"]]
     found = {category: [] for category in READINGS}
     for one in judged:
-        found[one["candidate"]["category"]].append(dict(one["estimate"]["facts"])[READINGS[one["candidate"]["category"]]])
+        found[one["candidate"]["category"]].append(
+            dict(one["estimate"]["facts"])[READINGS[one["candidate"]["category"]]]
+        )
 
     # A forecast may be missing for an hour, and says so in a word.
     for told in found.values():

@@ -9,7 +9,7 @@ from risk.chain import CHAIN, funnel, nearest_miss
 
 D = Decimal
 FOLDER = Path(__file__).parents[2] / "risk"
-ALLOWED = {"collections", "dataclasses", "datetime", "decimal", "typing", "domain", "risk"}
+ALLOWED = {"collections", "dataclasses", "datetime", "decimal", "enum", "typing", "domain", "risk"}
 
 
 def test_chain_has_the_order_of_the_vocabulary():
