@@ -21,7 +21,8 @@ class Candidate:
 
     A candidate with a ``trigger`` becomes an order that rests until the market reaches that price, and may then fill at
     ``limit`` or better (at any price when None); ``tif`` is how long it rests. ``take_profit`` is None where only the
-    stop ends a trade. ``trailing_percent`` and ``trailing_offset`` are those of ``OrderIntent``.
+    stop ends a trade. ``trailing_percent``, ``trailing_offset`` and ``outside_hours`` are those of
+    ``OrderIntent``.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Candidate:
     trailing_percent: Decimal | None = None
     trailing_offset: Decimal | None = None
     tif: TimeInForce | None = None
+    outside_hours: bool = False
 
     def __post_init__(self) -> None:
         require_utc(self.found_at, "Candidate.found_at")

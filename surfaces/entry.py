@@ -15,7 +15,7 @@ from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Instrument
 from domain.signal import SignalOpen
 from domain.surface_settings import SurfaceSettings
-from domain.vocabulary import Leg, OrderState
+from domain.vocabulary import Leg, OrderState, Surface
 from journal import failpoints
 from surfaces.books import Books
 
@@ -142,12 +142,15 @@ class EntryDesk:
             decision_id=decision.id,
             price_bound=self._bound(decision, instrument) if candidate.trigger is None else candidate.limit,
             stop_loss=candidate.stop_loss,
-            take_profit=candidate.take_profit,
+            # Stocks rest under one protective order, and two would have to be kept from selling the shares twice: the
+            # resolver takes their profits.
+            take_profit=None if self._books.surface is Surface.STK else candidate.take_profit,
             trailing_distance=candidate.trailing_distance,
             trigger=candidate.trigger,
             trailing_percent=candidate.trailing_percent,
             trailing_offset=candidate.trailing_offset,
             tif=candidate.tif,
+            outside_hours=candidate.outside_hours,
         )
 
     def _bound(self, decision: Decision, instrument: Instrument) -> Decimal:

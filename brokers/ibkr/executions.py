@@ -51,6 +51,11 @@ class Execution:
         return revision(self.exec_id)
 
     @property
+    def corrections(self) -> int:
+        """Return how often it was corrected: IBKR counts revisions from 1."""
+        return max(self.revision - 1, 0)
+
+    @property
     def is_bust(self) -> bool:
         return self.quantity == 0
 

@@ -108,6 +108,7 @@ class StopEntryStrategy(BarReader):
             trailing_percent=entry.trail_percent,
             trailing_offset=entry.trail_offset,
             tif=entry.tif,
+            outside_hours=entry.outside_hours,
         )
 
 

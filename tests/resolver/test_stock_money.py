@@ -206,3 +206,13 @@ def test_profit_of_a_trade_that_bought_on_after_a_part_was_sold_is_what_was_got_
     stocks.tick(1)
 
     assert stocks.resolution(intent.signal_id).realised == D("5.6")
+
+
+def test_target_of_a_stock_is_taken_by_the_resolver(stocks):
+    signal_id = stocks.trade()
+    stocks.tick(0)
+    stocks.bar(stocks.clock.now(), "1.0990", "1.1150")
+    stocks.tick(300)
+    stocks.tick(0)
+
+    assert stocks.resolution(signal_id).reason is ExitReason.TAKE_PROFIT

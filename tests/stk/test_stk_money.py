@@ -20,7 +20,9 @@ def at_once(rig):
     decision = decode(record, Decision)
     candidate = decision.candidate
     quote = replace(candidate.quote, bid=D(99), ask=D(100))
-    levels = {"trigger": None, "limit": None, "trailing_percent": None, "stop_loss": D(90), "decision_price": D(100)}
+    # A target too, as crossovers have: the resolver takes it, no order of the broker's.
+    levels = {"take_profit": D(300), "stop_loss": D(90), "decision_price": D(100)}
+    levels |= {"trigger": None, "limit": None, "trailing_percent": None}
     changed = replace(decision, candidate=replace(candidate, quote=quote, **levels), id=new_id("dec", rig.clock.now()))
     changed = replace(changed, signal_id=new_id("sig", rig.clock.now()))
     rig.books.decided(changed)

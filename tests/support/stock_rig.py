@@ -273,7 +273,7 @@ class StockRig:
         """Assert that nothing was doubled, that no fill was lost, and that every journal proves itself."""
         for side, leg in (("BUY", "entry"), ("SELL", "exit")):
             # What the venue did a moment ago may still be on its way.
-            self.until(lambda s=side, g=leg: self._booked(g) == self._executed(s), f"every {leg} is booked", 5)
+            self.until(lambda s=side, g=leg: self._booked(g) == self._executed(s), f"every {leg} is booked", 10)
         refs = Counter(ref for ref in self.story().refs if ref)
         assert set(refs.values()) <= {1}, refs
         assert set(Counter(self.intents()).values()) <= {1}
@@ -290,10 +290,14 @@ class StockRig:
         return +found
 
     def _booked(self, leg):
-        found = Counter()
+        latest = {}
         for row in [*self.events(), *self.records("resolutions", Kind.ORDER_EVENT)]:
             if row["leg"] == leg:
-                found[row["signal_id"]] += D(row["quantity"])
+                # A correction takes the place of what it corrects.
+                latest[row["transaction_id"] or len(latest)] = row
+        found = Counter()
+        for row in latest.values():
+            found[row["signal_id"]] += D(row["quantity"])
         return +found
 
     def said(self):

@@ -335,7 +335,7 @@ class Orders:
         for one in self._ledger.book.of_order(answer.client_order_id):
             done += one.quantity
             state = OrderState.FILLED if done >= quantity else OrderState.PARTIAL
-            found.append(answer.filled(self._fills.fill(one), state, order_id))
+            found.append(replace(answer.filled(self._fills.fill(one), state, order_id), revision=one.corrections))
         return found, done
 
     def _over(self, answer: Answer, row: OrderRow, fills: Sequence[OrderEvent]) -> OrderEvent:

@@ -1,6 +1,7 @@
 """What became of an order: events read from its executions, and from what IBKR says of it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 from brokers.answers import Answer
@@ -43,7 +44,7 @@ def events(
         done += one.quantity
         is_whole = done >= wanted if wanted is not None else one is executions[-1]
         state = OrderState.FILLED if is_whole else OrderState.PARTIAL
-        found.append(answer.filled(fill_of(one), state, one.broker_order_id))
+        found.append(replace(answer.filled(fill_of(one), state, one.broker_order_id), revision=one.corrections))
     if known is None or (found and found[-1].state is OrderState.FILLED):
         return found
     ended = _ended(answer, known, broker_id, any_filled=bool(executions))
