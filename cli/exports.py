@@ -62,7 +62,9 @@ def trades_command(
     found = trades(logs, since_moment(since), surface)
     rows = _fill_rows(logs, found) if fills else (asdict(trade) for trade in found)
     with _opened(out) as file:
-        _write(rows, FILL_COLUMNS if fills else Trade.columns(), file, as_json=as_json)
+        has_rows = _write(rows, FILL_COLUMNS if fills else Trade.columns(), file, as_json=as_json)
+    if not has_rows:
+        print(f"no trade closed{f' since {since}' if since else ''}; no row was written", file=sys.stderr)
 
 
 @contextmanager
@@ -116,15 +118,20 @@ def _fill_row(trade: "Trade", pair: "Pair") -> dict[str, Any]:
     }
 
 
-def _write(rows: Iterable[Mapping[str, Any]], columns: list[str], file: TextIO, *, as_json: bool) -> None:
+def _write(rows: Iterable[Mapping[str, Any]], columns: list[str], file: TextIO, *, as_json: bool) -> bool:
+    """Write the rows and tell whether there was any."""
+    has_rows = False
     if as_json:
         for row in rows:
             file.write(json.dumps({key: _plain(value) for key, value in row.items()}) + "\n")
-        return
+            has_rows = True
+        return has_rows
     writer = csv.DictWriter(file, columns, lineterminator="\n")
     writer.writeheader()
     for row in rows:
         writer.writerow({key: _cell(value) for key, value in row.items()})
+        has_rows = True
+    return has_rows
 
 
 def _plain(value: Any) -> Any:

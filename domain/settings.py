@@ -6,6 +6,7 @@ to do. This module never reads the environment itself: a process's ``config.py``
 
 import dataclasses
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -65,9 +66,10 @@ def load(cls: type[T], environ: Mapping[str, str], *, prefix: str, source: str) 
     try:
         return cls(**values)
     except ValueError as error:
-        raise Misconfigured(f"settings that fit together in {source}", str(error), f"correct {source}") from error
+        raise _unfit(str(error), {name.name: key for key, name in fields.items()}, source) from error
 
 
+_FIELD = re.compile(r"\b[a-z0-9]+(?:_[a-z0-9]+)+\b")
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TZ", "USER", "SHLVL", "PWD", "_")
 _INHERITED_PREFIXES = ("PYTHON", "SUPERVISOR_", "LC_")
 
@@ -95,6 +97,20 @@ def _default_text(field: "dataclasses.Field[Any]") -> str:
     if isinstance(field.default, tuple):
         return ",".join(str(item) for item in field.default)
     return str(field.default).lower() if isinstance(field.default, bool) else str(field.default)
+
+
+def _unfit(text: str, keys_of: Mapping[str, str], source: str) -> Misconfigured:
+    """Return the error for what a settings class said of its values, told by the keys a person wrote.
+
+    A field is meant where its name could be no plain word, and at the beginning of the text.
+    """
+    said, found, value = text.partition(", found ")
+    first, space, rest = said.partition(" ")
+    said = keys_of.get(first, first) + space + _FIELD.sub(lambda name: keys_of.get(name[0], name[0]), rest)
+    expected = f"settings that fit together in {source}"
+    if not found:
+        return Misconfigured(expected, said, f"correct {source}")
+    return Misconfigured(f"{expected}: {said}", value, f"correct {source}")
 
 
 def _refuse_unknown(given: Mapping[str, str], fields: Mapping[str, Any], source: str) -> None:

@@ -27,7 +27,8 @@ class DayTradeRule(StrEnum):
 class StockSettings(SurfaceSettings):
     """How the stock surface runs.
 
-    ``markets`` are the symbols watched, and those in ``watchlist_file`` too, one a line, read when the process starts.
+    ``markets`` are the symbols watched, and those in ``watchlist_file`` too, one a line, read when the process starts;
+    with a file and no ``markets`` given, those of the file alone.
     ``strategies`` says which rules look at them; ``calendar`` is that of their exchange. ``keep_s`` is how often
     resting orders and stops are compared with what is held. ``flat_before_close_min`` ends every position that many
     minutes before the session does, empty never. ``day_trade_rule`` is the rule gate 6 counts by.
@@ -49,6 +50,9 @@ class StockSettings(SurfaceSettings):
         if not self.strategies:
             raise ValueError("strategies must name at least one of: " + ", ".join(StockStrategy))
         if self.keep_s <= 0:
-            raise ValueError("keep_s must be above zero")
+            raise ValueError(f"keep_s must be above 0, found {self.keep_s}")
         if self.flat_before_close_min is not None and self.flat_before_close_min < 1:
-            raise ValueError("flat_before_close_min must be at least 1, or empty")
+            raise ValueError(f"flat_before_close_min must be at least 1, or empty, found {self.flat_before_close_min}")
+
+    def names_markets(self) -> bool:
+        return bool(self.markets) or self.watchlist_file is not None

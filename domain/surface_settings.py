@@ -40,13 +40,16 @@ class SurfaceSettings:
     live_account: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.markets:
-            raise ValueError("markets must name at least one market")
+        if not self.names_markets():
+            raise ValueError("markets must name at least one market, found none")
         held = 1 if self.max_holding_hours is None else self.max_holding_hours
         if self.loop_s <= 0 or self.signal_ttl_s <= 0 or held <= 0 or self.reconcile_s <= 0:
             raise ValueError("loop_s, signal_ttl_s, max_holding_hours and reconcile_s must be above zero")
         if self.record_days is not None and self.record_days < 1:
             raise ValueError(f"record_days must be at least 1, or empty, found {self.record_days}")
+
+    def names_markets(self) -> bool:
+        return bool(self.markets)
 
 
 def require_armed(

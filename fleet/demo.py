@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,9 @@ from rich.console import Console
 from rich.live import Live
 
 from audit.logs import verify_all
+from audit.tally import SubscriberTally
 from domain.clock import parse_clock
+from feed.token_store import load
 from fleet.demo_fleet import Fleet, Interrupted, ignore_interrupts, interruptible, only_demo, supervised
 from fleet.demo_home import ADDRESSES, Demo, clear, prepare
 from fleet.status import FleetFacts, Watcher, surface_dict
@@ -21,6 +24,8 @@ from journal.keys import Keyring
 
 # Nobody should take the demo's results for those of a market.
 SOURCES = "recorded: FX quotes, stock prices, weather, outcomes; synthetic: contract prices, forecasts"
+# What every subscriber must have done by itself.
+ALONE = ("received", "acked", "executed")
 INTERRUPTED = 130
 FAILED = 1
 
@@ -66,20 +71,33 @@ def _run(demo: Demo, *, seconds: float | None, as_json: bool) -> int:
     return _finish(demo, watcher.look(), memory, _received(demo), as_json=as_json, interrupted=interrupted)
 
 
-def result(facts: FleetFacts, memory: dict[str, float], received: int, *, verified: bool) -> dict[str, Any]:
-    """Return what the demo proved, as plain values."""
-    seen = facts.subscribers
-    return {
+def result(
+    facts: FleetFacts,
+    memory: Mapping[str, float],
+    received: Mapping[str, int],
+    tokens: Mapping[str, str],
+    *,
+    verified: bool,
+) -> dict[str, Any]:
+    """Return what the demo proved, as plain values.
+
+    Args:
+        received: subscriber -> how many signals its own client has seen.
+        tokens: subscriber -> the id of its token, under which the feed keeps its reports.
+    """
+    each = {name: facts.each_subscriber.get(tokens.get(name, ""), SubscriberTally()) for name in received}
+    outcome: dict[str, Any] = {
         "surfaces": {name: surface_dict(tally) for name, tally in facts.surfaces.items()},
-        "subscriber": {
-            "received": received,
-            "acked": seen.acked,
-            "executed": seen.executed,
-            "resolved": seen.resolved,
-        },
+        "subscriber": _subscriber_dict(facts.subscribers, sum(received.values())),
+        "subscribers": {name: _subscriber_dict(tally, received[name]) for name, tally in each.items()},
         "journals_verified": verified,
-        "rss_mib": memory,
+        "rss_mib": dict(memory),
     }
+    return outcome | {"missing": missing(outcome)}
+
+
+def _subscriber_dict(tally: SubscriberTally, received: int) -> dict[str, int]:
+    return {"received": received, "acked": tally.acked, "executed": tally.executed, "resolved": tally.resolved}
 
 
 def is_success(outcome: dict[str, Any]) -> bool:
@@ -88,17 +106,28 @@ def is_success(outcome: dict[str, Any]) -> bool:
 
 
 def missing(outcome: dict[str, Any]) -> list[str]:
-    """Return what has not happened yet, such as ``fx resolved``."""
-    groups = {**outcome["surfaces"], "subscriber": outcome["subscriber"]}
+    """Return what has not happened yet, such as ``fx resolved``.
+
+    Each subscriber must have received, acknowledged and executed; resolved, any of them: a contract takes its time.
+    """
+    alone = {name: {what: counts[what] for what in ALONE} for name, counts in outcome["subscribers"].items()}
+    groups = {**outcome["surfaces"], "subscriber": outcome["subscriber"], **alone}
     return [f"{name} {what}" for name, counts in groups.items() for what, count in counts.items() if count <= 0]
 
 
 def _finish(
-    demo: Demo, facts: FleetFacts, memory: dict[str, float], received: int, *, as_json: bool, interrupted: bool
+    demo: Demo,
+    facts: FleetFacts,
+    memory: Mapping[str, float],
+    received: Mapping[str, int],
+    *,
+    as_json: bool,
+    interrupted: bool,
 ) -> int:
     reports = verify_all(demo.house.logs, keyring=Keyring.load(demo.house.keys))
     verified = bool(reports) and all(report.ok for report in reports.values())
-    outcome = result(facts, memory, received, verified=verified)
+    tokens = {one.label: one.id for one in load(demo.house.subscribers)}
+    outcome = result(facts, memory, received, tokens, verified=verified)
     if as_json:
         print(json.dumps(outcome))
         return 0 if is_success(outcome) else FAILED
@@ -181,9 +210,9 @@ def _addresses(demo: Demo) -> dict[str, str]:
     }
 
 
-def _received(demo: Demo) -> int:
-    """Ask the subscribers' own clients how many signals reached them."""
-    return sum(_received_by(home) for home in demo.subscriber_homes)
+def _received(demo: Demo) -> dict[str, int]:
+    """Ask the subscribers' own clients how many signals reached each."""
+    return {home.name: _received_by(home) for home in demo.subscriber_homes}
 
 
 def _received_by(home: Path) -> int:

@@ -57,6 +57,8 @@ DEMO_STK = {
     "IBKR_POLL_INTERVAL_S": "0.1",
     "IBKR_PORTAL_PAGE_PAUSE_S": "0.3",
     "IBKR_PORTAL_REQUESTS_PER_S": "50",
+    # The gateway shuts out for ten minutes of its own clock: five seconds, and some room.
+    "IBKR_PORTAL_PENALTY_S": "8",
 }
 
 

@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
@@ -11,6 +11,7 @@ from typing import Any
 
 from audit.tally import SubscriberTally, SurfaceTally
 from audit.why import sentence
+from audit.words import printable
 from domain.errors import Halt, Refuse, Retry
 from domain.house import House
 from domain.vocabulary import Action, Kind, Stage, Surface
@@ -44,12 +45,16 @@ class ProcessFacts:
 
 @dataclass(slots=True)
 class FleetFacts:
-    """Everything there is to show. ``events`` are (time, log, sentence), newest last; ``unreadable`` is log -> why."""
+    """Everything there is to show. ``events`` are (time, log, sentence), newest last; ``unreadable`` is log -> why.
+
+    ``subscribers`` counts them together, ``each_subscriber`` by the id of a token.
+    """
 
     processes: list[ProcessFacts] = field(default_factory=list)
     surfaces: dict[str, SurfaceTally] = field(default_factory=dict)
     standings: dict[str, Standing] = field(default_factory=dict)
     subscribers: SubscriberTally = field(default_factory=SubscriberTally)
+    each_subscriber: dict[str, SubscriberTally] = field(default_factory=dict)
     events: deque[tuple[str, str, str]] = field(default_factory=lambda: deque(maxlen=12))
     unreadable: dict[str, str] = field(default_factory=dict)
     problem: str = ""
@@ -67,6 +72,7 @@ class Watcher:
         self._supervisor = Supervisor(house.home)
         self.facts = FleetFacts()
         self._followers = {surface: Follower(house, surface) for surface in Surface}
+        self._markets: dict[str, str] = {}
         self._tails: list[tuple[str, Tail, Callable[[Entry], None]]] = []
         for surface in Surface:
             self._tails += [self._follow(surface, stream, partial(self._of_surface, surface)) for stream in STREAMS]
@@ -106,7 +112,10 @@ class Watcher:
         self._remember(entry)
 
     def _of_subscribers(self, entry: Entry) -> None:
-        self.facts.subscribers.apply(entry.record)
+        record = entry.record
+        self.facts.subscribers.apply(record)
+        if record["kind"] == Kind.CALLBACK:
+            self.facts.each_subscriber.setdefault(record["subscriber"], SubscriberTally()).apply(record)
         self._remember(entry)
 
     def _of_operator(self, entry: Entry) -> None:
@@ -118,7 +127,16 @@ class Watcher:
         record = entry.record
         is_echo = record.get("action") == Action.CLOSE or record.get("stage") in (Stage.ACK, Stage.EXECUTED)
         if record["kind"] in SHOWN and not is_echo:
-            self.facts.events.append((record["ts"], record["log"], sentence(record)))
+            self.facts.events.append((record["ts"], record["log"], f"{self._about(record)}{sentence(record)}"))
+
+    def _about(self, record: Mapping[str, Any]) -> str:
+        """Return what a subscriber's report is about, which stands in the signal and not in the report."""
+        if record["kind"] == Kind.SIGNAL and record["action"] == Action.OPEN:
+            self._markets[record["signal_id"]] = record["market"]
+        if record["kind"] != Kind.CALLBACK:
+            return ""
+        place = f"{record.get('surface') or ''} {self._markets.get(record['signal_id'], '')}".strip()
+        return printable(f"{place}: ") if place else ""
 
     def _ask_supervisor(self) -> None:
         try:

@@ -88,6 +88,13 @@ class _UnixTransport(xmlrpc.client.Transport):
         return connection
 
 
+def _fault(error: xmlrpc.client.Fault) -> tuple[str, str]:
+    """Return in words what the supervisor refused, and what to do."""
+    if error.faultString == "SHUTDOWN_STATE":
+        return "it is stopping the fleet and itself", "wait until it has ended, then start the fleet"
+    return f"its fault {error.faultCode} ({error.faultString})", "start the fleet"
+
+
 class Supervisor:
     """Questions and orders to one supervisord."""
 
@@ -111,6 +118,8 @@ class Supervisor:
     def _call(self, method: str) -> object:
         try:
             return getattr(self._server.supervisor, method)()
+        except xmlrpc.client.Fault as error:
+            raise Retry(f"the supervisor at {self._socket} to answer", *_fault(error)) from error
         except (OSError, xmlrpc.client.Error, http.client.HTTPException) as error:
             raise Retry(f"the supervisor at {self._socket} to answer", str(error), "start the fleet") from error
         finally:

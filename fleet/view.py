@@ -202,7 +202,7 @@ def _brief_standings(facts: FleetFacts) -> list[RenderableType]:
     well = {name: one for name, one in facts.standings.items() if _is_free(one) and one.beat_age_s is not None}
     rest = {name: one for name, one in facts.standings.items() if name not in well}
     together = ", ".join(f"{name} {one.open} open" for name, one in well.items())
-    return [*_standings(rest), *([Text(f"stand free   {together}")] if well else [])]
+    return [*_standings(rest), *([Text(f"free to trade: {together}")] if well else [])]
 
 
 def _standing(name: str, standing: Standing) -> Text:

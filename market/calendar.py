@@ -4,6 +4,7 @@ This module is the single authority for the sessions of exchanges; ``market.sess
 not import exchange_calendars: with pandas that costs a loop 80 MiB. What is not known is closed, never open.
 """
 
+import json
 import subprocess
 import sys
 from bisect import bisect_right
@@ -12,7 +13,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from domain.clock import Clock, iso, require_utc
-from domain.errors import Retry
+from domain.errors import Misconfigured, Retry
 from market.calendar_file import FRESH, Timetable, canonical, path_of, read
 from market.exchange_session import Phase, Session
 
@@ -64,6 +65,9 @@ class Calendar:
         """Return the calendar of today, computing it in a child process when the one kept is missing or a day old.
 
         Several processes may do so at once. One that cannot be computed leaves the older one, with its ``trouble``.
+
+        Raises:
+            Misconfigured: none is kept, and there is none of that name.
         """
         found, now = cls.load(directory, name), clock.now()
         if found.is_fresh(now):
@@ -72,6 +76,8 @@ class Calendar:
         try:
             done = subprocess.run(command, env=_ENVIRONMENT, capture_output=True, timeout=COMPUTE_S, check=False)
             complaint = _last_line(done.stderr) if done.returncode else ""
+            if done.returncode == Misconfigured.exit_code and found.computed_at is None:
+                raise Misconfigured(*json.loads(done.stdout))
         except (OSError, subprocess.TimeoutExpired) as error:
             complaint = str(error)
         return cls.load(directory, name)._unless_fresh(now, complaint)
@@ -162,12 +168,18 @@ class Calendar:
 class DailyCalendar:
     """A calendar for a process that runs for months: computed anew every day, without ever waiting for it.
 
-    Only the first look waits for the child process that computes it.
+    Only the first look waits for the child process that computes it. ``key`` is the setting its name comes from.
+
+    Raises:
+        Misconfigured: there is no calendar of that name.
     """
 
-    def __init__(self, directory: Path, name: str, clock: Clock) -> None:
+    def __init__(self, directory: Path, name: str, clock: Clock, *, key: str = "a name") -> None:
         self._directory, self._name, self._clock = directory, name, clock
-        self._calendar = Calendar.ensure(directory, name, clock)
+        try:
+            self._calendar = Calendar.ensure(directory, name, clock)
+        except Misconfigured as error:
+            raise Misconfigured(f"{key} as {error.expected}", error.found, error.todo) from error
         self._child: subprocess.Popen[bytes] | None = None
         self._ask_at = self._due(clock.now())
 

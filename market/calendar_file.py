@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from domain.clock import iso, parse_iso
-from domain.errors import Retry
+from domain.errors import Misconfigured, Retry
 from market.exchange_session import Session
 
 VERSION = 1
@@ -52,11 +52,11 @@ def canonical(name: str) -> str:
     """Return the name a calendar is filed under.
 
     Raises:
-        ValueError: it can be no calendar's name.
+        Misconfigured: it can be no calendar's name.
     """
     upper = name.strip().upper()
     if not _NAME.fullmatch(upper):
-        raise ValueError(f"a calendar has a name such as XNYS, found {name!r}")
+        raise Misconfigured("a calendar with a name such as XNYS", repr(name), "correct it")
     return ALIASES.get(upper, upper)
 
 

@@ -5,6 +5,7 @@ It runs as a child process once a day: exchange_calendars brings pandas, which n
 
 import argparse
 import fcntl
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from domain.clock import parse_iso
-from domain.errors import Misconfigured, Retry, TBotError, did_you_mean
+from domain.errors import Misconfigured, Retry, TBotError
 from market.calendar_file import Timetable, canonical, path_of, read, write
 from market.exchange_session import Session
 
@@ -37,6 +38,8 @@ def main() -> int:
         file(given.directory, given.name, given.at)
     except (TBotError, OSError, ValueError) as error:
         print(f"calendar {given.name}: {error}", file=sys.stderr)
+        if isinstance(error, Misconfigured):  # in parts, for a process that names the setting it has the name from
+            print(json.dumps([error.expected, error.found, error.todo]))
         return error.exit_code if isinstance(error, TBotError) else 1
     return 0
 
@@ -59,14 +62,15 @@ def compute(name: str, now: datetime) -> Timetable:
     import exchange_calendars as vendor  # noqa: PLC0415  half a second and 80 MiB, wasted when the file is fresh
 
     wanted = canonical(name)
-    known = vendor.get_calendar_names()
-    if wanted not in known:
-        hint = did_you_mean(wanted, known)
-        raise Misconfigured("a calendar that exchange_calendars knows", repr(name), hint or "XNYS is New York's")
+    if wanted not in vendor.get_calendar_names():
+        # No nearest name: XNZE, which is nearest to XNYZ, is New Zealand's.
+        names = ", ".join(sorted(one for one in vendor.get_calendar_names(include_aliases=False) if one.isupper()))
+        todo = f"take XNYS for New York, or one of: {names}"
+        raise Misconfigured("a calendar that exchange_calendars knows", repr(name), todo)
     first, last = (now - SPAN).date(), (now + SPAN).date()
     calendar = vendor.get_calendar(wanted, start=first.isoformat(), end=last.isoformat())
     if calendar.schedule[["break_start", "break_end"]].notna().any(axis=None):
-        raise Misconfigured("an exchange that trades without a break", f"{name}, which has one", "use another calendar")
+        raise Misconfigured("a calendar of an exchange without a lunch break", repr(name), "use another one")
     return Timetable(
         name=wanted,
         source=f"exchange_calendars {version('exchange_calendars')}",

@@ -71,7 +71,12 @@ class ExitDesk:
         state = start(plan, position.side, position.entry_price, position.quantity, position.opened_at)
         # Without a quote only the clock decides.
         _, due = on_quote(plan, state, None, now)
-        return due[0].reason if due else self._watch.overdue(position, trade, splits, now)
+        return due[0].reason if due else self._watch.overdue(position, trade, splits, now, self._known_at(position))
+
+    def _known_at(self, position: Position) -> datetime:
+        """Return when the surface learned that a position was opened."""
+        opened = self._books.fold.events.get(client_order_id(self._books.surface, position.signal_id, Leg.ENTRY, 1), ())
+        return min((event.learned_at for event in opened if event.quantity), default=position.opened_at)
 
     def _plan(self, position: Position) -> ExitPlan:
         """Return what ends a position: its own levels, our longest holding time, and the end of its session.

@@ -13,6 +13,7 @@ from domain.ids import signal_of_order
 from domain.ledger.position import Position
 from domain.quotes import Bar
 from domain.surface_settings import SurfaceSettings
+from domain.vocabulary import Surface
 from journal.beat import Heartbeat
 from resolver.books import ResolverBooks
 from resolver.exits import ExitDesk
@@ -130,9 +131,11 @@ class Loop:
     def _is_settled(self, fill: Fill) -> bool:
         parsed = signal_of_order(fill.opened_by or "")
         if parsed is None or parsed[1] in self._books.fold.resolutions:
-            if fill.revision:
+            if fill.revision > 0:
                 # What a trade came to was published and is not rewritten; but a person should know.
                 log.warning("corrected_after_the_end", order=fill.opened_by, fill=fill.transaction_id)
+            elif parsed is not None and self._is_unwritten(parsed[1], fill):
+                log.warning("sold_after_the_end", order=fill.client_order_id, quantity=str(fill.quantity))
             return True
         position = self._books.fold.position(parsed[1])
         if position is None:
@@ -141,6 +144,11 @@ class Loop:
         if known is None or known.revision < fill.revision:
             self._settle(position, fill)
         return True
+
+    def _is_unwritten(self, signal_id: str, fill: Fill) -> bool:
+        """Tell of a fill of a signal that is resolved whether its trade came to an end without it."""
+        known = (event.transaction_id for event in self._books.fold.exit_events(signal_id))
+        return self._books.surface is Surface.STK and fill.transaction_id not in known
 
     def _settle(self, position: Position, fill: Fill) -> None:
         self._books.write(settle(self._books, self._data, position, fill))

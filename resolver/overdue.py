@@ -54,12 +54,17 @@ class Watch:
             self._watched = {key: one for key, one in self._watched.items() if key in signal_ids}
 
     def overdue(
-        self, position: Position, trade: BrokerTrade, splits: Sequence[Split], now: datetime
+        self, position: Position, trade: BrokerTrade, splits: Sequence[Split], now: datetime, known_at: datetime
     ) -> ExitReason | None:
-        """Return the level that was crossed, None when none was or nothing can be said."""
+        """Return the level that was crossed, None when none was or nothing can be said.
+
+        Args:
+            known_at: when the surface learned of the position, which may be long after it was opened: it has
+                as long to protect it as the broker has to act.
+        """
         candidate = position.decision.candidate
         # The levels of an event contract are the bounds of its price: no order rests there, and none is needed.
-        if candidate.is_event or now - position.opened_at < GRACE:
+        if candidate.is_event or now - max(position.opened_at, known_at) < GRACE:
             return None
         # Shares that the journals don't know of were split: until they do, the levels are of another price.
         if candidate.surface is Surface.STK and trade.quantity != position.quantity:

@@ -56,7 +56,7 @@ def reconcile(
     trades = executor.open_trades()
     recovered = _recover(books, entries, trades)
     findings = replace(_compare(books, trades, concerns), account_id=account_id, recovered=recovered, unproven=unproven)
-    _record(books, findings)
+    _record(books, findings, trades)
     return findings
 
 
@@ -105,12 +105,24 @@ def _compare(books: Books, trades: Sequence[BrokerTrade], concerns: Callable[[st
     )
 
 
-def _record(books: Books, findings: Findings) -> None:
+def _record(books: Books, findings: Findings, trades: Sequence[BrokerTrade]) -> None:
     state = books.fold.wish(Cause.RECONCILIATION).state
     books.reconciled({"clean": findings.is_clean, **asdict(findings)})
     if not findings.is_clean:
         log.error("reconciliation_unexplained", **asdict(findings))
         if state is State.RUN:
-            books.changed(StateChange(state=State.REDUCE, reason="unexplained", cause=Cause.RECONCILIATION))
+            books.changed(StateChange(state=State.REDUCE, reason=_reason(findings, trades), cause=Cause.RECONCILIATION))
     elif state is not State.RUN:
         books.changed(StateChange(state=State.RUN, reason="explained", cause=Cause.RECONCILIATION))
+
+
+def _reason(findings: Findings, trades: Sequence[BrokerTrade]) -> str:
+    """Return what is unexplained in words: shares and markets as the broker counts them, and orders."""
+    odd = [trade for trade in trades if _is_odd(trade, findings)]
+    counts = [f"{trade.quantity * trade.side.sign} {trade.market}" for trade in odd]
+    return f"unexplained: {', '.join((*counts, *findings.unproven))}"
+
+
+def _is_odd(trade: BrokerTrade, findings: Findings) -> bool:
+    parsed = signal_of_order(trade.client_order_id or "")
+    return trade.trade_id in findings.external or (parsed is not None and parsed[1] in findings.wrong_quantity)

@@ -27,7 +27,7 @@ class Execution:
     """One execution, in its latest revision. ``reference`` is our client order id, None when somebody else traded.
 
     ``broker_order_id`` is IBKR's permanent id of the order. One that was busted has a quantity of zero. ``fee`` is None
-    until IBKR has told it.
+    until IBKR has told it, and ``has_own_fee`` False as long as it is that of what this revision corrects.
     """
 
     exec_id: str
@@ -40,6 +40,7 @@ class Execution:
     price: Decimal
     at: datetime
     fee: Decimal | None = None
+    has_own_fee: bool = False
     currency: str = "USD"
 
     @property
@@ -51,9 +52,12 @@ class Execution:
         return revision(self.exec_id)
 
     @property
-    def corrections(self) -> int:
-        """Return how often it was corrected: IBKR counts revisions from 1."""
-        return max(self.revision - 1, 0)
+    def version(self) -> int:
+        """Return a number that grows with every correction, and once more when its fee is known.
+
+        0 is the first revision with its fee, and -1 the same without: IBKR counts revisions from 1.
+        """
+        return 2 * max(self.revision - 1, 0) - (0 if self.has_own_fee or self.is_bust else 1)
 
     @property
     def is_bust(self) -> bool:
@@ -151,5 +155,6 @@ class ExecutionBook:
         for number in sorted(self._revisions[execution.identity], reverse=True):
             charge = self._fees.get(self._revisions[execution.identity][number].exec_id)
             if charge is not None:
-                return replace(execution, fee=charge[0], currency=charge[1])
+                is_own = number == execution.revision
+                return replace(execution, fee=charge[0], currency=charge[1], has_own_fee=is_own)
         return execution

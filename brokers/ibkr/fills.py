@@ -109,8 +109,7 @@ class FillReader:
             closes=closes,
             reason=self._why(one, leg) if closes else None,
             happened_at=one.at,
-            # The first is …01.
-            revision=max(one.revision - 1, 0),
+            revision=one.version,
         )
 
     def _why(self, one: Execution, leg: Leg | None) -> ExitReason | None:
@@ -151,10 +150,14 @@ class FillReader:
             found.append(replace(new, transaction_id=one.exec_id, quantity=one.quantity - kept, fee=_ZERO))
         return found
 
+    def wait_s(self, executions: Sequence[Execution]) -> float:
+        """Return how long these may still wait for the fees that are missing: 0 once all can be told."""
+        now_ns = self._clock.monotonic_ns()
+        ends = [self._book.heard_ns(one.exec_id) + self._wait_ns for one in executions if not _has_fee(one)]
+        return max([end - now_ns for end in ends], default=0) / 1e9
+
     def _is_ready(self, one: Execution) -> bool:
-        if one.fee is not None or one.is_bust:
-            return True
-        return self._clock.monotonic_ns() - self._book.heard_ns(one.exec_id) >= self._wait_ns
+        return self.wait_s([one]) <= 0
 
     def _cursor(self, text: str) -> Cursor:
         """Read a cursor; an execution's id stands for everything up to it, and for midnight when it is forgotten."""
@@ -182,6 +185,10 @@ class FillReader:
         renewed = {one.identity for one in done}
         kept = {one for one in cursor.ids if identity(one) not in renewed and known.get(one, latest) >= low}
         return Cursor(low, frozenset(kept | {one.exec_id for one in done if one.at >= low}))
+
+
+def _has_fee(one: Execution) -> bool:
+    return one.fee is not None or one.is_bust
 
 
 def _realised(one: Execution, closed: Entered | None) -> Decimal:

@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 NEW_YORK = ZoneInfo("America/New_York")
 _DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
-_WINDOW = re.compile(r"(?:(?P<day>[A-Za-z]{3}) )?(?P<begin>\d\d:\d\d)-(?P<end>\d\d:\d\d)")
+_TIME = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_WINDOW = re.compile(rf"(?:(?P<day>[A-Za-z]{{3}}) )?(?P<begin>{_TIME})-(?P<end>{_TIME})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class ResetWindow:
         found = _WINDOW.fullmatch(text.strip())
         day = (found["day"] or "").lower() if found else ""
         if found is None or (day and day not in _DAYS):
-            raise ValueError(f"a reset window must be '[Mon…Sun ]HH:MM-HH:MM' (New York), found {text!r}")
+            raise ValueError(f"reset_windows must be '[Mon…Sun ]HH:MM-HH:MM' each, in New York's time, found {text!r}")
         return cls(
             weekday=_DAYS.index(day) if day else None,
             begin=time.fromisoformat(found["begin"]),

@@ -38,7 +38,8 @@ class History:
         changed = [found for log, head in heads.items() if (found := self._change(log, head)) is not None]
         is_stale = server_time is not None and self._newest is not None and server_time < self._newest
         if any(head.seq < self._heads.get(log, 0) for log, head in heads.items()) and is_stale:
-            raise Stale("an answer newer than the one before", f"one of {server_time}")
+            todo = "left out; something between here and the feed keeps old answers"
+            raise Stale("an answer no older than the last one", f"one of {server_time:%Y-%m-%d %H:%M:%S} UTC", todo)
         if server_time is not None and not is_stale:
             self._newest = server_time
         if changed:

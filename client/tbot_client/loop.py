@@ -55,6 +55,7 @@ class Loop:
         self._unfinished: Page | None = None
         self._page_due = 0.0
         self._hole_due = 0.0
+        self._snapshot_s = 0.0
         self._full_due = 0.0
         self._backoff = Backoff(poll.retry_s, poll.retry_max_s)
         self._broker_backoff = Backoff(max(poll.broker_s, poll.retry_s), poll.retry_max_s)
@@ -218,12 +219,17 @@ class Loop:
         except Resync as error:
             self._resync(error)
         except Stale as error:
-            say(f"feed: {error}")
+            self._leave_out(self._unfinished, error)
         except Retry as error:
             say(f"feed: {error}")
             self._page_due = self._clock.monotonic() + self._backoff.next(error.after_s)
             return
         self._unfinished = None
+
+    def _leave_out(self, page: Page | None, error: Stale) -> None:
+        """Pass an old answer over; one that waited here while the snapshot was asked for tells less than that did."""
+        if page is None or page.asked_s >= self._snapshot_s:
+            say(f"feed: {error}")
 
     def _look_into_holes(self) -> None:
         """Ask the snapshot what is open, when lines of a log did not come by."""
@@ -233,6 +239,7 @@ class Loop:
         self._hole_due = now + HOLE_S
         try:
             page = self._feed.snapshot()
+            self._snapshot_s = page.got_s
             self._end_absent(page, self._note(page, is_snapshot=True), set(), lost_place=True)
         except Retry as error:
             say(f"feed: {error}")

@@ -176,6 +176,9 @@ class Trader:
             if not self._is_absent(trade):
                 return
         reason, _ = self._judge(trade)
+        if reason and self._broker.is_taken(trade.client_id):
+            todo = "asking on; look into the account"
+            raise Ask("an order the broker took in to be in its lists", "nothing of it", todo)
         if reason:
             return self._give_up(trade, reason)
         self._send(trade)

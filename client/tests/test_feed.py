@@ -2,9 +2,13 @@
 
 import re
 
+import msgspec
 import pytest
 
+from tbot_client.book import Book
+from tbot_client.clock import ticks
 from tbot_client.errors import Retry, Unreachable
+from tbot_client.loop import Loop
 from tbot_client.wire import hash_matches, parse_page
 
 
@@ -193,3 +197,26 @@ def test_polls_without_news_leave_the_journal_as_it_is(client, feed):
     for _ in range(5):
         client.run_once()
     assert client.home.journal.stat().st_size == size
+
+
+def test_an_answer_that_waited_here_while_the_snapshot_was_asked_is_no_news_and_a_kept_one_is_said(
+    client, feed, broker, capsys
+):
+    loop = Loop(client.config, client.home, client.clock, Book(client.home.journal, client.clock), broker, is_dry=False)
+    loop._synchronise()
+    first = feed.open()
+    waiting = loop._feed.page(loop._book.state.cursor, 0)
+    second = feed.open()
+    loop._intake.is_missing_something = lambda: True
+    loop._look_into_holes()
+    said = []
+    for page in (waiting, msgspec.structs.replace(waiting, asked_s=ticks())):
+        loop._poller.next = lambda _, page=page: page
+        loop._take_page()
+        said.append(capsys.readouterr().err.count("keeps old answers"))
+    signals = set(loop._book.state.trades)
+    loop._shutdown()
+    loop._book.close()
+
+    assert said == [0, 1]
+    assert signals == {first, second}

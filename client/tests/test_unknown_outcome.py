@@ -214,3 +214,26 @@ def test_a_position_that_is_gone_is_not_given_up_while_the_list_of_transactions_
     (outcome,) = feed.bodies(signal, "resolved")
     assert D(outcome["price"]) == broker.bid
     assert broker.late == 0
+
+
+def test_an_order_the_broker_took_in_is_asked_about_on_when_its_signal_ended(client, feed, broker):
+    asked = []
+
+    def place(order):
+        broker.taken.add(order.client_id)
+        raise ask()
+
+    broker.place = place
+    broker.find = lambda client_id: asked.append(client_id) or []
+    signal = feed.open()
+    with client.running():
+        client.until(lambda: asked)
+        feed.end(signal)
+        client.until(lambda: client.state.trades[signal].end_reason)
+        before = len(asked)
+        client.until(lambda: len(asked) >= before + 2)
+        assert feed.stages(signal) == ["ack"]
+        broker.taken.clear()
+        client.until(lambda: len(feed.bodies(signal)) == 2)
+
+    assert [body.get("reason") for body in feed.bodies(signal)] == [None, "closed"]

@@ -85,7 +85,7 @@ def opened(parts: Parts, clock: Clock, stop: threading.Event) -> Iterator[tuple[
             currency=limits.currency,
             held=lambda: trades_of(fold.positions()),
         )
-        calendar = DailyCalendar(house.state / "calendars", surface.calendar, clock)
+        calendar = DailyCalendar(house.state / "calendars", surface.calendar, clock, key="STK_CALENDAR")
         yield (
             books,
             Loop(

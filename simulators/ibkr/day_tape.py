@@ -11,6 +11,7 @@ from operator import itemgetter
 from simulators.ibkr.recording import (
     CENT,
     HALF_DAY,
+    WEEKS,
     Bar,
     QuoteBar,
     RawTick,
@@ -113,8 +114,8 @@ def _around(last: int, bid: int, ask: int) -> tuple[int, int]:
     return (bid + cents, ask + cents) if move > 0 else (bid - cents, ask - cents)
 
 
-# a day of SPY takes about 2 MB, the others a fifth of that
-@lru_cache(maxsize=6)
+# Every stock's day, the one before it, and one more while both change: a day of SPY takes about 2 MB, another's 0.5.
+@lru_cache(maxsize=3 * len(WEEKS))
 def recorded_day(symbol: str, day: date) -> DayTape:
     """Return the path of a recorded day."""
     if day == HALF_DAY:

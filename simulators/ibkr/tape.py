@@ -105,7 +105,7 @@ class Tape:
     # -- ticks
     def last(self, symbol: str, ms: int) -> Tick | None:
         """Return the latest tick at or before a time, in the units of that time."""
-        session = session_at(ms) or session_before(local_date(ms))
+        session = _begun(ms)
         for _ in range(2):
             tape = self._day(symbol, session.day)
             if tape is None:
@@ -122,7 +122,8 @@ class Tape:
         day, last = local_date(after), local_date(until)
         while day <= last:
             session = session_of(day)
-            tape = None if session is None else self._day(symbol, day)
+            has_begun = session is not None and session.pre_open <= until
+            tape = self._day(symbol, day) if has_begun else None
             if session is not None and tape is not None:
                 end = min(until, _end(session) - 1)
                 for index in tape.rows_between(after - session.midnight, end - session.midnight):
@@ -131,9 +132,7 @@ class Tape:
 
     def summary(self, symbol: str, ms: int) -> DaySummary:
         """Return what the session's day of a time showed so far; before 04:00 that of the day before."""
-        session = session_at(ms) or session_before(local_date(ms))
-        if ms < session.pre_open:
-            session = session_before(session.day)
+        session = _begun(ms)
         tape = self._day(symbol, session.day)
         offset = min(ms, _end(session) - 1) - session.midnight
         index = -1 if tape is None else tape.index_at(offset)
@@ -249,6 +248,12 @@ def scaled(price: int, new: int, old: int) -> int:
 def _scaled(tick: Tick, new: int, old: int) -> Tick:
     bid, ask, last = (scaled(price, new, old) for price in (tick.bid, tick.ask, tick.last))
     return tick._replace(bid=bid, ask=max(ask, bid + CENT) if ask else 0, last=last)
+
+
+def _begun(ms: int) -> Session:
+    """Return the latest session whose early trading has begun: what comes before that is not worth building a day."""
+    session = session_at(ms)
+    return session if session is not None and ms >= session.pre_open else session_before(local_date(ms))
 
 
 def _end(session: Session) -> int:

@@ -200,7 +200,8 @@ class AccountDesk:
             if contract is None or not wanted.means(execution, contract.symbol):
                 continue
             session.send(*exec_details(execution, contract, key_of(execution.order), request))
-            if (commission := self._venue.commission_of(execution.exec_id)) is not None:
+            commission = self._venue.commission_of(execution.exec_id)
+            if commission is not None and execution.exec_id not in self._gateway.uncharged:
                 session.send(*commission_report(commission))
         session.send(55, 1, request)
 

@@ -32,6 +32,10 @@ class Behind(Protocol):
         """Return the clients' order numbers."""
 
     @property
+    def uncharged(self) -> set[str]:
+        """Return the executions whose commission nobody is told yet."""
+
+    @property
     def sessions(self) -> list[Session]:
         """Return the clients that are here."""
 

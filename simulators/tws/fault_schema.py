@@ -86,6 +86,7 @@ ACTIONS: Mapping[str, Action] = {
     "duplicate_execution": _on("execDetails"),
     "reordered_execution": _on("execDetails", {"seconds": SECONDS}),
     "commission_first": _on("execDetails"),
+    "late_commission": _on("execDetails", {"seconds": SECONDS}),
     "execution_correction": _on("execDetails", {"price_change": SIGNED, "quantity_change": SIGNED, "seconds": SECONDS}),
     "busted_trade": _on("execDetails", {"seconds": SECONDS}),
     # market data

@@ -40,6 +40,7 @@ class Gateway:
         self.listed = listed
         self.faults = FaultBook()
         self.sessions: list[Session] = []
+        self.uncharged: set[str] = set()
         self.log: deque[Json] = deque(maxlen=_REMEMBERED)
         self.counts: Counter[str] = Counter()
         self.numbers = OrderNumbers(state)

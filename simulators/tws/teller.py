@@ -88,6 +88,8 @@ class Teller:
         if not execution.exec_id.endswith(".01"):
             session.send(*row)
             return
+        if (late := self._take("late_commission", session, symbol)) is not None:
+            self._charge_later(execution.exec_id, late.params.get("seconds", 1))
         self._tell_fill(session, execution, row, symbol)
         self._come_back_to(session, execution, symbol)
 
@@ -120,8 +122,20 @@ class Teller:
         if (busted := self._take("busted_trade", session, symbol)) is not None:
             self._gateway.later(busted.params.get("seconds", 0.2), lambda: venue.bust(execution.exec_id))
 
+    def _charge_later(self, exec_id: str, seconds: float) -> None:
+        """Keep back what an execution cost, from everybody who asks too."""
+        self._gateway.uncharged.add(exec_id)
+        self._gateway.later(seconds, lambda: self._charge(exec_id))
+
+    def _charge(self, exec_id: str) -> None:
+        self._gateway.uncharged.discard(exec_id)
+        if (commission := self._gateway.venue.commission_of(exec_id)) is not None:
+            self.charged(commission)
+
     def charged(self, commission: Commission) -> None:
         """Tell a commission to the client whose execution it is."""
+        if commission.exec_id in self._gateway.uncharged:
+            return
         client, number = self._uncharged.pop(commission.exec_id, BY_HAND)
         session = self._gateway.of_client(client)
         if session is None or not number or number in session.muted:

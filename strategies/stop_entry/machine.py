@@ -169,7 +169,10 @@ def _of_entry(facts: Facts, params: StopEntryParams) -> tuple[Event, ...]:
 
 def _of_protection(facts: Facts, params: StopEntryParams) -> tuple[Event, ...]:
     if facts.exiting:
-        return (Event.EXIT_RUNNING,)
+        # A stop placed in the moment of the exit would sell what is sold already.
+        is_flat = facts.held == 0 and facts.position == 0
+        has_left = is_flat and bool(protection.superfluous(facts, params))
+        return (Event.STOP_SUPERFLUOUS, Event.EXIT_RUNNING) if has_left else (Event.EXIT_RUNNING,)
     if protection.off_scale(facts, params):
         return (Event.STOP_OFF_SCALE,)
     extra = (Event.STOP_SUPERFLUOUS,) if protection.superfluous(facts, params) else ()

@@ -3,6 +3,8 @@
 import re
 from dataclasses import dataclass
 
+# What stands in a decoded text for bytes that were none of UTF-8.
+NOT_UTF_8 = "\ufffd"
 # Letters, digits and the dots, dashes and spaces of share classes (BRK B, BF.B), as exchanges write them.
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{0,9}([ .-][A-Z0-9]{1,4})?")
 
@@ -27,6 +29,11 @@ class Watchlist:
     complaints: tuple[Complaint, ...]
 
 
+def is_symbol(text: str) -> bool:
+    """Tell whether ``text`` is written as exchanges write a symbol."""
+    return _SYMBOL.fullmatch(text) is not None
+
+
 def parse_watchlist(text: str) -> Watchlist:
     """Return the symbols of a watchlist in capitals; nothing in the text is an error, only a complaint."""
     found: dict[str, int] = {}
@@ -36,8 +43,9 @@ def parse_watchlist(text: str) -> Watchlist:
         symbol = given.upper()
         if not symbol:
             continue
-        if _SYMBOL.fullmatch(symbol) is None:
-            complaints.append(Complaint(line=number, text=given, problem="a line must hold one symbol"))
+        if not is_symbol(symbol):
+            problem = "a line must be UTF-8" if NOT_UTF_8 in given else "a line must hold one symbol"
+            complaints.append(Complaint(line=number, text=given, problem=problem))
         elif symbol in found:
             problem = f"{symbol} stands already in line {found[symbol]}"
             complaints.append(Complaint(line=number, text=given, problem=problem))

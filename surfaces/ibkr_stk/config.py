@@ -5,8 +5,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 
-import structlog
-
 from brokers.ibkr.config import IbkrConfig, shared
 from domain import settings
 from domain.errors import Misconfigured
@@ -15,16 +13,18 @@ from domain.stock_settings import StockSettings
 from risk.stock_limits import StockLimits
 from strategies.crossover.params import CrossParams
 from strategies.stop_entry.params import StopEntryParams
-from strategies.stop_entry.watchlist import parse_watchlist
+from strategies.stop_entry.watchlist import Complaint, Watchlist, is_symbol, parse_watchlist
 
-log = structlog.get_logger()
 SOURCE = "env/stk.env"
 PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StockConfig:
-    """Everything the stock surface was told, by part; ``markets`` are the symbols watched."""
+    """Everything the stock surface was told, by part; ``markets`` are the symbols watched.
+
+    ``complaints`` are about the lines of the watchlist that were passed over.
+    """
 
     house: House
     settings: StockSettings
@@ -33,6 +33,7 @@ class StockConfig:
     crossover: CrossParams
     ibkr: IbkrConfig
     markets: tuple[str, ...]
+    complaints: tuple[Complaint, ...] = ()
 
 
 def load(environ: Mapping[str, str]) -> StockConfig:
@@ -51,6 +52,7 @@ def load(environ: Mapping[str, str]) -> StockConfig:
     strategy = replace(strategy, cancel_before_close_min=ends_min)
     # What the strategy says of single symbols goes before what the limits say of all.
     cooldown_s = int(strategy.cooldown_min * 60)
+    listed = _listed(surface.watchlist_file)
     budgets = (*limits.market_budgets, *strategy.market_budgets)
     return StockConfig(
         house=house,
@@ -59,25 +61,30 @@ def load(environ: Mapping[str, str]) -> StockConfig:
         stop_entry=strategy,
         crossover=settings.load(CrossParams, environ, prefix="CROSS_", source=SOURCE),
         ibkr=shared(settings.load(IbkrConfig, environ, prefix="IBKR_", source=SOURCE), house),
-        markets=watched(surface),
+        markets=_watched(surface, listed.symbols, is_default="STK_MARKETS" not in environ),
+        complaints=listed.complaints,
     )
 
 
-def watched(surface: StockSettings) -> tuple[str, ...]:
-    """Return the symbols of the settings and of the watchlist file, each once."""
-    named = tuple(market.upper() for market in surface.markets)
-    return tuple(dict.fromkeys((*named, *_listed(surface.watchlist_file))))
+def _watched(surface: StockSettings, listed: tuple[str, ...], *, is_default: bool) -> tuple[str, ...]:
+    """Return the symbols of the settings and of the watchlist file, each once; a file goes before the default ones."""
+    named = () if is_default and surface.watchlist_file is not None else tuple(one.upper() for one in surface.markets)
+    for symbol in named:
+        if not is_symbol(symbol):
+            raise Misconfigured("STK_MARKETS as symbols such as SPY or BRK B", repr(symbol), f"correct it in {SOURCE}")
+    if not (named or listed):
+        file = f"STK_WATCHLIST_FILE={surface.watchlist_file}"
+        raise Misconfigured(f"a symbol in {file}", "none", f"add one, or set STK_MARKETS in {SOURCE}")
+    return tuple(dict.fromkeys((*named, *listed)))
 
 
-def _listed(path: Path | None) -> tuple[str, ...]:
+def _listed(path: Path | None) -> Watchlist:
     if path is None:
-        return ()
+        return Watchlist(symbols=(), complaints=())
     try:
-        found = parse_watchlist(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+        # A byte that is no UTF-8 costs its line, not the watchlist.
+        return parse_watchlist(path.read_bytes().decode("utf-8", errors="replace"))
+    except OSError as error:
         raise Misconfigured(
             f"a text with one symbol a line in STK_WATCHLIST_FILE={path}", str(error), f"correct it in {SOURCE}"
         ) from error
-    for complaint in found.complaints:
-        log.warning("watchlist", file=str(path), line=complaint.line, problem=complaint.problem, found=complaint.text)
-    return found.symbols

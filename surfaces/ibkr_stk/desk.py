@@ -26,6 +26,7 @@ from surfaces.proposal import Proposal, judged
 
 log = structlog.get_logger()
 ONE = Decimal(1)
+MOST_SHOWN = 10
 
 
 class StockDesk:
@@ -44,6 +45,7 @@ class StockDesk:
         self._calendar = calendar
         self._recorder = recorder
         self._instruments: Mapping[str, Instrument] = {}
+        self._unlisted = ""
         self._down_since: datetime | None = None
         self._says_open: Mapping[str, bool] = {}
         self._day: date | None = None
@@ -68,9 +70,10 @@ class StockDesk:
     def startup(self) -> None:
         """Load the instruments; may be called again after a failure. The past of each symbol follows turn by turn."""
         self._instruments = {name: _whole(one) for name, one in self._data.instruments(self._config.markets).items()}
-        for name in self._config.markets:
-            if name not in self._instruments:
-                log.warning("market_not_listed", market=name)
+        missing = [name for name in self._config.markets if name not in self._instruments]
+        for name in missing:
+            log.warning("market_not_listed", market=name)
+        self._unlisted = _not_listed(missing, is_all=not self._instruments)
 
     def instrument(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
@@ -122,7 +125,8 @@ class StockDesk:
         """Return in words what keeps anything from being bought, empty when it is only that nothing is worth it."""
         link, why = self.link()
         said = "" if link is Link.UP else f"IBKR is {link}: {why}"
-        return "; ".join(filter(None, (said, self.calendar.trouble)))
+        back = () if self.keeper is None else self.keeper.returned.told.values()
+        return "; ".join(filter(None, (said, *back, self._unlisted, self.calendar.trouble)))
 
     def close(self) -> None:
         self._data.close()
@@ -181,6 +185,15 @@ class StockDesk:
         if minutes is None or close is None:
             return candidate
         return replace(candidate, closes_at=close - timedelta(minutes=minutes))
+
+
+def _not_listed(missing: Sequence[str], *, is_all: bool) -> str:
+    """Return in words which symbols the broker does not know; the log has them all."""
+    if not missing:
+        return ""
+    shown = ", ".join(missing[:MOST_SHOWN]) + (f" and {left} more" if (left := len(missing) - MOST_SHOWN) > 0 else "")
+    found = "none" if is_all else "others only"
+    return f"expected symbols that IBKR lists; found {found}, not {shown}; correct STK_MARKETS or the watchlist"
 
 
 def _whole(instrument: Instrument) -> Instrument:

@@ -4,6 +4,7 @@ Every order placed here is written down before it is sent, like an entry's, unde
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import partial, singledispatchmethod
@@ -16,7 +17,7 @@ from domain.errors import Ask, Refuse, Retry
 from domain.ids import client_order_id
 from domain.ledger.position import Position
 from domain.operation import Suspension
-from domain.order import OrderEvent, OrderIntent
+from domain.order import TERMINAL, OrderEvent, OrderIntent
 from domain.quotes import Instrument, Quote
 from domain.vocabulary import ExitReason, Leg, OrderState, State, TimeInForce
 from market.calendar import Calendar
@@ -39,7 +40,9 @@ from strategies.stop_entry.params import StopEntryParams
 from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
-from surfaces.ibkr_stk.picture import ATTACHED, Asked, Observer, Picture
+from surfaces.ibkr_stk.ledger import OrderLedger
+from surfaces.ibkr_stk.picture import ATTACHED, NOTHING, Asked, Observer, Picture
+from surfaces.ibkr_stk.returned import Returned
 from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
@@ -63,7 +66,7 @@ class Keeper:
         executor: RestingExecutor,
         observer: Observer,
         asked: Asked,
-        ledger_entries: Mapping[str, str],
+        ledger: OrderLedger,
         params: StopEntryParams,
         clock: Clock,
         *,
@@ -75,14 +78,17 @@ class Keeper:
         self._executor = executor
         self._observer = observer
         self._asked = asked
-        self._entries_of = ledger_entries
+        self._ledger = ledger
+        self._entries_of = ledger.entries
         self._params = params
         self._clock = clock
         self._markets = tuple(markets)
         self._arms = arms
         self._keep_every = timedelta(seconds=keep_s)
         self._next = self._next_hearing = clock.now()
+        self._next_asking: dict[str, datetime] = {}
         self._splits = SplitDesk(books)
+        self.returned = Returned(books, executor, params)
         self._proposed: dict[str, str | None] = {}
         self._doubts: dict[str, bool] = {}
         self._uneven: set[str] = set()
@@ -112,6 +118,7 @@ class Keeper:
         self._withdraw_lingering(picture, entries)
         for market in self._looked_at():
             instrument = instruments.get(market)
+            self._ask_given_up(market, picture, entries, calendar, instrument)
             facts = self._observer.facts(
                 market,
                 picture,
@@ -122,6 +129,7 @@ class Keeper:
                 tick=Decimal("0.01") if instrument is None else instrument.tick,
             )
             self._tend(facts, entries)
+            self.returned.tend(facts, picture, entries)
 
     def proposed(self, market: str) -> None:
         """Note that the gates were asked about an entry; one they refuse is proposed again only after a while."""
@@ -205,13 +213,13 @@ class Keeper:
 
     @_carry_out.register
     def _(self, action: PlaceStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
-        if position is not None:
+        if position is not None and self._is_still(position):
             log.warning("stop_placed", market=facts.symbol, quantity=str(action.quantity))
             entries.protect(self._stop(position, action))
 
     @_carry_out.register
     def _(self, action: Escalate, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
-        if position is not None:
+        if position is not None and self._is_still(position):
             log.error("sold_at_market", market=facts.symbol, reason=action.reason, quantity=str(action.quantity))
             entries.protect(self._intent(position, action.quantity))
 
@@ -220,6 +228,15 @@ class Keeper:
         what = f"{action.ratio} for 1" if action.reason is FreezeReason.SPLIT else f"{facts.position} shares"
         log.error("symbol_frozen", market=facts.symbol, reason=action.reason, what=what)
         self._suspend(facts.symbol, f"{action.reason}: {what}, journals hold {facts.held}", lifted=False)
+
+    def _is_still(self, position: Position) -> bool:
+        """Tell whether the journals, read again, still hold a position like this, and nobody is selling it.
+
+        The resolver may have written its exit since this turn began: both would sell the same shares.
+        """
+        self._books.follow()
+        is_leaving = any(one.signal_id == position.signal_id for one in self._books.fold.unfinished(Leg.EXIT))
+        return not is_leaving and self._books.fold.position(position.signal_id) == position
 
     def _stop(self, position: Position, action: PlaceStop) -> OrderIntent:
         """Return the protective order of a position: of its own kind, the strategy's trail for those that have one."""
@@ -265,6 +282,35 @@ class Keeper:
             if intent is not None and calendar.trading_day(position.opened_at) == calendar.trading_day(now):
                 entries.ask(intent)
 
+    def _ask_given_up(
+        self,
+        market: str,
+        picture: Picture,
+        entries: EntryDesk,
+        calendar: Calendar,
+        instrument: Instrument | None,
+    ) -> None:
+        """Ask again about the session's entries that were given up where shares are held that nobody explains.
+
+        An order may fill after its cancel was confirmed.
+        """
+        now, fold = self._clock.now(), self._books.fold
+        held = sum((one.quantity for one in fold.positions() if one.market == market), NOTHING)
+        if picture.position(market) in (None, held) or now < self._next_asking.get(market, now):
+            return
+        self._next_asking[market] = now + timedelta(seconds=self._params.retry_s)
+        given_up = [key for key in self._ledger.latest.get(market, ()) if fold.order_state(key) in GIVEN_UP]
+        today = [
+            fold.intents[key]
+            for key in given_up
+            if key in fold.intents and calendar.trading_day(fold.intended_at[key]) == calendar.trading_day(now)
+        ]
+        news = [entries.ask(intent) for intent in today]
+        if any(news) and instrument is not None:
+            log.warning("filled_after_the_end", market=market)
+            self._books.follow()  # nobody is invited into what the resolver has ended since
+            entries.publish_fills(instrument)
+
     def _withdraw_lingering(self, picture: Picture, entries: EntryDesk) -> None:
         """Take back entries that were to fill at once and rest, and those that rest although they were given up.
 
@@ -304,8 +350,18 @@ class Keeper:
             log.warning("stop_not_changed", order=order_id, error=str(error))
             return
         known = self._books.fold.intents
-        news = [e for e in events if e.client_order_id in known and not e.quantity and self._books.fold.is_news(e)]
+        news = [e for e in map(self._told, events) if e.client_order_id in known and not e.quantity]
+        news = [event for event in news if self._books.fold.is_news(event)]
         self._books.happened(news)
+
+    def _told(self, event: OrderEvent) -> OrderEvent:
+        """Return what an order of a signal that is resolved came to, without its fill: no trade is left to count it."""
+        if event.signal_id not in self._books.fold.resolutions or event.state not in TERMINAL or not event.quantity:
+            return event
+        log.warning("sold_after_the_end", order=event.client_order_id, quantity=str(event.quantity))
+        return replace(
+            event, quantity=NOTHING, price=None, realised=NOTHING, fee=NOTHING, transaction_id=None, revision=0
+        )
 
     def _thaw(self, facts: Facts) -> None:
         """Lift a freeze once broker and journals count the same again."""

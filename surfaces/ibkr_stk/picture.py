@@ -105,7 +105,7 @@ class Observer:
         tick: Decimal,
     ) -> Facts:
         """Return what is known of ``market`` now."""
-        now, held = self._books.now(), self._held(market)
+        now, held, at_broker = self._books.now(), self._held(market), picture.position(market)
         for order in picture.resting:
             # Only an order with a limit may be reached and stay unfilled.
             if order.triggered and order.limit is not None and order.client_order_id is not None:
@@ -124,8 +124,8 @@ class Observer:
             quote=quote,
             reference=self.reference(market),
             entry=self._entry(market, calendar),
-            held=sum((self._left(position) for position in held), NOTHING),
-            position=picture.position(market),
+            held=sum((self._left(position, at_broker) for position in held), NOTHING),
+            position=at_broker,
             settled=self._is_settled(held, now),
             stops=stops,
             cooldown_until=cooldown.until if cooldown else None,
@@ -139,10 +139,30 @@ class Observer:
     def _held(self, market: str) -> list[Position]:
         return [position for position in self._books.fold.positions() if position.market == market]
 
-    def _left(self, position: Position) -> Decimal:
-        """Return what is left of a position, with what a stop has sold and the resolver has not written yet."""
-        sold = sum((self._asked.sold.get(key, NOTHING) for key in self.stop_ids(position)), NOTHING)
+    def _left(self, position: Position, at_broker: Decimal | None) -> Decimal:
+        """Return what is left of a position, with what was sold of it and the resolver has not written yet."""
+        fold, signal_id = self._books.fold, position.signal_id
+        exits = [
+            client_order_id(self._books.surface, signal_id, Leg.EXIT, number + 1)
+            for number in range(fold.attempts(signal_id, Leg.EXIT))
+        ]
+        if at_broker == 0:
+            # A stop left behind by an exit must go at once, and not only when the resolver has read its fees.
+            for key in exits:
+                self._hear_exit(key)
+        sold = sum((self._asked.sold.get(key, NOTHING) for key in (*self.stop_ids(position), *exits)), NOTHING)
         return position.quantity - max(sold - position.quantity_out, NOTHING)
+
+    def _hear_exit(self, order_id: str) -> None:
+        """Note what an exit of the resolver's has sold."""
+        since = self._books.fold.intended_at.get(order_id)
+        if since is None:
+            return
+        try:
+            events = self._executor.find(order_id, since=since)
+        except (Retry, Ask):
+            return  # asked again in the next turn
+        self._asked.sold[order_id] = sum((event.quantity for event in events), NOTHING)
 
     def _entry(self, market: str, calendar: Calendar) -> EntryOrder | None:
         fold, order_id = self._books.fold, self._ledger.entries.get(market)

@@ -3,8 +3,11 @@
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import structlog
 
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
@@ -33,6 +36,7 @@ from surfaces.mirror import mirrored
 from surfaces.snapshot import AccountRules
 from surfaces.stop import stop_reasons
 
+log = structlog.get_logger()
 PROGRAM = "ibkr-stk"
 
 
@@ -47,6 +51,8 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     _require_armed(config)
     clock = parse_clock(config.house.clock)
     process_log.configure(PROGRAM, clock)
+    for complaint in config.complaints:
+        log.warning("watchlist", file=str(config.settings.watchlist_file), **asdict(complaint))
     with opened(config, clock, stop) as (_, loop):
         loop.run()
 
@@ -56,7 +62,7 @@ def opened(config: StockConfig, clock: Clock, stop: threading.Event) -> Iterator
     """Open the journals and connect; the loop has not begun, and whoever runs it gives the connection back."""
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.settings.mode)
     signer = Signer.load(config.house.keys, Surface.STK, clock.now())
-    calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock)
+    calendar = DailyCalendar(config.house.state / "calendars", config.settings.calendar, clock, key="STK_CALENDAR")
     ledger, rule = OrderLedger(), config.settings.day_trade_rule
     watch = DayTradeWatch(calendar.today, clock, config.ibkr.account, rule, is_cash=config.ibkr.margin_rate >= 1)
 
@@ -100,7 +106,7 @@ def _loop(
         executor,
         observer,
         asked,
-        ledger.entries,
+        ledger,
         config.stop_entry,
         books.clock,
         markets=config.markets,

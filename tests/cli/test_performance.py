@@ -185,6 +185,17 @@ def test_a_home_that_does_not_exist_is_refused(tbot: Tbot, tmp_path: Path, words
     assert not (tmp_path / "nowhere").exists()
 
 
+def test_a_table_of_no_trades_says_so_beside_its_header(tbot: Tbot, writer: Writer, tmp_path: Path) -> None:
+    writer.trade("5")
+    file = tmp_path / "trades.csv"
+
+    done = tbot("export", "trades", "--surface", "st", "--out", str(file))
+
+    assert (done.returncode, done.stdout) == (0, "")
+    assert done.stderr == "no trade closed; no row was written\n"
+    assert len(file.read_text().splitlines()) == 1
+
+
 def test_only_the_surface_asked_for_is_told(tbot: Tbot, writer: Writer) -> None:
     writer.trade("5")
 

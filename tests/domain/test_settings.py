@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from domain import known_secrets, settings
 from domain.errors import Misconfigured
 from domain.settings import Secret
+from domain.stock_settings import StockSettings
 from domain.vocabulary import Surface
 
 CANARY = "s3cr3t-canary"
@@ -50,6 +51,16 @@ class Needy:
     token: Secret
     limit: Decimal | None = None
     made: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounded:
+    least: float = 1.0
+    most_s: float = 2.0
+
+    def __post_init__(self) -> None:
+        if self.most_s > 2:
+            raise ValueError("least must not be above most_s, found least, most_s")
 
 
 def load(cls=Everything, prefix="X_", **environ):
@@ -141,7 +152,22 @@ def test_a_missing_key_is_refused_with_what_to_set():
 
 
 def test_settings_that_do_not_fit_together_are_refused_with_the_file():
-    assert "count must not be 13; correct env/x.env" in message(X_COUNT="13")
+    assert "found X_COUNT must not be 13; correct env/x.env" in message(X_COUNT="13")
+
+
+@pytest.mark.parametrize(
+    ("cls", "prefix", "environ", "told"),
+    [
+        (StockSettings, "STK_", {"STK_MARKETS": ""}, "STK_MARKETS must name at least one market; found none"),
+        (StockSettings, "STK_", {"STK_KEEP_S": "0"}, "STK_KEEP_S must be above 0; found 0.0"),
+        (Bounded, "X_", {"X_MOST_S": "5"}, "X_LEAST must not be above X_MOST_S; found least, most_s"),
+    ],
+)
+def test_what_does_not_fit_is_told_by_its_key_and_found_once(cls, prefix, environ, told):
+    with pytest.raises(Misconfigured) as caught:
+        settings.load(cls, environ, prefix=prefix, source="env/x.env")
+
+    assert str(caught.value) == f"expected settings that fit together in env/x.env: {told}; correct env/x.env"
 
 
 def test_a_field_of_a_type_that_settings_cannot_hold_is_a_programming_error():

@@ -129,17 +129,23 @@ def test_a_home_with_examples_only_is_free(home: Path) -> None:
 def full() -> FleetFacts:
     surface = SurfaceTally(decisions=9, admitted=2, signals=2, resolved=1, filled_orders={"a", "b"})
     seen = SubscriberTally(acked=2, accepted=2, executed=2, resolved=1, realised={"USD": Decimal("1.5")})
-    return FleetFacts(surfaces={"fx": surface}, subscribers=seen)
+    return FleetFacts(surfaces={"fx": surface}, subscribers=seen, each_subscriber={"token": seen})
+
+
+def judged(facts: FleetFacts, received: int = 2, *, verified: bool = True) -> dict[str, Any]:
+    return result(facts, {"feed": 61.5}, {"friend": received}, {"friend": "token"}, verified=verified)
 
 
 def test_the_result_counts_what_each_did() -> None:
-    outcome = result(full(), {"feed": 61.5}, 2, verified=True)
+    outcome = judged(full())
 
     assert outcome == {
         "surfaces": {"fx": {"decisions": 9, "signals": 2, "executed": 2, "resolved": 1}},
         "subscriber": {"received": 2, "acked": 2, "executed": 2, "resolved": 1},
+        "subscribers": {"friend": {"received": 2, "acked": 2, "executed": 2, "resolved": 1}},
         "journals_verified": True,
         "rss_mib": {"feed": 61.5},
+        "missing": [],
     }
     assert is_success(outcome)
 
@@ -150,7 +156,7 @@ def test_the_result_counts_what_each_did() -> None:
     + [("subscriber", n) for n in ("received", "acked", "executed", "resolved")],
 )
 def test_a_single_count_of_zero_is_no_success(group: str, name: str) -> None:
-    outcome: dict[str, Any] = copy.deepcopy(result(full(), {}, 2, verified=True))
+    outcome: dict[str, Any] = copy.deepcopy(judged(full()))
     counts = outcome["subscriber"] if group == "subscriber" else outcome["surfaces"][group]
     counts[name] = 0
 
@@ -158,15 +164,40 @@ def test_a_single_count_of_zero_is_no_success(group: str, name: str) -> None:
 
 
 def test_a_journal_that_does_not_verify_is_no_success() -> None:
-    assert not is_success(result(full(), {}, 2, verified=False))
+    assert not is_success(judged(full(), verified=False))
 
 
 def test_a_demo_in_which_no_surface_said_anything_is_no_success() -> None:
-    assert not is_success(result(FleetFacts(), {}, 2, verified=True))
+    assert not is_success(judged(FleetFacts()))
 
 
 def test_one_surface_that_did_nothing_spoils_the_success_of_all() -> None:
     facts = full()
     facts.surfaces["stk"] = SurfaceTally()
 
-    assert not is_success(result(facts, {}, 2, verified=True))
+    assert not is_success(judged(facts))
+
+
+@pytest.mark.parametrize("what", ["received", "acked", "executed"])
+def test_one_subscriber_that_did_nothing_spoils_the_success_of_all(what: str) -> None:
+    facts = full()
+    facts.each_subscriber["other"] = SubscriberTally(acked=what != "acked", executed=what != "executed")
+    received, tokens = {"friend": 2, "new": int(what != "received")}, {"friend": "token", "new": "other"}
+
+    outcome = result(facts, {}, received, tokens, verified=True)
+
+    assert outcome["missing"] == [f"new {what}"]
+    assert not is_success(outcome)
+
+
+def test_a_subscriber_whose_contracts_are_not_over_yet_is_no_failure() -> None:
+    facts = full()
+    facts.each_subscriber["other"] = SubscriberTally(acked=1, executed=1)
+
+    assert is_success(result(facts, {}, {"friend": 2, "new": 1}, {"friend": "token", "new": "other"}, verified=True))
+
+
+def test_a_subscriber_nothing_was_heard_of_is_missing() -> None:
+    outcome = result(full(), {}, {"friend": 2, "new": 0}, {"friend": "token"}, verified=True)
+
+    assert outcome["missing"] == ["new received", "new acked", "new executed"]

@@ -1,5 +1,6 @@
 """How the fleet is shown: complete at any width, without anything that counts cut off."""
 
+import json
 import os
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from fleet.programs import FLEET
 from fleet.standing import Standing
 from fleet.status import FleetFacts, ProcessFacts, Watcher, as_dict, collect_once
 from fleet.view import line, page, plain
-from journal import Journal
+from journal import Entry, Journal
 from journal.beat import Heartbeat
 
 TBOT = Path(sys.executable).parent / "tbot"
@@ -388,6 +389,27 @@ def test_looking_at_an_empty_home_shows_that_nothing_runs(tbot_home: Path) -> No
     assert facts.surfaces == {}
     assert "start the fleet" in facts.problem
     assert Watcher(House(home=tbot_home)).look().subscribers.acked == 0
+
+
+def written(log: str, **fields: object) -> Entry:
+    """Return a record as it is read from a journal."""
+    envelope = {"ts": "2014-05-06T14:00:00.000000Z", "log": log, "seq": 1, "id": "x", "surface": "stk", "mode": "paper"}
+    return Entry(json.dumps(envelope | fields).encode(), 1, 0, "")
+
+
+def test_a_subscribers_result_names_the_surface_and_the_market_of_its_signal(tbot_home: Path) -> None:
+    watcher = Watcher(House(home=tbot_home))
+    about = {"signal_id": "sig_1", "market": "IBM"}
+    fill = {"stage": "executed", "fill_id": "1", "quantity": "3", "price": "9"}
+    result = {"stage": "resolved", "quantity": "3", "realised": "1.5", "currency": "USD", "reason": "stop_loss"}
+    price = {"side": "buy", "quantity": "3", "reference_price": "9", "expires_at": "2014-05-06T14:10:00.000000Z"}
+    watcher._remember(written("stk/signals", kind="signal", action="open", **about, **price))
+    for report in (fill, result):
+        told = {"kind": "callback", "subscriber": "t", "signal_id": "sig_1", "late": False} | report
+        watcher._of_subscribers(written("feed/callbacks", **told))
+
+    assert watcher.facts.events[-1][2] == "stk IBM: a subscriber resolved +1.50 USD by stop_loss"
+    assert watcher.facts.each_subscriber["t"].resolved == watcher.facts.subscribers.resolved == 1
 
 
 @pytest.mark.parametrize("option", [(), ("--json",)])

@@ -1,15 +1,19 @@
 """The supervisor: its configuration, its end, and what is said when it does not answer."""
 
 import configparser
+import http.server
 import json
 import os
 import shutil
 import signal
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+import xmlrpc.client
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -120,6 +124,35 @@ def fleet(short: Path) -> Iterator[LightFleet]:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             continue
+
+
+class RefusingServer(socketserver.ThreadingUnixStreamServer):
+    """Answers whatever it is asked with one fault, as supervisord does while it stops."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = xmlrpc.client.dumps(xmlrpc.client.Fault(6, "SHUTDOWN_STATE")).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "text/xml")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def address_string(self) -> str:
+            return "a unix socket"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+
+def test_a_supervisor_that_stops_is_told_in_words(short: Path) -> None:
+    (short / "run").mkdir()
+    with RefusingServer(str(short / "run" / "supervisor.sock"), RefusingServer.Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+
+        with pytest.raises(Retry, match="found it is stopping the fleet and itself; wait until it has ended"):
+            Supervisor(short).processes()
+        server.shutdown()
 
 
 @pytest.mark.fleet

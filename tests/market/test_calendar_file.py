@@ -5,10 +5,12 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 
 import pytest
 
 from domain.clock import FakeClock, iso
+from domain.errors import Misconfigured
 from market.calendar import Calendar, DailyCalendar
 
 AT = datetime(2014, 5, 6, 15, tzinfo=UTC)
@@ -27,6 +29,10 @@ def damage(content):
     raw = json.loads(content)
     raw["sessions"][0] = raw["sessions"][0].replace("T20:00:00Z", "T21:00:00Z")
     return json.dumps(raw).encode()
+
+
+def checksum_of(content):
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def with_other_version(content):
@@ -88,18 +94,27 @@ def test_a_file_of_another_day_is_computed_anew(kept, later):
     assert json.loads((kept / "XNYS.json").read_text())["computed_at"] == iso(now)
 
 
-def test_a_calendar_nobody_knows_is_closed_and_names_the_nearest(tmp_path):
-    calendar = Calendar.ensure(tmp_path, "XNIS", FakeClock(AT))
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("XNYZ", r"that exchange_calendars knows; found 'XNYZ'; take XNYS for New York, or one of: AIXK, .*XNYS.*"),
+        ("XTKS", "of an exchange without a lunch break; found 'XTKS'; use another one"),
+        ("$$", r"with a name such as XNYS; found '\$\$'; correct it"),
+    ],
+)
+def test_a_calendar_that_there_cannot_be_is_refused_by_the_setting_that_names_it(tmp_path, name, told):
+    with pytest.raises(Misconfigured, match=f"^expected STK_CALENDAR as a calendar {told}$"):
+        DailyCalendar(tmp_path, name, FakeClock(AT), key="STK_CALENDAR")
 
-    assert calendar.is_open(AT) is False
-    assert "did you mean" in calendar.trouble
 
+def test_one_whose_name_is_known_no_more_goes_on_as_it_was_kept(kept):
+    raw = json.loads((kept / "XNYS.json").read_text()) | {"name": "XNYZ"}
+    del raw["checksum"]
+    (kept / "XNYZ.json").write_text(json.dumps(raw | {"checksum": checksum_of(raw)}))
+    calendar = Calendar.ensure(kept, "XNYZ", FakeClock(AT + timedelta(days=2)))
 
-def test_an_exchange_that_closes_for_lunch_is_refused(tmp_path):
-    calendar = Calendar.ensure(tmp_path, "XTKS", FakeClock(AT))
-
-    assert calendar.is_open(AT) is False
-    assert "without a break" in calendar.trouble
+    assert calendar.is_open(AT) is True
+    assert "found 'XNYZ'" in calendar.trouble
 
 
 def test_another_exchange_has_its_own_hours_and_no_extended_ones(tmp_path):

@@ -1,12 +1,14 @@
 """What is different about the exits of stocks: session ends, sessions, splits, and stops that are the surface's."""
 
+from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
 from domain.corporate import Split
-from domain.vocabulary import ExitReason, Surface
+from domain.ids import client_order_id
+from domain.vocabulary import ExitReason, Leg, Surface
 
 D = Decimal
 
@@ -71,6 +73,20 @@ def test_shares_that_the_journals_do_not_know_of_make_no_level_overdue(stocks):
     stocks.tick(300)
 
     assert stocks.exits() == []
+
+
+@pytest.mark.parametrize(("known_after_s", "is_left"), [(0, True), (250, False)])
+def test_level_crossed_before_the_position_was_known_leaves_the_surface_time_to_protect_it(
+    stocks, known_after_s, is_left
+):
+    signal_id = stocks.trade()
+    stocks.tick(0)
+    events = stocks.loop._books.fold.events[client_order_id(Surface.STK, signal_id, Leg.ENTRY, 1)]
+    events[:] = [replace(one, learned_at=one.learned_at + timedelta(seconds=known_after_s)) for one in events]
+    stocks.bar(stocks.clock.now(), "1.0900", "1.1000")
+    stocks.tick(300)
+
+    assert bool(stocks.exits()) is is_left
 
 
 def test_bars_of_before_a_split_are_not_held_against_its_levels(stocks):

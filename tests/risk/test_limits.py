@@ -41,7 +41,7 @@ def test_bankroll_must_be_given():
 
 
 def test_value_that_does_not_fit_names_the_file():
-    with pytest.raises(Misconfigured, match=r"daily_loss must not exceed the bankroll.*env/fx\.env"):
+    with pytest.raises(Misconfigured, match=r"RISK_DAILY_LOSS must not exceed the bankroll.*env/fx\.env"):
         read(RISK_DAILY_LOSS="10001")
 
 

@@ -7,6 +7,7 @@ import ibkr_venue_lab
 import pytest
 from ibkr_venue_lab import AAPL, ACCOUNT, IBM, SPY, ms
 
+from simulators.ibkr.contracts import BY_SYMBOL
 from simulators.ibkr.day_tape import recorded_day
 from simulators.ibkr.recording import WEEKS, minute_bars
 from simulators.ibkr.sessions import session_of
@@ -269,6 +270,18 @@ def test_the_split_may_come_on_another_day():
 
     assert before > 600
     assert lab.venue.quote(AAPL).last < 100
+
+
+def test_a_night_of_quotes_builds_each_stocks_day_once():
+    # from 1:00 to 3:50 in New York, before anything of the day is told
+    lab = ibkr_venue_lab.recorded("2014-05-07T05:00:00+00:00")
+    recorded_day.cache_clear()
+    for _ in range(17):
+        lab.after(600)
+        assert all(lab.venue.quote(BY_SYMBOL[name].conid) for name in WEEKS)
+
+    assert lab.now.hour == 7
+    assert recorded_day.cache_info().misses == len(WEEKS)
 
 
 def test_a_split_by_hand_divides_every_later_price():

@@ -115,7 +115,8 @@ def test_entry_that_fills_in_part_and_is_withdrawn_leaves_a_stop_of_what_was_bou
 
 @at_each(*TRANSPORTS)
 def test_fill_after_a_cancel_is_booked_published_and_protected(opened, transport):
-    rig = opened(transport, **FAR)
+    # The next comparison of everything is minutes away.
+    rig = opened(transport, STK_RECONCILE_S="300", **FAR)
     more = {"seconds": 0.3} if transport == "tws" else {}
     fault = rig.venue.fault("late_fill_after_cancel", times=1, **more)
     rig.open().armed()
@@ -141,6 +142,33 @@ def test_correction_of_an_execution_takes_the_place_of_what_it_corrects(opened):
 
     assert rig.venue.fired(fault) == 1
     assert_held(rig)
+
+
+def test_commission_that_comes_after_its_fill_was_written_reaches_the_journal(opened):
+    rig = opened("tws", IBKR_COMMISSION_WAIT_S="0.1")
+    fault = rig.venue.fault("late_commission", seconds=1.5, times=1)
+
+    rig.open().bought()
+    before = rig.fold.positions()[0].entries
+    rig.until(lambda: all(lot.fee for lot in rig.fold.positions()[0].entries), "the fee is booked")
+
+    assert rig.venue.fired(fault) == 1
+    assert [lot.fee for lot in before] == [0]
+    assert_held(rig)
+
+
+def test_entry_whose_stop_never_arrived_is_taken_back_and_another_takes_its_place(opened):
+    rig = opened("tws", **FAR)
+    fault = rig.venue.fault("swallowed_order", times=1, after=1)
+
+    rig.open().until(lambda: "cancelled" in states(rig), "the entry without a stop is taken back")
+    rig.armed()
+
+    assert rig.venue.fired(fault) == 1
+    assert "never acknowledged" in next(row["reason"] for row in rig.events() if row["state"] == "cancelled")
+    assert len(rig.story().live("BUY")) == 1
+    assert len(rig.story().stops()) == 1
+    rig.assert_sound()
 
 
 @at_each(*TRANSPORTS)

@@ -48,7 +48,17 @@ def test_symbol_nobody_lists_keeps_no_other_from_trading(opened):
     assert rig.waiting() == {"SPY"}
     assert rig.waits()["NOPE"] == "the symbol is not listed any more"
     assert rig.loop._executor.link()[0] is Link.UP
+    assert "found others only, not NOPE" in rig.trouble()
     rig.assert_sound()
+
+
+@at_each(*TRANSPORTS)
+def test_symbols_of_which_none_is_listed_are_told_in_the_status(opened, transport):
+    rig = opened(transport, STK_MARKETS="NOPE,NONE", **FAR)
+
+    rig.open().until(lambda: "found none, not NOPE, NONE" in rig.trouble(), "it is told")
+
+    assert rig.intents() == []
 
 
 @at_each(*TRANSPORTS)

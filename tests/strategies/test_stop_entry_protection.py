@@ -238,3 +238,11 @@ def test_a_step_tells_its_state_its_reason_and_what_follows() -> None:
     seen = step(facts(), PARAMS)
 
     assert (seen.state, seen.after, seen.reason) == (State.NO_POSITION, State.ENTRY_PENDING, "may_arm")
+
+
+def test_a_stop_left_behind_by_an_exit_is_taken_back_as_soon_as_nothing_is_held() -> None:
+    flat = facts(exiting=True, position=D(0), settled=False, stops=(stop(),))
+    lagging = facts(exiting=True, position=SIZE, settled=False, stops=(stop(),))
+
+    assert asked(flat) == (CancelStop(order_id=stop().order_id, reason=StopFault.ORPHAN),)
+    assert asked(lagging) == asked(held(exiting=True)) == ()

@@ -4,6 +4,7 @@ A test turns both loops by hand (``turn``, ``until``), which is what the process
 processes (``start``, ``end``).
 """
 
+import json
 import shutil
 import signal
 import subprocess
@@ -265,6 +266,11 @@ class StockRig:
 
     def resolutions(self):
         return self.records("resolutions", Kind.RESOLUTION)
+
+    def trouble(self):
+        """Return what the surface's heartbeat says keeps it from trading."""
+        path = self.house.heartbeat(trading.PROGRAM)
+        return json.loads(path.read_text())["trouble"] if path.exists() else ""
 
     def state(self):
         return self.fold.state.state

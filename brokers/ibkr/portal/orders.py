@@ -330,13 +330,22 @@ class Orders:
         return self._executions(answer, done, None)[0]
 
     def _executions(self, answer: Answer, quantity: Decimal, order_id: str | None) -> tuple[list[OrderEvent], Decimal]:
+        if answer.leg is Leg.ENTRY:
+            self._fees(answer.client_order_id)  # an exit's are waited for by whoever reads fills
         found: list[OrderEvent] = []
         done = Decimal(0)
         for one in self._ledger.book.of_order(answer.client_order_id):
             done += one.quantity
             state = OrderState.FILLED if done >= quantity else OrderState.PARTIAL
-            found.append(replace(answer.filled(self._fills.fill(one), state, order_id), revision=one.corrections))
+            found.append(replace(answer.filled(self._fills.fill(one), state, order_id), revision=one.version))
         return found, done
+
+    def _fees(self, client_order_id: str) -> None:
+        """Wait until what an order's executions cost is known, or for as long as each may wait for it."""
+        while (left_s := self._fills.wait_s(self._ledger.book.of_order(client_order_id))) > 0:
+            time.sleep(min(left_s, LOOK_S))
+            with suppress(Retry):
+                self._ledger.refresh_trades()
 
     def _over(self, answer: Answer, row: OrderRow, fills: Sequence[OrderEvent]) -> OrderEvent:
         # Only of an order this process sent is it known that nobody ever saw it rest.

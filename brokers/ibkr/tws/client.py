@@ -125,7 +125,7 @@ class TwsExecutor:
             keeper.executions, entries, desk.clock, commission_wait_s=config.commission_wait_s, reason=self._reason
         )
         grace = Grace(desk.clock, config.fresh_order_grace_s)
-        self._orders = OrderDesk(keeper, desk.contracts, grace, self._fills.fill, held)
+        self._orders = OrderDesk(keeper, desk.contracts, grace, self._fills, held)
         self._holdings = Holdings(keeper, entries, self._orders)
 
     def link(self) -> tuple[Link, str]:

@@ -1,6 +1,6 @@
 """Orders sent, found, changed and taken back: nothing twice, and nothing believed that was not confirmed."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +10,7 @@ import structlog
 from brokers.answers import answer_to_id
 from brokers.grace import Grace
 from brokers.ibkr import codes
-from brokers.ibkr.executions import Execution
+from brokers.ibkr.fills import FillReader
 from brokers.ibkr.trades import Held
 from brokers.ibkr.tws import outcome
 from brokers.ibkr.tws.contracts import Contracts
@@ -18,7 +18,6 @@ from brokers.ibkr.tws.keeper import Keeper
 from brokers.ibkr.tws.orderbook import FILLED, GONE, INACTIVE, TAKEN, Known
 from brokers.ibkr.tws.session import Session
 from brokers.ibkr.tws.tickets import Tickets, has_level
-from brokers.port import Fill
 from domain.errors import Ask, Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Instrument
@@ -26,6 +25,8 @@ from domain.vocabulary import Leg, Link, OrderState
 
 log = structlog.get_logger()
 DUPLICATE_NUMBER = 103
+# IBKR has no code for an order that it never got.
+NEVER_HEARD_OF = 0
 # How long a market order that was taken may still fill before it is told as resting.
 FILL_WAIT_S = 2.0
 NUMBERS_AHEAD = 1_000
@@ -34,13 +35,11 @@ NUMBERS_AHEAD = 1_000
 class OrderDesk:
     """Sends to the session of the moment and judges by what the keeper has read."""
 
-    def __init__(
-        self, keeper: Keeper, contracts: Contracts, grace: Grace, fill_of: Callable[[Execution], Fill], held: Held
-    ) -> None:
+    def __init__(self, keeper: Keeper, contracts: Contracts, grace: Grace, fills: FillReader, held: Held) -> None:
         self._keeper = keeper
         self._contracts = contracts
         self._grace = grace
-        self._fill_of = fill_of
+        self._fills = fills
         self._held = held
         self._sent: set[str] = set()
 
@@ -85,7 +84,15 @@ class OrderDesk:
             await keeper.orders_since(keeper.clock.monotonic_ns())
             if not outcome.is_settled(known, keeper.executions.ever_filled(reference)):
                 return self._of_old(reference)
+        await self._fees(reference)
         return self._events(reference)
+
+    async def _fees(self, reference: str) -> None:
+        """Wait until what its executions cost is known, each for ``commission_wait_s`` after it was heard of."""
+        keeper = self._keeper
+        while (left_s := self._fills.wait_s(keeper.executions.of_order(reference))) > 0:
+            keeper.open_session()
+            await keeper.news(left_s)
 
     def _conclude(self, known: Known) -> None:
         """Settle doubts after a fresh reading: an order that was questioned and is not open was never taken."""
@@ -108,7 +115,7 @@ class OrderDesk:
         keeper = self._keeper
         answer = answer_to_id(reference, keeper.currency(), keeper.clock.now())
         executions = keeper.executions.of_order(reference)
-        return outcome.events(answer, keeper.orders.get(reference), executions, self._fill_of)
+        return outcome.events(answer, keeper.orders.get(reference), executions, self._fills.fill)
 
     # ----------------------------------------------------------------------------------------- sending
 
@@ -193,10 +200,11 @@ class OrderDesk:
             await keeper.until(lambda: all(map(self._has_word, knowns)), keeper.config.order_timeout_s)
             if not self._has_word(main):
                 raise Ask(f"a status of {reference}", "none in time", "look it up by its client order id")
+            if child is not None and not self._has_word(child):
+                await self._miss(child)
             if intent.trigger is None:
                 await keeper.until(lambda: not self._may_fill(main), min(FILL_WAIT_S, keeper.config.order_timeout_s))
             await self._settle_doubts(session, main, child)
-            await keeper.until(lambda: self._has_fees(reference), keeper.config.commission_wait_s)
             return await self._confirmed(reference)
         except Retry as error:
             raise Ask(f"the outcome of {reference}", error.found, "look it up by its client order id") from error
@@ -215,9 +223,6 @@ class OrderDesk:
         is_whole = wanted is not None and outcome.filled_of(executions) >= wanted
         return not is_whole and known.refusal is None and known.status not in (*GONE, INACTIVE)
 
-    def _has_fees(self, reference: str) -> bool:
-        return all(one.fee is not None for one in self._keeper.executions.of_order(reference))
-
     async def _settle_doubts(self, session: Session, main: Known, child: Known | None) -> None:
         """Look again at what was questioned, and never leave an entry whose stop was refused."""
         keeper = self._keeper
@@ -234,6 +239,12 @@ class OrderDesk:
             session.client.cancelOrder(main.terms.order_id)
             await keeper.until(lambda: not main.is_live, keeper.config.order_timeout_s)
             main.remarks.append((child.refusal[0], f"its protective order was refused: {child.refusal[1]}"))
+
+    async def _miss(self, child: Known) -> None:
+        """Look for a protective order nobody acknowledged: without the last of a pair TWS transmits neither."""
+        await self._keeper.orders_since(self._keeper.clock.monotonic_ns())
+        if not self._has_word(child):
+            child.refusal = NEVER_HEARD_OF, "never acknowledged by IBKR"
 
     async def _withdraw_duplicate(self, session: Session, main: Known, child: Known | None) -> None:
         """Take back a child whose parent's number was used before, and number from far higher on."""

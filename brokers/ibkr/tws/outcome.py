@@ -44,7 +44,7 @@ def events(
         done += one.quantity
         is_whole = done >= wanted if wanted is not None else one is executions[-1]
         state = OrderState.FILLED if is_whole else OrderState.PARTIAL
-        found.append(replace(answer.filled(fill_of(one), state, one.broker_order_id), revision=one.corrections))
+        found.append(replace(answer.filled(fill_of(one), state, one.broker_order_id), revision=one.version))
     if known is None or (found and found[-1].state is OrderState.FILLED):
         return found
     ended = _ended(answer, known, broker_id, any_filled=bool(executions))

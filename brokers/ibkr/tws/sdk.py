@@ -7,6 +7,7 @@ state their ``IB`` class keeps is not ours to trust: both cancel live orders loc
 Must be imported in a thread whose event loop runs: ib_insync asks for one on import.
 """
 
+import logging
 import sys
 import types
 from typing import Any
@@ -30,6 +31,8 @@ def _import() -> Any:
 
 _library: Any = _import()
 NAME: str = _library.__name__
+# The SDK logs every connection that fails at ERROR, past our process log; each is told there by us, in its own words.
+logging.getLogger(NAME).setLevel(logging.CRITICAL)
 Client = _library.client.Client
 Contract = _library.Contract
 Order = _library.Order

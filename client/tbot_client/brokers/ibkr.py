@@ -26,7 +26,7 @@ from tbot_client.brokers.ibkr_session import Session
 from tbot_client.brokers.ibkr_stops import Stops
 from tbot_client.brokers.ibkr_wire import IbkrWire
 from tbot_client.brokers.port import Account, Event, Instrument, Levels, Order, Position, Quote, Reduced
-from tbot_client.clock import Clock
+from tbot_client.clock import Clock, parse_iso
 from tbot_client.config import Broker as Settings
 from tbot_client.errors import Ask, Refused, Retry
 
@@ -36,6 +36,8 @@ NEW_YORK = ZoneInfo("America/New_York")
 OPENS, CLOSES = time_of_day(9, 30), time_of_day(16)
 # A quote this old is none: a holiday, the afternoon of a half day, or a gateway that stands still.
 FRESH = timedelta(minutes=5)
+# After this an entry that was taken in is over, and whatever it filled is listed.
+SETTLED = timedelta(days=1)
 FIELDS = "31,84,86,6509"
 LOOKS, LOOK_S = 12, 0.15
 
@@ -163,6 +165,7 @@ class IbkrBroker:
         self._books.expect(order.client_id)
         numbers = self._desk.send(_family(order, conid))
         try:
+            self._ledger.taken(order.client_id, numbers[order.client_id])
             self._finish(order.client_id, numbers[order.client_id])
             self._sync()
         except (Retry, Refused, KeyError) as error:
@@ -183,7 +186,18 @@ class IbkrBroker:
             return done
         if not self._books.is_absent(client_id):
             raise Ask("the order in IBKR's lists", "nothing final yet", "asking again")
-        return []
+        if client_id in self._ledger.numbers and not self.is_taken(client_id):
+            self._ledger.unfilled(client_id, "NOT_FILLED")
+        return self._ledger.of(client_id)
+
+    def is_taken(self, client_id: str) -> bool:
+        """Tell whether IBKR gave an entry a number and no list can have shown yet what became of it.
+
+        It was an order of one day: the list of executions, which reaches back further, has the last word the day after.
+        """
+        if client_id not in self._ledger.numbers:
+            return False
+        return self._clock.now() - parse_iso(self._ledger.intents[client_id]["time"]) < SETTLED
 
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         """Move the resting stop, and the target, to where they are wanted now."""

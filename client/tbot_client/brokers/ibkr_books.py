@@ -61,9 +61,10 @@ class Books:
         self._nets = self.nets()
         rows = [row for entry in self._listed() if (row := parse.read("an order", parse.own_order, entry))]
         self._rows = {row.client_id: row for row in rows}
+        self._look_for_unlisted()
         self._numbers |= {row.client_id: row.order_id for row in rows}
         self._forget(row.client_id for row in rows if not row.is_live)
-        trades = self._wire.get(TRADES, days=DAYS)
+        trades = self._wire.get(TRADES, days=DAYS, accountId=self._account)
         self._executions = parse.latest([parse.read("an execution", parse.execution, entry) for entry in _rows(trades)])
         self._fold()
         self._read_at, self.is_read = began, True
@@ -71,10 +72,23 @@ class Books:
     def _listed(self) -> list[Any]:
         """Return the list of orders; the first answer of a session is empty and says so."""
         for _ in range(4):
-            answer = self._wire.get(ORDERS)
+            # Without a name the gateway answers for the account selected last, by whoever shares it with us.
+            answer = self._wire.get(ORDERS, accountId=self._account)
             if isinstance(answer, dict) and answer.get("snapshot") is True:
                 return _rows(answer.get("orders"))
         raise Retry("the list of orders", "one that is not ready")
+
+    def _look_for_unlisted(self) -> None:
+        """Ask by its number for each entry that IBKR took in, of which nothing final is known and which no list has."""
+        for client_id, number in list(self._ledger.numbers.items()):
+            if client_id in self._rows:
+                continue
+            try:
+                self.look(client_id, number)
+            except NoSession:
+                raise
+            except (Retry, Refused):
+                continue  # its page forgets; the list of executions has the last word
 
     def nets(self) -> dict[int, Decimal]:
         """Return what the account holds: conid -> shares, negative when short."""

@@ -62,6 +62,7 @@ class Ledger(Told):
         super().__init__(path, now)
         self.held: dict[str, Held] = {}
         self.intents: dict[str, Record] = {}
+        self.numbers: dict[str, str] = {}
         self.entries: set[str] = set()
         self.fills: set[str] = set()
         self.load()
@@ -69,6 +70,10 @@ class Ledger(Told):
     def sent(self, client_id: str, **facts: object) -> None:
         """Note that an order is about to be sent."""
         self.write({"kind": "sent", "client_id": client_id, "time": self._moment()} | facts)
+
+    def taken(self, client_id: str, number: str) -> None:
+        """Note the number IBKR gave an entry when it took it in."""
+        self.write({"kind": "taken", "client_id": client_id, "number": number, "time": self._moment()})
 
     def opened(self, client_id: str, intent: Record, fills: list[Execution]) -> None:
         """Note an entry that was filled, wholly or in part, and is over."""
@@ -118,9 +123,16 @@ class Ledger(Told):
         if stem in self.held:
             self.held[stem].sent[leg] = number
 
+    def _fold_taken(self, record: Record, at: datetime) -> None:
+        self.numbers[record["client_id"]] = record["number"]
+
+    def _end_entry(self, client_id: str) -> None:
+        self.entries.add(client_id)
+        self.numbers.pop(client_id, None)
+
     def _fold_opened(self, record: Record, at: datetime) -> Event:
         client_id, units, cost = record["client_id"], Decimal(record["units"]), Decimal(record["cost"])
-        self.entries.add(client_id)
+        self._end_entry(client_id)
         held = Held(
             client_id=client_id,
             market=record["market"],
@@ -140,7 +152,7 @@ class Ledger(Told):
         )
 
     def _fold_unfilled(self, record: Record, at: datetime) -> Event:
-        self.entries.add(record["client_id"])
+        self._end_entry(record["client_id"])
         return NotFilled(id=record["client_id"], client_id=record["client_id"], reason=record["reason"])
 
     def _fold_grown(self, record: Record, at: datetime) -> None:
@@ -168,7 +180,7 @@ class Ledger(Told):
         )
 
     def _fold_known(self, record: Record, at: datetime) -> None:
-        self.entries.add(record["client_id"])
+        self._end_entry(record["client_id"])
 
     def _fold_levels(self, record: Record, at: datetime) -> None:
         self.held[record["stem"]].levels = read_levels(record["levels"])
@@ -181,6 +193,7 @@ class Ledger(Told):
 
 _FOLDS: dict[str, Callable[[Ledger, Record, datetime], Event | None]] = {
     "sent": Ledger._fold_sent,
+    "taken": Ledger._fold_taken,
     "opened": Ledger._fold_opened,
     "unfilled": Ledger._fold_unfilled,
     "grown": Ledger._fold_grown,

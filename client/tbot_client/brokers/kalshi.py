@@ -113,6 +113,9 @@ class KalshiBroker:
             raise Ask("the order in Kalshi's lists", "nothing yet", "they may lag behind; asking again")
         return []
 
+    def is_taken(self, client_id: str) -> bool:
+        return False  # `find` asks on by itself about one that was taken in
+
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         say(f"{instrument}: Kalshi keeps no stop or target; what the contract cost is all it can lose")
 

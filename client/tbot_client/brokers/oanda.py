@@ -85,6 +85,9 @@ class OandaBroker:
         answer = self._read(transactions.TransactionDetails(self._account, transactionID=ending))
         return parse.events([answer["transaction"]], self._home())
 
+    def is_taken(self, client_id: str) -> bool:
+        return False  # its transactions are one list without gaps
+
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         details = self.instrument(instrument)
         data = _protection(levels, details.price_digits if details else 5)

@@ -87,6 +87,9 @@ class PaperBroker:
     def find(self, client_id: str) -> list[Event]:
         return [_event(record) for record in self._records if record.get("client_id") == client_id]
 
+    def is_taken(self, client_id: str) -> bool:
+        return False  # every order is over at once
+
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         self._open(trade_id)
         self._write(kind="protected", trade_id=trade_id, **_level_texts(levels))

@@ -169,6 +169,9 @@ class Broker(Protocol):
             Ask: it is there and not finished.
         """
 
+    def is_taken(self, client_id: str) -> bool:
+        """Tell whether the broker took an order in and may yet tell what became of it, though no list shows it now."""
+
     def protect(self, trade_id: str, instrument: str, levels: Levels) -> None:
         """Replace a position's protective orders."""
 

@@ -22,6 +22,7 @@ class FakeBroker:
         self.orders = []
         self.protections = []
         self.closes = []
+        self.taken = set()
         self.faults = {}
         self.unit_digits = 0
         self.minimum = D(1)
@@ -73,6 +74,9 @@ class FakeBroker:
 
     def find(self, client_id):
         return [e for e in self.events if getattr(e, "client_id", "") == client_id]
+
+    def is_taken(self, client_id):
+        return client_id in self.taken
 
     def protect(self, trade_id, instrument, levels):
         _when, error = self._fault("protect")

@@ -106,6 +106,18 @@ def test_fee_of_a_corrected_execution_is_kept_until_its_own_is_told():
     assert books.book.all()[0].fee == D(1)
 
 
+def test_word_of_an_execution_that_knows_more_has_a_higher_version():
+    books = Books()
+    versions = []
+    for number in (1, 2):
+        books.add(execution(1, revision=number), fee=None)
+        versions.append(books.book.all()[0].version)
+        books.add(execution(1, revision=number), fee="0.5")
+        versions.append(books.book.all()[0].version)
+
+    assert versions == [-1, 0, 1, 2]
+
+
 def test_charge_may_come_before_its_execution():
     books = Books()
     books.book.charge("0000e0d5.5f3c0001.01.01", D("0.35"), "USD")
@@ -180,7 +192,7 @@ def test_corrected_exit_is_handed_out_again_in_place_of_what_it_corrects():
     (after,), end = books.reader.since(cursor)
 
     assert (before.quantity, before.realised, before.revision) == (D(10), D(30), 0)
-    assert (after.quantity, after.realised, after.revision) == (D(4), D(8), 1)
+    assert (after.quantity, after.realised, after.revision) == (D(4), D(8), 2)
     assert (after.transaction_id, after.closes) == (before.transaction_id, True)
     assert books.reader.since(end)[0] == []
 
@@ -192,7 +204,7 @@ def test_busted_exit_is_handed_out_as_a_correction_to_nothing():
     books.add(replace(exit_, exec_id=exit_.exec_id[:-2] + "02", quantity=D(0)))
     (bust,), _ = books.reader.since(cursor)
 
-    assert (bust.transaction_id, bust.quantity, bust.revision) == (before.transaction_id, D(0), 1)
+    assert (bust.transaction_id, bust.quantity, bust.revision) == (before.transaction_id, D(0), 2)
     assert (bust.opened_by, bust.closes) == (before.opened_by, True)
 
 

@@ -181,6 +181,28 @@ def test_failure_03_commission_that_comes_before_its_execution_is_kept(desk):
     assert [one.fee for one in fills] == [D(1)]
 
 
+def test_failure_03_commission_that_comes_soon_is_waited_for(desk):
+    desk.restart(commission_wait_s=3)
+    fault = desk.fault("late_commission", times=1, seconds=0.3, match=desk.mine())
+    intent = desk.at_market()
+    filled = desk.executor.submit(intent)[-1]
+
+    assert desk.gateway.fired(fault) == 1
+    assert (filled.state, filled.fee, filled.revision) == (OrderState.FILLED, D(1), 0)
+
+
+def test_failure_03_commission_that_comes_too_late_takes_the_place_of_none(desk):
+    desk.restart(commission_wait_s=0.1)
+    fault = desk.fault("late_commission", times=1, seconds=1, match=desk.mine())
+    intent = desk.at_market()
+    before = desk.executor.submit(intent)[-1]
+    after = desk.eventually(lambda: (one := desk.find(intent)[-1]).fee and one)
+
+    assert desk.gateway.fired(fault) == 1
+    assert (before.fee, after.fee, after.transaction_id) == (D(0), D(1), before.transaction_id)
+    assert after.revision > before.revision
+
+
 # ------------------------------------------------------------------------------------ 4: remarks taken for refusals
 
 
@@ -231,6 +253,19 @@ def test_failure_04_entry_whose_stop_is_refused_is_taken_back(desk):
     assert events[-1].state is OrderState.CANCELLED
     assert "stop not allowed" in events[-1].reason
     assert desk.live_refs() == []
+
+
+def test_failure_04_entry_whose_stop_nobody_ever_acknowledged_is_taken_back(desk):
+    desk.restart(**SOON)
+    fault = desk.fault("swallowed_order", times=1, after=1, match=desk.mine())
+    intent = desk.far()
+    events = desk.executor.submit(intent)
+
+    assert desk.gateway.fired(fault) == 1
+    assert events[-1].state is OrderState.CANCELLED
+    assert "never acknowledged" in events[-1].reason
+    assert desk.live_refs() == []
+    assert desk.states(intent) == ["cancelled"]
 
 
 # -------------------------------------------------------------------------------------------------- 5: partial fills

@@ -1,5 +1,6 @@
 """What is taken from the vendor's library, and what it costs: the same from either of the two."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,23 @@ print(sdk.NAME, int(rss.split()[1]), *loaded)
 executor.close()
 data.close()
 """
+REFUSED = """
+import logging
+import sys
+import time
+sys.path[:0] = {path!r}
+from brokers.ibkr.config import IbkrConfig
+from brokers.ibkr.tws.client import connect
+from domain.clock import RealClock
+logging.basicConfig(level=logging.WARNING)
+data, executor = connect(IbkrConfig(account="DU1", port={port}, connect_timeout_s=0.3), RealClock())
+deadline = time.monotonic() + 10
+while "not connected" not in executor.link()[1] and time.monotonic() < deadline:
+    time.sleep(0.02)
+print(executor.link()[1])
+executor.close()
+data.close()
+"""
 LATER = """
 import asyncio
 async def load():
@@ -50,6 +68,16 @@ def test_sdk_process_stays_small_and_loads_no_numbers_library(gateway):
     assert name in ("ib_async", "ib_insync")
     assert int(kib) < 80 * 1024
     assert loaded == []
+
+
+def test_sdk_logs_nothing_past_our_own_log():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    program = REFUSED.format(path=[str(ROOT)], port=port)
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert "not connected" in done.stdout
+    assert "ERROR:" not in done.stderr
 
 
 def test_sdk_numpy_can_still_be_had_after_the_stand_in():
