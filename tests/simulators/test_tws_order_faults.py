@@ -281,6 +281,22 @@ def test_the_commission_comes_before_its_execution_and_only_a_replay_brings_it_b
     assert (before, after, fired) == (0, 1, 1)
 
 
+def test_a_commission_is_told_later_and_left_out_of_lists_until_then(sim):
+    async def play():
+        async with Client(sim, 44) as one:
+            name = sim.fault("late_commission", times=1, seconds=0.5)
+            wire = Wire(one, 59)
+            one.market()
+            await one.until(lambda: one.fills)
+            mine = one.fills[0].execution.execId
+            await one.ib.reqExecutionsAsync()
+            listed = sum(mine in row for row in wire.rows)
+            await one.until(lambda: any(mine in row for row in wire.rows))
+            return listed, sum(mine in row for row in wire.rows), sim.fired(name)
+
+    assert asyncio.run(play()) == (0, 1, 1)
+
+
 def test_an_execution_is_corrected(sim):
     async def play():
         async with Client(sim, 15) as one:
