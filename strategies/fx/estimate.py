@@ -75,7 +75,8 @@ def tilt(reading: Reading, setup: Setup, params: FxParams) -> float:
     if not setup.triggered:
         return 0.0
     straightness = unit(reading.drift * setup.side.sign)
-    return params.max_tilt * (straightness + _strength(reading.adx) + setup.clarity) / 3.0
+    # The mean first: three ones and then a division may come out a hair above one.
+    return params.max_tilt * min((straightness + _strength(reading.adx) + setup.clarity) / 3.0, 1.0)
 
 
 def confidence(reading: Reading, setup: Setup, spread: float, params: FxParams) -> float:

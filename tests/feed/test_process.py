@@ -128,7 +128,7 @@ def test_the_process_is_small_and_beats(stage: Any, process: Process, record_pro
         ({"FEED_PROT": "1"}, "FEED_PORT"),
         ({"FEDE_PORT": "1"}, "FEDE_PORT"),
         ({"FEED_SURFACES": "fx,zz"}, "FEED_SURFACES"),
-        ({"FEED_MAX_WAIT_S": "60"}, "max_wait_s"),
+        ({"FEED_MAX_WAIT_S": "60"}, "FEED_MAX_WAIT_S"),
         ({"TBOT_CLOCK": "sometimes"}, "TBOT_CLOCK"),
     ],
 )
