@@ -115,9 +115,12 @@ def place(facts: Facts, params: StopEntryParams) -> PlaceStop:
 
 
 def resize(facts: Facts, params: StopEntryParams) -> ResizeStop | None:
-    """Return the change that gives the kept stop its quantity: the nearest that fits."""
+    """Return the change that gives the kept stop its quantity: the nearest that fits.
+
+    None where nothing whole is left to protect: a stop for no share is no order.
+    """
     kept, span = keeper(facts, params), bounds(facts)
-    if kept is None:
+    if kept is None or span.high <= 0:
         return None
     return ResizeStop(order_id=kept.order_id, quantity=min(max(kept.quantity, span.low), span.high))
 
