@@ -169,7 +169,11 @@ class Keeper:
         self._thaw(facts)
         found = step(facts, self._params)
         self._doubts[facts.symbol] = not DOUBTS.isdisjoint(found.events)
-        self.waits[facts.symbol] = "; ".join(a.reason for a in found.actions if isinstance(a, Wait))
+        waits = "; ".join(a.reason for a in found.actions if isinstance(a, Wait))
+        if waits != self.waits.get(facts.symbol):
+            # Whoever asks why a symbol is not traded finds it in the log, once for each change.
+            log.info("symbol_waits", market=facts.symbol, state=found.state, reason=waits)
+            self.waits[facts.symbol] = waits
         for action in found.actions:
             if self._is_allowed(action):
                 self._carry_out(action, facts, position, entries)
