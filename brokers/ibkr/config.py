@@ -62,7 +62,7 @@ class IbkrConfig:
         order_timeout_s: after this long without any status an order's fate is unknown.
         probe_interval_s, probe_timeout_s: how often the link is tried, and how long it may take to answer.
         reconnect_min_s, reconnect_max_s: pause before connecting again; it doubles from one to the other.
-        messages_per_s: IBKR ends a connection above 50.
+        messages_per_s: IBKR ends a connection above 50; an entry and its stop may come on top.
         market_data_lines: how many streams the account's subscriptions allow at once.
     Of the portal:
         portal_url: of the local gateway, up to and with ``/v1/api``. Its certificate must be one the system knows or
@@ -164,7 +164,7 @@ class IbkrConfig:
 _RANGES: Mapping[str, tuple[float, float]] = {
     "client_id": (0, 900),
     "fallback_client_ids": (0, 9),
-    "messages_per_s": (1, 49),
+    "messages_per_s": (1, 48),
     "market_data_lines": (1, 1000),
     "portal_requests_per_s": (0.1, 1000),
     "reset_quiet_s": (0, 3600),

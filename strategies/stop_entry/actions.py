@@ -19,6 +19,7 @@ class CancelReason(StrEnum):
     OFF_SCALE = "off_scale"
     COOLDOWN = "cooldown"
     EXITING = "exiting"
+    ALONE = "alone"
     MISSED = "missed"
     REPRICE = "reprice"
 

@@ -135,6 +135,7 @@ _FAULTS: tuple[tuple[CancelReason, _Fault], ...] = (
     (CancelReason.EXITING, lambda entry, facts, params: facts.exiting),
     (CancelReason.COOLDOWN, lambda entry, facts, params: facts.is_cooling),
     (CancelReason.OFF_SCALE, lambda entry, facts, params: _is_off_scale(facts)),
+    (CancelReason.ALONE, lambda entry, facts, params: entry.alone and entry.filled == 0),
     (CancelReason.MISSED, _is_missed),
     (CancelReason.REPRICE, _is_too_high),
 )

@@ -40,7 +40,8 @@ class EntryOrder:
     """The newest entry order of a symbol, whatever became of it.
 
     ``quantity`` is what was asked for, ``filled`` what was bought. ``provisional`` marks a cancel that executions may
-    still contradict. ``triggered_at`` is when a stop limit became a limit order, where the broker tells.
+    still contradict. ``triggered_at`` is when a stop limit became a limit order, where the broker tells. ``alone`` says
+    that the stop which should have gone with it is proven not to be there.
     """
 
     order_id: str
@@ -55,6 +56,7 @@ class EntryOrder:
     provisional: bool = False
     cancel_asked_at: datetime | None = None
     triggered_at: datetime | None = None
+    alone: bool = False
 
     @property
     def is_live(self) -> bool:

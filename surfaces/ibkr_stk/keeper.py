@@ -41,13 +41,11 @@ from strategies.stop_entry.splits import off_scale
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
 from surfaces.ibkr_stk.ledger import OrderLedger
-from surfaces.ibkr_stk.picture import ATTACHED, NOTHING, Asked, Observer, Picture
+from surfaces.ibkr_stk.picture import ATTACHED, GONE, NOTHING, Asked, Observer, Picture
 from surfaces.ibkr_stk.returned import Returned
 from surfaces.ibkr_stk.splits import SplitDesk
 
 log = structlog.get_logger()
-# An entry in such a state was taken for gone: one that rests all the same would buy what nobody counts on.
-GIVEN_UP = frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.ABSENT})
 # For how long after a split the last session's close may still be one of before it.
 REFERENCE_AGE = timedelta(days=4)
 DOUBTS = frozenset({Event.FROZEN, Event.SHORT, Event.SPLIT_SUSPECTED, Event.UNEXPLAINED})
@@ -303,7 +301,7 @@ class Keeper:
         if picture.position(market) in (None, held) or now < self._next_asking.get(market, now):
             return
         self._next_asking[market] = now + timedelta(seconds=self._params.retry_s)
-        given_up = [key for key in self._ledger.latest.get(market, ()) if fold.order_state(key) in GIVEN_UP]
+        given_up = [key for key in self._ledger.latest.get(market, ()) if fold.order_state(key) in GONE]
         today = [
             fold.intents[key]
             for key in given_up
@@ -324,7 +322,7 @@ class Keeper:
         resting = {order.client_order_id for order in picture.resting}
         for key, intent in [(key, fold.intents[key]) for key in resting if key in fold.intents]:
             state = fold.order_state(key)
-            is_meant = intent.trigger is not None and state not in GIVEN_UP
+            is_meant = intent.trigger is not None and state not in GONE
             if intent.leg is not Leg.ENTRY or is_meant or not self._is_due(key, fold.intended_at[key]):
                 continue
             self._asked.cancels[key] = self._clock.now()

@@ -20,6 +20,8 @@ from surfaces.ibkr_stk.ledger import OrderLedger
 
 ATTACHED = 1
 NOTHING = Decimal(0)
+# What an order can have come to that will neither sell nor has sold anything.
+GONE = frozenset({OrderState.CANCELLED, OrderState.REJECTED, OrderState.ABSENT})
 
 
 @dataclass(slots=True)
@@ -123,7 +125,7 @@ class Observer:
             listed=instrument is not None,
             quote=quote,
             reference=self.reference(market),
-            entry=self._entry(market, calendar),
+            entry=self._entry(market, calendar, picture),
             held=sum((self._left(position, at_broker) for position in held), NOTHING),
             position=at_broker,
             settled=self._is_settled(held, now),
@@ -164,7 +166,7 @@ class Observer:
             return  # asked again in the next turn
         self._asked.sold[order_id] = sum((event.quantity for event in events), NOTHING)
 
-    def _entry(self, market: str, calendar: Calendar) -> EntryOrder | None:
+    def _entry(self, market: str, calendar: Calendar, picture: Picture) -> EntryOrder | None:
         fold, order_id = self._books.fold, self._ledger.entries.get(market)
         intent = fold.intents.get(order_id or "")
         if intent is None or order_id is None or intent.trigger is None:
@@ -183,7 +185,23 @@ class Observer:
             limit=intent.price_bound,
             cancel_asked_at=None if state in TERMINAL else self._asked.cancels.get(order_id),
             triggered_at=self._asked.triggered.get(order_id),
+            alone=self._is_alone(intent, intended, picture),
         )
+
+    def _is_alone(self, entry: OrderIntent, intended: datetime, picture: Picture) -> bool:
+        """Tell of an entry that rests whether the stop sent with it is proven to be gone.
+
+        TWS keeps an entry whose stop never reached it untransmitted, for ever; and somebody may have cancelled the stop.
+        """
+        stop_id = client_order_id(self._books.surface, entry.signal_id, Leg.STOP, ATTACHED)
+        listed = {order.client_order_id for order in picture.resting}
+        if entry.client_order_id not in listed or stop_id in listed or entry.client_order_id in self._asked.cancels:
+            return False
+        try:
+            events = self._executor.find(stop_id, since=intended)
+        except (Retry, Ask):
+            return False  # asked again in the next turn
+        return bool(events) and events[-1].state in GONE
 
     def _stops(self, market: str, held: Iterable[Position], picture: Picture) -> Iterable[LiveStop]:
         """Yield every protective order that is not proven to be over, those of other people too."""

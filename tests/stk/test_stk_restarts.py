@@ -2,6 +2,7 @@
 
 import json
 import signal
+from decimal import Decimal as D
 from itertools import product
 
 from stock_venue import at_each, until
@@ -127,4 +128,40 @@ def test_process_killed_beside_the_socket_sends_no_order_twice(opened, transport
         rig.armed()
         assert intent not in rig.story().refs
         assert len(rig.story().live("BUY")) == 1
+    rig.assert_sound()
+
+
+@at_each("tws")
+def test_process_killed_between_an_entry_and_its_stop_leaves_no_entry_waiting_for_ever(opened, transport):
+    rig = opened(transport, **FAR)
+    lost = rig.venue.fault("swallowed_order", after=1, times=1)
+    rig.start("surfaces")
+    until(lambda: rig.venue.fired(lost), rig.said, 30)
+    assert rig.end(signal.SIGKILL) == [-signal.SIGKILL]
+    (intent,) = rig.intents()
+    assert rig.story().refs == [intent]
+
+    rig.open()
+    rig.until(lambda: len(rig.intents()) == 2, "another entry takes its place", 40)
+    rig.until(lambda: rig.story().live("BUY") and rig.story().stops(), "it rests with its stop")
+
+    first, second, _ = rig.story().orders
+    assert (first["ref"], first["status"], D(first["filled"])) == (intent, "Cancelled", 0)
+    assert second["ref"] == rig.intents()[1]
+    rig.assert_sound()
+
+
+@at_each("portal")
+def test_entry_whose_stop_somebody_cancelled_is_taken_back_and_armed_anew(opened, transport):
+    rig = opened(transport, **FAR)
+    rig.open().armed()
+    (stop,) = rig.story().stops()
+    answer = rig.venue.gateway.send("DELETE", f"/iserver/account/{rig.account}/order/{stop['perm_id']}")
+    assert answer.status_code == 200, answer.text
+
+    rig.until(lambda: len(rig.intents()) == 2, "another entry takes its place")
+    rig.until(lambda: rig.story().live("BUY") and rig.story().stops(), "it rests with its stop")
+
+    assert [order["status"] for order in rig.story().orders[:2]] == ["Cancelled", "Cancelled"]
+    assert len(rig.story().live("BUY")) == len(rig.story().stops()) == 1
     rig.assert_sound()

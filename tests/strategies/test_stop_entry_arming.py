@@ -167,6 +167,14 @@ def test_a_stop_limit_entry_that_was_triggered_and_left_behind_is_taken_back() -
     assert asked(facts(last=D(110), entry=replace(left, limit=None))) == ()
 
 
+def test_an_entry_whose_stop_is_gone_is_taken_back_unless_it_has_begun_to_fill() -> None:
+    alone = entry(alone=True)
+
+    assert asked(facts(entry=alone)) == (CancelEntry(order_id="entry-1", reason=CancelReason.ALONE),)
+    begun = replace(alone, state=OrderState.PARTIAL, filled=D(4))
+    assert not any(isinstance(one, CancelEntry) for one in asked(facts(**{**PARTLY, "entry": begun})))
+
+
 @pytest.mark.parametrize("state", [OrderState.INTENDED, OrderState.SENT, OrderState.UNKNOWN])
 def test_an_entry_that_was_only_intended_or_sent_arms_no_second_one(state: OrderState) -> None:
     given = facts(entry=entry(state=state), may_open=False)

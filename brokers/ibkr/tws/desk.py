@@ -1,6 +1,7 @@
 """Orders sent, found, changed and taken back: nothing twice, and nothing believed that was not confirmed."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -136,11 +137,14 @@ class OrderDesk:
             answer = answer_to_id(reference, keeper.currency(), keeper.clock.now())
             return [answer.event(OrderState.REJECTED, reason=refusal)]
         orders = Tickets(session.sdk, keeper.config).of_intent(intent, instrument, whole=self._is_whole(intent))
+        if len(orders) > 1:
+            await session.room_for_pair()
         keeper.state.require_up(f"order {reference}")
         with self._grace.sending(reference):
             self._sent.add(reference)
             try:
-                knowns = self._write(session, intent.market, orders)
+                with session.together() if len(orders) > 1 else nullcontext():
+                    knowns = self._write(session, intent.market, orders)
             except Retry:
                 self._sent.discard(reference)
                 raise

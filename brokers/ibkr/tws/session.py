@@ -1,7 +1,9 @@
 """One connection to TWS: made, asked, listened to, and thrown away when it breaks."""
 
 import asyncio
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +15,9 @@ from domain.errors import Misconfigured, Retry
 # Order numbers start at quarter seconds since then, so that no restart of a gateway can make us use one twice.
 _EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
 _ACCOUNT = "account"
+# IBKR ends a connection that sends more messages in a second.
+_MOST_PER_S = 50
+_PAIR = 2
 
 
 class IdInUse(Exception):
@@ -33,7 +38,10 @@ class Session:
         self.ears.update_number = self.client.updateReqId
         self.client_id = -1
         self._has_account = False
-        self._is_throttled = False
+        self._is_free = asyncio.Event()
+        self._is_free.set()
+        # When the last pairs were sent, on the loop's clock.
+        self._pairs: deque[float] = deque(maxlen=(_MOST_PER_S - config.messages_per_s) // _PAIR)
         self.client.throttleStart.connect(lambda: self._throttle(on=True), keep_ref=True)
         self.client.throttleEnd.connect(lambda: self._throttle(on=False), keep_ref=True)
 
@@ -95,10 +103,48 @@ class Session:
     @property
     def is_throttled(self) -> bool:
         """Tell whether messages wait for their turn under ``messages_per_s``: then a late answer proves nothing."""
-        return self._is_throttled
+        return not self._is_free.is_set()
 
     def _throttle(self, *, on: bool) -> None:
-        self._is_throttled = on
+        (self._is_free.clear if on else self._is_free.set)()
+
+    async def room_for_pair(self) -> None:
+        """Wait until two messages can leave in the same moment, however many were sent in the second before.
+
+        Raises:
+            Retry: there was no room in time.
+        """
+        try:
+            await asyncio.wait_for(self._room_for_pair(), self._config.request_timeout_s)
+        except TimeoutError as error:
+            words = f"more than {self._config.messages_per_s} messages a second waiting"
+            raise Retry("room for an order and its stop", words, "ask again") from error
+
+    async def _room_for_pair(self) -> None:
+        while True:
+            await self._is_free.wait()
+            wait_s = self._wait_for_pair(asyncio.get_running_loop().time())
+            if wait_s <= 0:
+                return
+            await asyncio.sleep(wait_s)
+
+    def _wait_for_pair(self, now: float) -> float:
+        """Return for how long another pair would be one too many for IBKR."""
+        is_full = len(self._pairs) == self._pairs.maxlen
+        return self._pairs[0] + float(self.client.RequestsInterval) - now if is_full else 0.0
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Let the two messages written in here leave at once, after ``room_for_pair``.
+
+        The SDK may otherwise hold the second one back for a second, and whoever dies then leaves half of a pair behind.
+        """
+        self._pairs.append(asyncio.get_running_loop().time())
+        usual, self.client.MaxRequests = self.client.MaxRequests, 0
+        try:
+            yield
+        finally:
+            self.client.MaxRequests = usual
 
     # ------------------------------------------------------------------------------------------ questions
 

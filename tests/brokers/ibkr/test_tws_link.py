@@ -264,6 +264,22 @@ def test_failure_10_no_more_messages_a_second_than_allowed(desk):
     assert 15 < sent <= 20 * (elapsed + 1)
 
 
+@pytest.mark.parametrize("messages_per_s", [3, 20])
+def test_failure_10_an_entry_and_its_stop_leave_together_however_busy_the_connection_is(desk, messages_per_s):
+    desk.restart(messages_per_s=messages_per_s, request_timeout_s=20, order_timeout_s=10, fresh_order_grace_s=10)
+    desk.executor.account()
+    intents = [desk.far() for _ in range(3)]
+    for intent in intents:
+        desk.executor.submit(intent)
+    sent = [row for row in desk.gateway.requests("placeOrder") if desk.account in row["fields"]]
+    pairs = list(zip(sent[::2], sent[1::2], strict=True))
+    apart = [datetime.fromisoformat(stop["time"]) - datetime.fromisoformat(entry["time"]) for entry, stop in pairs]
+
+    assert len(pairs) == 3
+    # Held back, a stop would follow up to a second later: twenty of the simulated ones.
+    assert max(apart) < timedelta(seconds=5)
+
+
 # ------------------------------------------------------------------------------------------ 15: clocks and time zones
 
 
