@@ -1,6 +1,8 @@
 # Each target does its own set-up. ARGS go to the command behind it: make test ARGS="-k journal -x"
 PYTHON ?= python3
 ARGS ?=
+# Most tests wait for processes rather than compute, so that two processors serve four. 0 runs all in one process.
+JOBS ?= 4
 BIN := .venv/bin
 .DEFAULT_GOAL := help
 .PHONY: help setup second run start stop test check format bench soak lock clean
@@ -24,8 +26,8 @@ start: setup ## start the fleet that env/ configures, under supervisord
 stop: ## stop that fleet
 	@$(BIN)/supervisorctl -c supervisord.conf shutdown
 
-test: check second ## everything in check, then every test
-	@$(BIN)/python -m pytest $(ARGS)
+test: check second ## everything in check, then every test, JOBS=... of them at once
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 check: setup ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .

@@ -76,6 +76,13 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("house")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep the tests of a file in one worker, for they share servers, and all that look at the one demo in another."""
+    for item in items:
+        shares_demo = "story" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("demo" if shares_demo else item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture
 def dose(request: pytest.FixtureRequest) -> Callable[[int, int], int]:
     """How often a fault test repeats: ``dose(200, 2_000)`` is 200 in ``make test`` and 2,000 in ``make soak``."""

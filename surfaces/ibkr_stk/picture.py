@@ -191,7 +191,7 @@ class Observer:
     def _is_alone(self, entry: OrderIntent, intended: datetime, picture: Picture) -> bool:
         """Tell of an entry that rests whether the stop sent with it is proven to be gone.
 
-        TWS keeps an entry whose stop never reached it untransmitted, for ever; and somebody may have cancelled the stop.
+        TWS keeps an entry whose stop never reached it untransmitted for ever, and anybody may cancel a stop.
         """
         stop_id = client_order_id(self._books.surface, entry.signal_id, Leg.STOP, ATTACHED)
         listed = {order.client_order_id for order in picture.resting}

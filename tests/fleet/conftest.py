@@ -81,12 +81,14 @@ def are_reported(story: Story) -> bool:
 def stop_and_go(story: Story) -> None:
     stop = story.house.logs / "STOP"
     seen = story.watcher.facts.surfaces
-    stop.touch()
+    before = {name: seen[name].refused["STOPPED"] for name in seen}
     story.stop_began = story.clock.now()
+    stop.touch()
 
     def is_obeyed() -> bool:
         story.watcher.look()
-        return seen["fx"].refused["STOPPED"] >= 3 and all(seen[name].refused["STOPPED"] >= 1 for name in EVENTS)
+        found = {name: seen[name].refused["STOPPED"] - before[name] for name in ("fx", *EVENTS)}
+        return found["fx"] >= 3 and all(found[name] >= 1 for name in EVENTS)
 
     story.until("a candidate of every surface refused with STOPPED", is_obeyed, 60)
     story.stop_ended = story.clock.now()
@@ -135,6 +137,13 @@ def story() -> Iterator[Story]:
     finally:
         told.end()
         shutil.rmtree(home)
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """Give a folder with a short name: the path of a supervisor's socket has less than a hundred bytes."""
+    with tempfile.TemporaryDirectory(dir="/tmp", prefix="tb", ignore_cleanup_errors=True) as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

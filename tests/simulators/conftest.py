@@ -193,7 +193,7 @@ def fast(_fast):
 
 @pytest.fixture
 def eventually():
-    def wait(look, seconds=8):
+    def wait(look, seconds=30):
         deadline = time.monotonic() + seconds
         while not (found := look()):
             assert time.monotonic() < deadline, "it did not happen in time"

@@ -32,9 +32,11 @@ class Books:
 
 def of_surface(story: Story, surface: str) -> Books:
     """Add up the executions a surface and its resolver journalled."""
+    # Read in this order: the demo may still be trading, and writes each intent before its events.
+    events = story.records("order_event", surface)
     intents = {one["signal_id"]: one for one in story.records("order_intent", surface) if one["leg"] == "entry"}
     books = Books()
-    for event in story.records("order_event", surface):
+    for event in events:
         intent, units, price = intents[event["signal_id"]], Decimal(event["quantity"]), Decimal(event["price"] or 0)
         each = price if intent["side"] == "buy" else 1 - price
         sign = (1 if intent["side"] == "buy" else -1) * (1 if event["leg"] == "entry" else -1)
