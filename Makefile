@@ -27,7 +27,7 @@ stop: ## stop that fleet
 	@$(BIN)/supervisorctl -c supervisord.conf shutdown
 
 test: check second ## everything in check, then every test, JOBS=... of them at once
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 check: setup ## lint, formatting, types, import rules
 	@$(BIN)/ruff check .

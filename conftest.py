@@ -14,6 +14,8 @@ LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 SENDS = ("socket.connect", "socket.sendto", "socket.sendmsg")  # connect_ex raises the event of connect
 HOME_VARIABLES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CACHE_HOME", "XDG_RUNTIME_DIR")
 
+DEMO = "tests/fleet/demo/"
+
 
 class OutsideNetworkError(RuntimeError):
     """A test reached for a host other than this one. Not an OSError, so that no retry swallows it."""
@@ -76,11 +78,16 @@ def pytest_configure(config: pytest.Config) -> None:
     settings.load_profile("house")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of a file in one worker, for they share servers, and all that look at the one demo in another."""
-    for item in items:
-        shares_demo = "story" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("demo" if shares_demo else item.nodeid.partition("::")[0]))
+@pytest.hookimpl(optionalhook=True)  # the client's tests run without xdist too
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Keep the tests of a file in one worker, for they share servers, and all those of the running demo in another."""
+    from xdist.scheduler import LoadFileScheduling  # noqa: PLC0415  see above
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return DEMO if nodeid.startswith(DEMO) else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture
