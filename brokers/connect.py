@@ -12,6 +12,7 @@ from domain.clock import Clock
 from domain.vocabulary import Mode
 
 if TYPE_CHECKING:
+    from brokers.dry_run.executor import DryRunExecutor
     from brokers.ibkr.config import IbkrConfig
     from brokers.kalshi.client import KalshiData
     from brokers.kalshi.config import KalshiConfig
@@ -94,6 +95,15 @@ def connect_ibkr(
         data, clock, balance=balance, currency=currency, fee=fee, closes_at=closes_at, stop_orders=True
     )
     return data, dry
+
+
+def without_socket(executor: Executor) -> "DryRunExecutor":
+    """Return a dry run's executor as what it is; raises TypeError for one that could reach a broker."""
+    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
+
+    if not isinstance(executor, DryRunExecutor):
+        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
+    return executor
 
 
 def _open_ibkr(

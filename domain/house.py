@@ -44,6 +44,10 @@ class House:
         """Return the global STOP file and the surface's own."""
         return self.logs / "STOP", self.logs / surface / "STOP"
 
+    def arm_file(self, surface: Surface) -> Path:
+        """Return the file that must name the account before real money is traded."""
+        return self.state / f"{surface}.armed"
+
     def heartbeat(self, program: str) -> Path:
         return self.run / f"{program}.beat"
 

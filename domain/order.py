@@ -71,6 +71,12 @@ class OrderIntent:
     tif: TimeInForce | None = None
     outside_hours: bool = False
 
+    @property
+    def sells_at_once(self) -> bool:
+        """Tell of a protective order that it waits for no price: what it was to protect is sold at the market."""
+        levels = (self.trigger, self.trailing_percent, self.trailing_distance)
+        return self.leg is Leg.STOP and levels == (None, None, None)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderEvent:

@@ -1,4 +1,4 @@
-"""Settings that a surface and its resolver read from the same env file."""
+"""Settings that a surface and its resolver read from the same env file, and what real money needs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,6 +7,13 @@ from decimal import Decimal
 from domain.errors import Misconfigured
 from domain.vocabulary import DeadMan, Mode, Surface
 
+# surface -> what the keys of its env file begin with
+PREFIXES: Mapping[Surface, tuple[str, ...]] = {
+    Surface.FX: ("TBOT_", "FX_", "RISK_", "STRATEGY_", "OANDA_"),
+    Surface.ST: ("TBOT_", "ST_", "RISK_", "KALSHI_", "NWS_", "COINBASE_"),
+    Surface.LT: ("TBOT_", "LT_", "RISK_", "KALSHI_", "MODELS_"),
+    Surface.STK: ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_"),
+}
 MAJORS = ("EUR_USD", "GBP_USD", "USD_JPY", "USD_CHF", "AUD_USD", "USD_CAD", "NZD_USD", "EUR_GBP")
 
 
@@ -52,38 +59,44 @@ class SurfaceSettings:
         return bool(self.markets)
 
 
-def require_armed(
-    settings: SurfaceSettings,
-    surface: Surface,
-    *,
-    is_real: bool,
-    account_id: str,
-    arm_text: str | None,
-    prefix: str,
-    host_key: str = "OANDA_ENVIRONMENT",
-    hosts: tuple[str, str] = ("practice", "live"),
-) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OrderHost:
+    """The host an account's orders go to.
+
+    ``key`` is the setting that chooses between the broker's hosts, ``practice`` and ``live`` are its two values.
+    """
+
+    account_id: str
+    chosen: str
+    key: str
+    practice: str
+    live: str
+
+    @property
+    def is_live(self) -> bool:
+        return self.chosen == self.live
+
+
+def require_armed(settings: SurfaceSettings, surface: Surface, host: OrderHost, *, arm_text: str | None) -> None:
     """Raise Misconfigured unless mode and broker fit together and, for real money, all three keys agree.
 
     Args:
-        is_real: the broker's host trades real money.
         arm_text: contents of the arm file, None when there is none.
-        host_key: the setting that chooses between the practice and the live host.
-        hosts: its two values, for the practice host and for the live one.
     """
-    if settings.mode is Mode.PAPER and is_real:
+    prefix, account_id = f"{surface.upper()}_", host.account_id
+    if settings.mode is Mode.PAPER and host.is_live:
         raise Misconfigured(
             f"a practice host with {prefix}MODE=paper",
             "the live host",
-            f"set {host_key}={hosts[0]}, or {prefix}MODE=live",
+            f"set {host.key}={host.practice}, or {prefix}MODE=live",
         )
     if settings.mode is not Mode.LIVE:
         return
-    if not is_real:
+    if not host.is_live:
         raise Misconfigured(
             f"the live host with {prefix}MODE=live",
             "a practice host",
-            f"set {host_key}={hosts[1]}, or {prefix}MODE=paper",
+            f"set {host.key}={host.live}, or {prefix}MODE=paper",
         )
     problems: Mapping[str, bool] = {
         f"{prefix}LIVE=true": settings.live,

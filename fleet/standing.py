@@ -13,6 +13,7 @@ from domain.operation import OperatorAction, StateChange, effective
 from domain.vocabulary import Cause, Kind, State, Surface
 from fleet.programs import FLEET
 from journal import Entry, beat, decode
+from surfaces.stop import stop_reasons
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,17 +129,7 @@ def beat_age_s(path: Path) -> float | None:
 
 def stop_files(house: House, surface: Surface) -> tuple[str, ...]:
     """Return the STOP files that exist; one that can't be looked at counts as present."""
-    return tuple(str(path.relative_to(house.home)) for path in house.stop_files(surface) if _is_present(path))
-
-
-def _is_present(path: Path) -> bool:
-    try:
-        path.lstat()
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    return True
+    return tuple(str(Path(found).relative_to(house.home)) for found in stop_reasons(house.stop_files(surface)))
 
 
 def _said(beat: dict[str, Any]) -> list[StateChange]:

@@ -1,4 +1,4 @@
-"""The life of a process that trades or settles: its command line, its end on request, its exit code."""
+"""The life of a process that trades or settles: its command line, its beginning, its end on request, its exit code."""
 
 import argparse
 import os
@@ -9,9 +9,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 
+from domain.clock import Clock, parse_clock
 from domain.errors import Misconfigured, TBotError
-from domain.vocabulary import Mode
-from journal import beat, failpoints, redact
+from domain.house import House
+from domain.surface_settings import OrderHost, SurfaceSettings, require_armed
+from domain.vocabulary import Mode, Surface
+from journal import beat, failpoints, process_log, redact
 
 # surface -> the module whose ``run(environ, stop)`` is its process, and what the fleet calls that process
 Wires = Mapping[str, tuple[str, str]]
@@ -36,6 +39,19 @@ def main(package: str, what: str | None, wires: Wires) -> int:
             print(redact.text(f"{package} {name}: {error}"), file=sys.stderr)
         return error.exit_code
     return 0
+
+
+def begin(program: str, house: House, surface: Surface, settings: SurfaceSettings, host: OrderHost) -> Clock:
+    """Return the clock of a process that may begin, its log configured.
+
+    Raises:
+        Misconfigured: mode and host don't fit together, or live trading is not armed.
+    """
+    arm_file = house.arm_file(surface)
+    require_armed(settings, surface, host, arm_text=arm_file.read_text() if arm_file.is_file() else None)
+    clock = parse_clock(house.clock)
+    process_log.configure(program, clock)
+    return clock
 
 
 def stop_on_request() -> threading.Event:

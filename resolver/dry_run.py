@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from audit.restore import trades_of
+from brokers.connect import without_socket
 from brokers.port import Executor, MarketData
 from domain.vocabulary import Mode
 from resolver.books import ResolverBooks
@@ -25,11 +26,7 @@ def advancing(
     """
     if mode is not Mode.DRY_RUN:
         return lambda: None
-    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
-
-    if not isinstance(executor, DryRunExecutor):
-        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return DryRunClock(books, data, executor, period_s).advance
+    return DryRunClock(books, data, without_socket(executor), period_s).advance
 
 
 class DryRunClock:

@@ -22,6 +22,8 @@ from strategies.exits import ExitPlan, on_quote, plan_of, start
 log = structlog.get_logger()
 # Between two attempts to close an event contract that found nobody.
 FIRST_PAUSE, LONGEST_PAUSE, MOST_DOUBLINGS = timedelta(seconds=60), timedelta(hours=1), 10
+# Between two attempts to close a stock: a broker that refuses an order every second shuts its sender out.
+FIRST_REST, LONGEST_REST = timedelta(seconds=1), timedelta(seconds=15)
 
 
 class ExitDesk:
@@ -48,7 +50,7 @@ class ExitDesk:
         """Look after one open position. In HALT nothing but looking is done."""
         fold = self._books.fold
         self._watch.keep_only([held.signal_id for held in fold.positions()])
-        if fold.state.state is State.HALT or not self._settle_earlier(position):
+        if fold.state.state is State.HALT or not self._settle_earlier(position) or self._is_being_sold(position):
             return
         reason = self._due(position, trade, self._books.clock.now())
         if reason is not None:
@@ -91,18 +93,20 @@ class ExitDesk:
         )
 
     def _may_close_now(self, position: Position) -> bool:
-        """Tell whether an exit is worth an order: an event contract nobody bids for is tried ever more seldom.
+        """Tell whether an exit is worth an order: what came to nothing is tried ever more seldom.
 
-        Its market ends by itself; after the close only the settlement is left to wait for.
+        The market of an event contract ends by itself; after the close only the settlement is left to wait for.
         """
         candidate, now, fold = position.decision.candidate, self._books.clock.now(), self._books.fold
         closes_at = candidate.closes_at if candidate.is_event else None
         tried = fold.attempts(position.signal_id, Leg.EXIT)
-        if closes_at is None or not tried:
-            return closes_at is None or now < closes_at
+        is_over = closes_at is not None and now >= closes_at
+        if is_over or not tried or (closes_at is None and self._books.surface is not Surface.STK):
+            return not is_over
         last = client_order_id(self._books.surface, position.signal_id, Leg.EXIT, tried)
-        pause = min(FIRST_PAUSE * 2 ** min(tried - 1, MOST_DOUBLINGS), LONGEST_PAUSE)
-        return now < closes_at and now - fold.intended_at.get(last, now - pause) >= pause
+        first, longest = (FIRST_REST, LONGEST_REST) if closes_at is None else (FIRST_PAUSE, LONGEST_PAUSE)
+        pause = min(first * (1 << min(tried - 1, MOST_DOUBLINGS)), longest)
+        return abs(now - fold.intended_at.get(last, now - pause)) >= pause
 
     def _protect(self, position: Position, trade: BrokerTrade) -> None:
         candidate = position.decision.candidate
@@ -122,6 +126,11 @@ class ExitDesk:
         intent = self._intent(position, trade, reason)
         log.warning("closing", signal=position.signal_id, reason=reason, order=intent.client_order_id)
         self._books.write([(Kind.ORDER_INTENT, intent.client_order_id, intent)])
+        # Both write before they look, so that of two sales at the same moment one is seen by the other.
+        self._books.follow()
+        if self._is_being_sold(position):
+            self._note(intent, OrderState.ABSENT, "not sent: the surface sells these shares")
+            return
         try:
             events = self._submit(intent)
         except Ask as error:
@@ -156,6 +165,23 @@ class ExitDesk:
                 log.warning("exit_still_unknown", order=intent.client_order_id, error=str(error))
             clear = clear and fold.order_state(intent.client_order_id) in TERMINAL
         return clear
+
+    def _is_being_sold(self, position: Position) -> bool:
+        """Tell whether the surface sells a position at the market, as it does with what no stop can protect.
+
+        The broker is asked how that stands: whoever wrote the intent may have died before it was sent.
+        """
+        sales = [intent for intent in self._books.fold.unfinished(Leg.STOP) if intent.sells_at_once]
+        return not all(self._is_over(intent) for intent in sales if intent.signal_id == position.signal_id)
+
+    def _is_over(self, intent: OrderIntent) -> bool:
+        since = self._books.fold.intended_at[intent.client_order_id]
+        try:
+            events = self._executor.find(intent.client_order_id, since=since)
+        except (Retry, Ask) as error:
+            log.warning("sale_still_unknown", order=intent.client_order_id, error=str(error))
+            return False
+        return bool(events) and events[-1].state in TERMINAL and self._are_booked(events)
 
     def _write_without_fills(self, events: Sequence[OrderEvent]) -> None:
         if not self._are_booked(events):

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -54,7 +54,7 @@ class Loop:
         self._stop = stop
         self._advance = advance
         self._tend_every = timedelta(seconds=tend_s)
-        self._next_tend = books.clock.now()
+        self._tended_at: datetime | None = None
         self._exits = ExitDesk(books, executor, data, settings, acts_in)
         self._lost = Lost(books, data, self._exits)
         self._cursor: str | None = None
@@ -86,9 +86,7 @@ class Loop:
             self._read_fills()
             self._settle_waiting()
             self._finish_closed()
-            if self._books.clock.now() >= self._next_tend:
-                self._next_tend = self._books.clock.now() + self._tend_every
-                self._tend()
+            self._tend_in_time()
         except (Retry, Ask, Refuse) as error:
             # A refusal (a locked account) ends no position: what rests at the broker goes on, and so do we.
             log.warning("turn_failed", error=str(error))
@@ -171,6 +169,13 @@ class Loop:
         for resolution in self._books.fold.unclosed():
             log.warning("closing_late", signal=resolution.signal_id)
             self._books.write(close_late(self._books, resolution))
+
+    def _tend_in_time(self) -> None:
+        """Tend when it is time to, and at once when the clock was set back."""
+        now = self._books.clock.now()
+        if self._tended_at is None or abs(now - self._tended_at) >= self._tend_every:
+            self._tended_at = now
+            self._tend()
 
     def _tend(self) -> None:
         trades = self._executor.open_trades()

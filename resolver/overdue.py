@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from math import ceil
 from typing import NamedTuple
 
 from brokers.port import BrokerTrade, MarketData
@@ -16,6 +17,8 @@ from strategies.exits import ExitPlan, ExitState, on_bar, plan_of, start
 # How long the broker may take to act on a crossed level before we do it: two closed one-minute bars.
 GRACE = timedelta(seconds=120)
 PERIOD_S = 60
+# So many bars a venue gives at once: there may be more.
+MOST = 5_000
 
 
 class Crossed(NamedTuple):
@@ -28,16 +31,22 @@ class Crossed(NamedTuple):
 
 @dataclass(slots=True)
 class _Watched:
-    """One position followed along the bars; ``since`` is where its next ones begin, ``crossed`` the level met."""
+    """One position followed along the bars.
+
+    ``since`` is where its next ones begin, ``asked`` up to when they were asked for, ``crossed`` the level met.
+    """
 
     plan: ExitPlan
     state: ExitState
     since: datetime
+    asked: datetime | None = None
     crossed: Crossed | None = None
 
 
 class Watch:
     """Follows every position along closed bars, each bar once: a venue counts how often it is asked for old ones.
+
+    So a position's bars are asked for once a minute, when another may have closed, however often it is looked at.
 
     Args:
         acts_in: tells of a bar whether the broker's stops act while it lasts.
@@ -91,7 +100,12 @@ class Watch:
         return self._watched[position.signal_id]
 
     def _follow(self, watched: _Watched, market: str, until: datetime) -> None:
-        for bar in self._data.bars(market, PERIOD_S, start=watched.since, end=until):
+        last = datetime.fromtimestamp(ceil(until.timestamp() / PERIOD_S) * PERIOD_S, UTC)
+        if watched.asked == last:
+            return
+        bars = self._data.bars(market, PERIOD_S, start=watched.since, end=last)
+        watched.asked = None if len(bars) >= MOST else last
+        for bar in bars:
             if bar.start < watched.since:
                 continue  # it shows prices of before the position, or was followed already
             watched.since = bar.end

@@ -48,10 +48,17 @@ class EntryDesk:
         self._send(intent)
         self.publish_fills(instrument)
 
-    def protect(self, intent: OrderIntent) -> None:
-        """Write the intent of a protective order and send it; a STOP file does not keep it in."""
+    def protect(self, intent: OrderIntent, is_wanted: Callable[[], bool] = lambda: True) -> None:
+        """Write the intent of a protective order and send it; a STOP file does not keep it in.
+
+        Args:
+            is_wanted: asked last before the socket, when whoever might sell the same can see the intent.
+        """
         self._books.intended(intent)
-        self._send(intent, protects=True)
+        if is_wanted():
+            self._send(intent, protects=True)
+        else:
+            self._note(intent, OrderState.ABSENT, "not sent: the position is being closed, or is another by now")
 
     def settle_unknown(self, intent: OrderIntent) -> bool:
         """Ask the broker about an order whose outcome is not known; return whether it is known now."""

@@ -172,8 +172,7 @@ class Loop:
             self._cancel_when_halted()
             cool_down(self._books, self._limits, self._settings)
             self._mind_the_day(self._desk.quotes())
-            self._chase_unknown()
-            self._keep(self._entries)
+            self._look_after_orders()
             proposals = iter(self._desk.scan(self._books.now()))
             while len(self._asking) < self._room and (proposal := next(proposals, None)) is not None:
                 self._propose(proposal)
@@ -212,6 +211,16 @@ class Loop:
         mind_the_day(books, self._limits, today, equity, began=None if self._has_turned else began)
         self._has_turned = True
 
+    def _look_after_orders(self) -> None:
+        """Ask about orders and keep what rests right, that also where the account could not be read."""
+        try:
+            self._chase_unknown()
+        except (Retry, Ask, Refuse):
+            # A page of the account that fails must leave no position without its stop.
+            self._keep(self._entries)
+            raise
+        self._keep(self._entries)
+
     def _chase_unknown(self) -> None:
         """Reconcile when due, and sooner ask again about orders whose outcome is unknown.
 
@@ -222,9 +231,9 @@ class Loop:
         news = [self._entries.ask(intent) for intent in resting]
         if any(news):
             self._publish_recovered()
-        if now >= self._next_reconcile:
+        if _is_due(self._next_reconcile, now, self._settings.reconcile_s):
             self._reconcile()
-        elif now >= self._next_query:
+        elif _is_due(self._next_query, now, self._settings.unknown_query_s):
             self._next_query = now + timedelta(seconds=self._settings.unknown_query_s)
             orders = [intent for intent in self._books.fold.unfinished(Leg.ENTRY) if not self._rests(intent)]
             known = [self._entries.settle_unknown(intent) for intent in orders]
@@ -334,3 +343,8 @@ class Loop:
             stopped=stopped,
             open=len(fold.positions()),
         )
+
+
+def _is_due(at: datetime, now: datetime, every_s: float) -> bool:
+    """Tell whether a moment has come, or lies so far ahead that the clock was set back since it was chosen."""
+    return now >= at or (at - now).total_seconds() > every_s

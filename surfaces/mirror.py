@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
+from brokers.connect import without_socket
 from brokers.port import Account, BrokerTrade, Executor, Fill, RestingExecutor, RestingOrder
 from domain.ids import signal_of_order
 from domain.order import OrderEvent, OrderIntent
@@ -97,8 +98,4 @@ def mirrored(mode: Mode, executor: RestingExecutor, fold: SurfaceFold) -> Restin
     """Return the executor a surface trades with: in a dry run a mirror of the journals, otherwise the one given."""
     if mode is not Mode.DRY_RUN:
         return executor
-    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
-
-    if not isinstance(executor, DryRunExecutor):
-        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return RestingMirror(executor, fold)
+    return RestingMirror(without_socket(executor), fold)

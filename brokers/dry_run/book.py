@@ -105,6 +105,21 @@ class Book:
         self._fills.append(fill)
         return fill
 
+    def settle(self, market: str, value: Decimal | None, at: datetime) -> Sequence[Fill]:
+        """End every trade of a contract at what YES paid, at its own price when that is None."""
+        ended = [trade for trade in self.trades.values() if trade.market == market]
+        return [
+            self.close(
+                trade,
+                quantity=trade.quantity,
+                price=trade.price if value is None else value,
+                rate=Decimal(1),
+                at=at,
+                reason=ExitReason.SETTLED,
+            )
+            for trade in ended
+        ]
+
     def protect(self, trade_id: str, stop: Decimal, target: Decimal | None, trailing: Decimal | None) -> None:
         trade = self.trades.get(trade_id)
         if trade is None:

@@ -9,7 +9,7 @@ from brokers.answers import Answer, answer_to, answer_to_id
 from brokers.dry_run.book import Book
 from brokers.dry_run.entries import RestingEntry, misplaced, refusal_of
 from brokers.dry_run.prices import Prices, home_rate
-from brokers.dry_run.protection import Protection, resting_stop
+from brokers.dry_run.protection import Protection, resting_stop, sells_now
 from brokers.port import Account, BrokerTrade, Fill, MarketData, RestingOrder
 from domain.clock import Clock
 from domain.errors import Refuse
@@ -71,7 +71,7 @@ class DryRunExecutor:
         for intent, at in orders:
             if intent.client_order_id in self._answers or self._book.of_stop(intent.client_order_id) is not None:
                 continue
-            if intent.leg is Leg.STOP and not _sells_now(intent):
+            if intent.leg is Leg.STOP and not sells_now(intent):
                 self._replace_stop(intent)
             elif (
                 intent.leg is Leg.ENTRY
@@ -113,18 +113,7 @@ class DryRunExecutor:
 
         A contract handed over twice is settled once; one that was void (None) gives back what its trades had paid.
         """
-        ended = [trade for trade in self._book.trades.values() if trade.market == market]
-        return [
-            self._book.close(
-                trade,
-                quantity=trade.quantity,
-                price=trade.price if value is None else value,
-                rate=Decimal(1),
-                at=at,
-                reason=ExitReason.SETTLED,
-            )
-            for trade in ended
-        ]
+        return self._book.settle(market, value, at)
 
     # ---------------------------------------------------------------- what a broker offers
 
@@ -151,7 +140,7 @@ class DryRunExecutor:
     def submit(self, intent: OrderIntent) -> Sequence[OrderEvent]:
         """Fill at once or not at all, or rest; an id that was answered before gets the same answer."""
         key = intent.client_order_id
-        if intent.leg is Leg.STOP and not _sells_now(intent):
+        if intent.leg is Leg.STOP and not sells_now(intent):
             return self._answers.get(key) or self._stop(intent)
         if key not in self._answers:
             if intent.leg is not Leg.ENTRY:
@@ -401,8 +390,3 @@ class DryRunExecutor:
 
     def _answer(self, intent: OrderIntent) -> Answer:
         return answer_to(intent, self._book.currency, self._clock.now())
-
-
-def _sells_now(intent: OrderIntent) -> bool:
-    """Tell whether an order of the leg ``STOP`` has no level to wait for."""
-    return intent.trigger is None and intent.trailing_percent is None and intent.trailing_distance is None

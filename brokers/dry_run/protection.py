@@ -7,6 +7,7 @@ from brokers.port import BrokerTrade, RestingOrder
 from domain.exits.plan import ExitPlan, Target, Trailing
 from domain.exits.state import ExitState, replanned, start
 from domain.ids import client_order_id, signal_of_order
+from domain.order import OrderIntent
 from domain.vocabulary import Leg, TimeInForce
 
 
@@ -81,3 +82,8 @@ def first_stop(trade: BrokerTrade) -> str | None:
     """Return the id of the stop order sent with the entry of a trade, None when the entry was not ours."""
     parsed = signal_of_order(trade.client_order_id or "")
     return None if parsed is None else client_order_id(parsed[0], parsed[1], Leg.STOP, 1)
+
+
+def sells_now(intent: OrderIntent) -> bool:
+    """Tell whether an order of the leg ``STOP`` has no level to wait for."""
+    return intent.trigger is None and intent.trailing_percent is None and intent.trailing_distance is None

@@ -56,6 +56,8 @@ ORDER_CODES: Mapping[int, Meaning] = {
 }
 # These answer a cancel; the order is what it was.
 CANCEL_REFUSED = frozenset({161, 10147, 10148})
+# An order that is refused for its one-cancels-all group.
+GROUP_REFUSED = frozenset({10224, 10324, 10325, 10326, 10327})
 _WARNINGS = range(2100, 2200)
 
 # Market data that will not come, or not live.

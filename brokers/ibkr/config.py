@@ -9,14 +9,15 @@ from enum import StrEnum
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from brokers.addresses import LOOPBACK
 from brokers.ibkr.windows import ResetWindow
 from domain import settings
 from domain.house import House
+from domain.surface_settings import OrderHost
 
 PREFIX = "IBKR_"
 # What env/stk.env.example shows.
 PLACEHOLDER = "put-your-account-here"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Transport(StrEnum):
@@ -49,7 +50,8 @@ class IbkrConfig:
         quote_max_age_s: a quote whose price is older, on the process's clock, is not given out. Prices are re-read
             before that: ``quote_silence_s`` real seconds without one and a snapshot is asked for, at most every
             ``poll_interval_s``.
-        fresh_order_grace_s: what must pass before an unknown order is called absent; more than any answer may take.
+        fresh_order_grace_s: what must pass, since it was sent and since TWS was connected to, before an unknown order
+            is called absent; more than any answer may take, and than TWS takes after a restart to load its orders.
         commission_wait_s: how long an execution waits for what it cost before it is handed out without.
         reset_windows: when IBKR is known to be away, in New York time: ``[day ]HH:MM-HH:MM``, the day being that on
             which a window begins; ``reset_quiet_s`` before one nothing is sent any more, and being away longer than
@@ -143,6 +145,16 @@ class IbkrConfig:
     @property
     def quantity_step(self) -> Decimal:
         return Decimal("0.0001") if self.fractional else Decimal(1)
+
+    @property
+    def order_host(self) -> OrderHost:
+        return OrderHost(
+            account_id=self.account,
+            chosen=self.environment,
+            key=f"{PREFIX}ENVIRONMENT",
+            practice=Environment.PAPER,
+            live=Environment.LIVE,
+        )
 
     def _require_sense(self) -> None:
         for name in _POSITIVE:

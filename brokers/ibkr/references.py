@@ -44,5 +44,5 @@ def signal_id_of(reference: str | None) -> str | None:
 
 
 def group_of(surface: Surface, signal_id: str) -> str:
-    """Return the one-cancels-all group of a signal's stop and exits: ``tb-stk-<ULID>``."""
+    """Return the one-cancels-all group that we give to a signal's stops and exits: ``tb-stk-<ULID>``."""
     return f"tb-{surface}-{signal_id.removeprefix('sig_')}"

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from brokers.addresses import LOOPBACK
 from domain import settings
 from domain.settings import Secret
+from domain.surface_settings import OrderHost
 
 PREFIX = "KALSHI_"
 # Part of every signed path, so a base URL without it would make signatures of something else.
@@ -99,6 +100,16 @@ class KalshiConfig:
             return self.ws_url.rstrip("/")
         parts = urlsplit(self.rest_url)
         return f"{'wss' if parts.scheme == 'https' else 'ws'}://{parts.netloc}{SOCKET_PATH}"
+
+    @property
+    def order_host(self) -> OrderHost:
+        return OrderHost(
+            account_id=self.account,
+            chosen=self.environment,
+            key=f"{PREFIX}ENVIRONMENT",
+            practice=Environment.DEMO,
+            live=Environment.PROD,
+        )
 
     def _require_sense(self) -> None:
         for name in _POSITIVE:

@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from urllib.parse import urlsplit
 
+from brokers.addresses import LOOPBACK
 from domain import settings
 from domain.settings import Secret
+from domain.surface_settings import OrderHost
 
 PREFIX = "OANDA_"
 # What env/fx.env.example shows.
 PLACEHOLDER = "put-your-token-here"
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Environment(StrEnum):
@@ -76,6 +77,16 @@ class OandaConfig:
     def streaming_url(self) -> str:
         """Return the stream host's URL; a simulator serves both on one port, so its REST URL will do."""
         return (self.stream_url or self.api_url or URLS[self.environment][1]).rstrip("/")
+
+    @property
+    def order_host(self) -> OrderHost:
+        return OrderHost(
+            account_id=self.account_id,
+            chosen=self.environment,
+            key=f"{PREFIX}ENVIRONMENT",
+            practice=Environment.PRACTICE,
+            live=Environment.LIVE,
+        )
 
     def _require_sense(self) -> None:
         for name in _POSITIVE:

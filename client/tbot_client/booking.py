@@ -21,6 +21,8 @@ class Booking:
         self._broker = broker
         self._clock = clock
         self.day_loss = DayLoss(book, broker, config.limits.daily_loss)
+        # Whether something was filled of which no trade of ours waits for anything any more.
+        self.has_stray = False
 
     def catch_up(self) -> None:
         """Read the broker's transactions since the last one known."""
@@ -55,6 +57,7 @@ class Booking:
     def _opened(self, event: Opened) -> None:
         trade = self._intended(event.client_id)
         if trade is None:
+            self.has_stray = self.has_stray or signal_of(event.client_id) not in self._book.state.trades
             return
         say(f"{trade.signal_id} {trade.side} {event.units} {trade.market} at {event.price}")
         record: Record = {"kind": "opened", "signal_id": trade.signal_id, "id": event.id, "trade_id": event.trade_id}
@@ -83,16 +86,19 @@ class Booking:
         self.catch_up()
         state = self._book.state
         positions = self._broker.positions()
-        adopted = set()
-        for position in positions:
-            trade = state.trades.get(signal_of(position.client_id))
-            if trade is None or trade.phase is Phase.PENDING:
-                adopted.add(self._adopt(position))
+        adopted = self.take_over(positions)
         held = {position.trade_id for position in positions}
         for trade in list(state.trades.values()):
             if trade.phase is Phase.OPEN and trade.trade_id not in held and not trade.end_reason:
                 self.end(trade, "broker")
         return adopted
+
+    def take_over(self, positions: list[Position]) -> set[str]:
+        """Adopt the positions that no trade of ours has; return their signals' ids."""
+        trades = self._book.state.trades
+        strays = [each for each in positions if _is_stray(trades.get(signal_of(each.client_id)))]
+        self.has_stray = False
+        return {self._adopt(position) for position in strays}
 
     def end(self, trade: Trade, reason: str) -> None:
         """Want a position closed."""
@@ -142,6 +148,10 @@ class Booking:
                         at=self._clock.now(),
                     )
                 )
+
+
+def _is_stray(trade: Trade | None) -> bool:
+    return trade is None or trade.phase is Phase.PENDING
 
 
 def _reduction(trade: Trade, event: Reduced) -> Record:

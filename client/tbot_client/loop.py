@@ -55,6 +55,8 @@ class Loop:
         self._unfinished: Page | None = None
         self._page_due = 0.0
         self._hole_due = 0.0
+        self._adopted: set[str] = set()
+        self._adopted_due = 0.0
         self._snapshot_s = 0.0
         self._full_due = 0.0
         self._backoff = Backoff(poll.retry_s, poll.retry_max_s)
@@ -189,6 +191,7 @@ class Loop:
         self._guarded(self._take_page)
         self._guarded(self._look_into_holes)
         self._guarded(self._ask_broker)
+        self._guarded(self._take_over)
         self._dead_man.look()
         self._guarded(self._trader.work)
         self._guarded(self._outbox.flush)
@@ -269,6 +272,20 @@ class Loop:
             say(f"broker: {error}")
             pause = self._broker_backoff.next(getattr(error, "after_s", None))
         self._broker_due = self._clock.monotonic() + pause
+
+    def _take_over(self) -> None:
+        """Take over what was filled after it counted as not traded; its end is wanted unless its signal is open."""
+        try:
+            if self._booking.has_stray:
+                self._adopted |= self._booking.take_over(self._broker.positions())
+            if self._adopted and self._clock.monotonic() >= self._adopted_due:
+                self._adopted_due = self._clock.monotonic() + self._config.poll.retry_max_s
+                page = self._feed.snapshot()
+                self._snapshot_s = page.got_s
+                self._end_absent(page, self._note(page, is_snapshot=True), self._adopted, lost_place=False)
+                self._adopted = set()
+        except (Retry, Ask, Refused, Unreachable) as error:
+            say(f"what was filled late is looked into again later ({error})")
 
     def _drain(self, deadline: float | None) -> None:
         """Act on all there is now, then end: no waiting for news, only for answers still owed."""

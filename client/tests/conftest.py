@@ -115,7 +115,7 @@ class Client:
                 each.join(20)
         assert self.failed == []
 
-    def until(self, holds, seconds=20):
+    def until(self, holds, seconds=40):
         """Wait until something holds."""
         deadline = time.monotonic() + seconds
         while not holds():

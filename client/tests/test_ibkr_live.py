@@ -1,7 +1,6 @@
 """Stocks at the Client Portal simulator: one entry, one stop, one exit, whatever goes wrong in between."""
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal as D
 
 import pytest
@@ -9,10 +8,9 @@ from portal_venue import PortalVenue
 
 from tbot_client.brokers.ibkr import IbkrBroker
 from tbot_client.brokers.ibkr_wire import NoSession
-from tbot_client.brokers.port import Levels, Order
 from tbot_client.clock import parse_clock
 from tbot_client.config import Broker
-from tbot_client.errors import Ask, Refused, Retry, Unreachable
+from tbot_client.errors import Refused, Retry, Unreachable
 from tbot_client.status import as_text, summary
 
 ORDERS = "*/iserver/account/DU1/orders"
@@ -247,6 +245,68 @@ def test_a_refusal_and_a_question_nobody_knows_are_told_without_what_they_say(
     assert portal_venue.orders(stem(signal)) == {}
 
 
+def test_an_entry_whose_stop_is_refused_is_taken_back(live, feed, portal_venue, publish):
+    name = portal_venue.fault("child_refused", times=1)
+    held = portal_venue.fault("partial_fill", quantity=0, times=1)
+    signal = publish()
+    live.run_once()
+
+    assert (portal_venue.fired(name), portal_venue.fired(held)) == (1, 1)
+    assert legs(portal_venue, signal)["entry-1"] == "Cancelled"
+    assert feed.bodies(signal)[-1]["reason"] == "broker:NOT_FILLED"
+    assert portal_venue.held() == 0
+
+
+def test_an_entry_that_fills_before_its_refused_stop_could_take_it_back_gets_another(live, feed, portal_venue, publish):
+    name = portal_venue.fault("child_refused", times=1)
+    signal = publish()
+    with live.running():
+        live.until(lambda: portal_venue.live(stem(signal)) and "executed" in feed.stages(signal))
+
+    assert portal_venue.fired(name) == 1
+    assert [row["remainingQuantity"] for row in portal_venue.live(stem(signal)).values()] == [10]
+
+
+def test_an_entry_that_fills_after_it_counted_as_not_filled_is_protected_and_sold(live, feed, portal_venue, publish):
+    held = portal_venue.fault("partial_fill", quantity=0, times=1)
+    late = portal_venue.fault("late_fill_after_cancel", seconds=4, times=1)
+    live.waits = {"late_s": 0.0, "fill_s": 0.0, "grace_s": 0.3}
+    signal = publish()
+    with live.running():
+        live.until(lambda: len(feed.bodies(signal)) == 2)
+        live.until(lambda: portal_venue.held() == 10)
+        live.until(lambda: portal_venue.live(stem(signal)))
+        live.until(lambda: signal in live.state.trades)
+        feed.end(signal, market="AIG", exit_price="48.00")
+        live.until(lambda: portal_venue.held() == 0)
+        live.until(lambda: signal not in live.state.trades)
+
+    assert (portal_venue.fired(held), portal_venue.fired(late)) == (1, 1)
+    assert feed.bodies(signal)[1]["reason"] == "broker:NOT_FILLED"
+    assert portal_venue.live(stem(signal)) == {}
+
+
+def test_an_exit_waits_with_the_stop_in_place_until_the_account_shows_what_was_bought(
+    live, feed, portal_venue, publish
+):
+    name = portal_venue.fault("stale_positions")
+    live.waits = {"grace_s": 5.0}
+    signal = publish()
+    with live.running():
+        live.until(lambda: "executed" in feed.stages(signal))
+        feed.end(signal, market="AIG", exit_price="48.00")
+        live.until(lambda: live.state.trades[signal].end_reason)
+        fired = portal_venue.fired(name)
+        live.until(lambda: portal_venue.fired(name) > fired + 3)
+        resting = portal_venue.live(stem(signal))
+        portal_venue.http.delete("/_sim/faults", params={"name": name})
+        live.until(lambda: "resolved" in feed.stages(signal))
+
+    assert legs(portal_venue, signal, resting).keys() == {"stop-1"}
+    assert portal_venue.held() == 0
+    assert legs(portal_venue, signal) == {"entry-1": "Filled", "stop-1": "Cancelled", "exit-1": "Filled"}
+
+
 def test_a_stop_that_vanished_is_placed_again_once(live, portal_venue, publish, capsys):
     signal = publish()
     live.run_once()
@@ -468,67 +528,3 @@ def test_a_second_stop_is_taken_back_and_one_of_another_size_is_changed(live, po
     portal_venue.until(lambda: broker.positions() and len(portal_venue.live(stem(signal))) == 1)
     (kept,) = portal_venue.live(stem(signal)).values()
     assert kept["remainingQuantity"] == 10
-
-
-def select(portal_venue, account):
-    """Select an account at the gateway, as another program that shares it does."""
-    portal_venue.http.post("/v1/api/iserver/account", json={"acctId": account})
-    assert portal_venue.state()["selected"] == account
-
-
-def aig(portal_venue, number):
-    """Return an order to buy, to be sent without a signal."""
-    price = D(portal_venue.quote()[1])
-    levels = Levels(stop=(price * D("0.9")).quantize(D("0.01")), target=None)
-    client_id = f"tc-{number:026d}-entry-1"
-    return Order(client_id=client_id, instrument="AIG", side="buy", units=D(10), levels=levels, reference=price + 1)
-
-
-def test_a_gateway_that_another_program_turned_to_its_own_account_still_tells_of_ours(live, portal_venue, make_ibkr):
-    broker = make_ibkr()
-    broker.account()
-    select(portal_venue, "DU2")
-    (opened,) = broker.place(aig(portal_venue, 1))
-    (position,) = broker.positions()
-
-    assert (opened.units, position.client_id) == (10, opened.client_id)
-    assert portal_venue.state()["selected"] == "DU2"
-    select(portal_venue, "DU1")
-
-
-def test_an_entry_that_was_taken_in_and_that_no_list_has_never_counts_as_not_traded(live, portal_venue, make_ibkr):
-    name = portal_venue.fault("swallowed_order", acknowledged=True, times=1)
-    broker, order = make_ibkr(), aig(portal_venue, 2)
-    with pytest.raises(Ask):
-        broker.place(order)
-    again = make_ibkr()
-    portal_venue.until(lambda: is_absent(again, order))
-
-    assert portal_venue.fired(name) == 1
-    assert again.is_taken(order.client_id)
-
-
-def test_a_day_after_it_was_taken_in_an_entry_that_no_list_has_was_not_filled(live, portal_venue, make_ibkr):
-    portal_venue.fault("swallowed_order", acknowledged=True, times=1)
-    broker, order = make_ibkr(), aig(portal_venue, 3)
-    with pytest.raises(Ask):
-        broker.place(order)
-    now = live.clock.now
-    live.clock.now = lambda: now() + timedelta(days=1)
-    found = []
-    portal_venue.until(lambda: not is_asking(lambda: found.extend(broker.find(order.client_id))))
-
-    assert [(event.client_id, event.reason) for event in found] == [(order.client_id, "NOT_FILLED")]
-    assert not broker.is_taken(order.client_id)
-
-
-def is_absent(broker, order):
-    return not is_asking(lambda: broker.find(order.client_id))
-
-
-def is_asking(question):
-    try:
-        question()
-    except Ask:
-        return True
-    return False

@@ -312,7 +312,7 @@ def test_a_position_that_nobody_bids_for_is_kept(kalshi, kalshi_venue):
 @pytest.mark.parametrize(("side", "result"), [("buy", "yes"), ("buy", "no"), ("sell", "yes"), ("sell", "no")])
 def test_a_settlement_pays_to_the_cent_and_is_told_once(kalshi, make_kalshi, kalshi_venue, side, result):
     before = cash(kalshi_venue)
-    market = kalshi_venue.closing(result, 0.2)
+    market = kalshi_venue.closing(result)
     (fill,) = kalshi.place(order(market, side=side, worst=D("0.5") if side == "buy" else D("0.3")))
     start = kalshi.account().last_id
     kalshi_venue.until(lambda: not kalshi.quote(market, D(1)).tradeable)

@@ -54,7 +54,7 @@ def test_an_open_is_followed_to_its_settlement_and_nothing_private_reaches_the_f
     live, feed, kalshi_venue, side, result
 ):
     before = D(kalshi_venue.account()["cash"])
-    market = kalshi_venue.closing(result, 0.3)
+    market = kalshi_venue.closing(result)
     signal = publish(feed, market, side)
     with live.running():
         live.until(lambda: feed.stages(signal)[-1:] == ["resolved"])
@@ -71,7 +71,7 @@ def test_an_open_is_followed_to_its_settlement_and_nothing_private_reaches_the_f
 
 def test_a_settlement_during_an_absence_is_read_after_the_restart(live, feed, kalshi_venue):
     before = D(kalshi_venue.account()["cash"])
-    market = kalshi_venue.closing("yes", 0.2)
+    market = kalshi_venue.closing("yes")
     signal = publish(feed, market)
     assert live.run_once() == 0
     kalshi_venue.until(lambda: kalshi_venue.account()["settlements"])
@@ -84,7 +84,7 @@ def test_a_settlement_during_an_absence_is_read_after_the_restart(live, feed, ka
 
 
 def test_an_end_published_before_the_venue_settles_waits_for_the_venues_word(live, feed, kalshi_venue, capsys):
-    market = kalshi_venue.closing("no", 0.2)
+    market = kalshi_venue.closing("no")
     late = kalshi_venue.fault("late_settlement", seconds=20, match={"ticker": market})
     signal = publish(feed, market)
     with live.running():
@@ -128,7 +128,7 @@ def test_a_close_while_the_market_is_paused_is_done_when_it_goes_on(live, feed, 
 
 
 def test_a_market_that_closes_early_settles_all_the_same(live, feed, kalshi_venue):
-    market = kalshi_venue.closing("yes", 0.5)
+    market = kalshi_venue.closing("yes")
     signal = publish(feed, market)
     live.run_once()
     name = kalshi_venue.fault("early_close", match={"ticker": market})
@@ -219,7 +219,7 @@ def _rich(account, broker, balance):
 
 def test_a_partial_fill_is_what_is_held_reported_and_settled(live, feed, kalshi_venue):
     name = kalshi_venue.fault("partial_fill", fraction=0.4, times=1)
-    market = kalshi_venue.closing("yes", 0.3)
+    market = kalshi_venue.closing("yes")
     signal = publish(feed, market)
     with live.running():
         live.until(lambda: "resolved" in feed.stages(signal))

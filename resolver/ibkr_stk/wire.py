@@ -9,14 +9,14 @@ from typing import NamedTuple
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_ibkr
-from brokers.ibkr.config import Environment, IbkrConfig, shared
+from brokers.ibkr.config import IbkrConfig, shared
 from domain import settings
-from domain.clock import Clock, parse_clock
+from domain.clock import Clock
 from domain.house import House
 from domain.stock_settings import StockSettings
-from domain.surface_settings import require_armed
+from domain.surface_settings import PREFIXES
 from domain.vocabulary import ResolutionSource, Surface
-from journal import process_log
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market.calendar import DailyCalendar
@@ -29,7 +29,6 @@ PROGRAM = "resolver-stk"
 SOURCE = "env/stk.env"
 # IBKR allows sixty questions for shorter bars in ten minutes.
 DRY_RUN_PERIOD_S = 60
-PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
 
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
@@ -40,9 +39,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Halt: a journal can't be trusted or written any more.
     """
     parts = load(environ)
-    _require_armed(parts.house, parts.surface, parts.ibkr)
-    clock = parse_clock(parts.house.clock)
-    process_log.configure(PROGRAM, clock)
+    clock = process.begin(PROGRAM, parts.house, Surface.STK, parts.surface, parts.ibkr.order_host)
     with opened(parts, clock, stop) as (_, loop):
         loop.run()
 
@@ -58,7 +55,7 @@ class Parts(NamedTuple):
 
 def load(environ: Mapping[str, str]) -> Parts:
     """Read the settings; raises Misconfigured."""
-    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.STK], source=SOURCE)
     house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
     return Parts(
         house,
@@ -101,17 +98,3 @@ def opened(parts: Parts, clock: Clock, stop: threading.Event) -> Iterator[tuple[
                 acts_in=lambda bar: calendar.today().is_open(bar.start),
             ),
         )
-
-
-def _require_armed(house: House, surface: StockSettings, ibkr: IbkrConfig) -> None:
-    arm_file = house.state / "stk.armed"
-    require_armed(
-        surface,
-        Surface.STK,
-        is_real=ibkr.environment is Environment.LIVE,
-        account_id=ibkr.account,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix="STK_",
-        host_key="IBKR_ENVIRONMENT",
-        hosts=(Environment.PAPER, Environment.LIVE),
-    )

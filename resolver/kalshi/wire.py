@@ -1,7 +1,8 @@
 """A resolver of event contracts put together from its parts; the two differ in who sees outcomes early."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -10,19 +11,19 @@ import structlog
 
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
-from brokers.connect import connect_kalshi
+from brokers.connect import connect_kalshi, without_socket
 from brokers.kalshi.client import KalshiData
-from brokers.kalshi.config import Environment, KalshiConfig
+from brokers.kalshi.config import KalshiConfig
 from brokers.port import Executor
 from domain import settings
-from domain.clock import Clock, parse_clock
+from domain.clock import Clock
 from domain.contract import Contract
 from domain.errors import Refuse, Retry
 from domain.event_settings import EventSettings
 from domain.house import House
-from domain.surface_settings import require_armed
+from domain.surface_settings import PREFIXES
 from domain.vocabulary import Mode, ResolutionSource, Surface
-from journal import process_log
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from resolver.books import ResolverBooks
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from brokers.dry_run.executor import DryRunExecutor
 
 log = structlog.get_logger()
-# How often, on the process's clock, somebody looks whether an outcome can be seen.
 LOOK_EVERY_S = 300.0
 PAYOUT_EVERY_S = 60.0
 
@@ -50,84 +50,76 @@ class Told:
     limits: EventLimits
     kalshi: KalshiConfig
 
+    @property
+    def program(self) -> str:
+        return f"resolver-{self.surface}"
 
-def load(environ: Mapping[str, str], surface: Surface, kind: type[EventSettings], prefixes: tuple[str, ...]) -> Told:
-    """Read the settings of one event surface, and refuse real money that is not armed.
 
-    Raises:
-        Misconfigured: a key is unknown, missing or wrong, or live trading is not armed.
-    """
+def load(environ: Mapping[str, str], surface: Surface, kind: type[EventSettings]) -> Told:
+    """Read the settings of one event surface; raises Misconfigured."""
     source, prefix = f"env/{surface}.env", f"{surface.upper()}_"
-    settings.refuse_strays(environ, ("TBOT_", prefix, "RISK_", "KALSHI_", *prefixes), source=source)
-    told = Told(
+    settings.refuse_strays(environ, PREFIXES[surface], source=source)
+    return Told(
         surface=surface,
         house=settings.load(House, environ, prefix="TBOT_", source=source),
         settings=settings.load(kind, environ, prefix=prefix, source=source),
         limits=settings.load(EventLimits, environ, prefix="RISK_", source=source),
         kalshi=settings.load(KalshiConfig, environ, prefix="KALSHI_", source=source),
     )
-    _require_armed(told)
-    return told
 
 
 def resolve(told: Told, stop: threading.Event, witnesses: Callable[[Clock], Sequence[Witness]]) -> None:
     """Settle what the surface opened until ``stop`` is set.
 
     Raises:
-        Misconfigured: the key to sign with is missing.
+        Misconfigured: the key to sign with is missing, or live trading is not armed.
         Halt: a journal can't be trusted or written any more.
     """
+    clock = process.begin(told.program, told.house, told.surface, told.settings, told.kalshi.order_host)
+    with opened(told, clock, stop, witnesses(clock)) as (_, loop):
+        loop.run()
+
+
+@contextmanager
+def opened(
+    told: Told, clock: Clock, stop: threading.Event, witnesses: Sequence[Witness], look_s: float = LOOK_EVERY_S
+) -> Iterator[tuple[ResolverBooks, Loop]]:
+    """Open the journals and connect; the loop has not begun, and whoever runs it gives the connection back.
+
+    Args:
+        look_s: seconds on the process's clock between two looks whether an outcome can be seen.
+    """
     house, surface, mode, limits = told.house, told.surface, told.settings.mode, told.limits
-    program = f"resolver-{surface}"
-    clock = parse_clock(house.clock)
-    process_log.configure(program, clock)
     signer = Signer.load(house.keys, surface, clock.now())
     fold = SurfaceFold(limits.bankroll, limits.currency, mode)
     with ResolverBooks(house, surface, mode, clock, fold, signer, ResolutionSource.KALSHI_RESOLUTION) as books:
         data, executor = connect_kalshi(
             mode, told.kalshi, clock, balance=limits.bankroll, currency=limits.currency, fee=fee_of
         )
-        lookout = Lookout(books, [VenueWitness(data.contract), *witnesses(clock)], LOOK_EVERY_S)
+        lookout = Lookout(books, [VenueWitness(data.contract), *witnesses], look_s)
         imagined = _imagined(mode, books, data, executor)
 
         def advance() -> None:
             imagined()
             lookout.advance()
 
-        Loop(
+        loop = Loop(
             books=books,
             executor=executor,
             data=data,
             settings=told.settings,
-            heartbeat=Heartbeat(house.heartbeat(program), clock),
+            heartbeat=Heartbeat(house.heartbeat(told.program), clock),
             stop=stop,
             advance=advance,
-        ).run()
-
-
-def _require_armed(told: Told) -> None:
-    arm_file = told.house.state / f"{told.surface}.armed"
-    require_armed(
-        told.settings,
-        told.surface,
-        is_real=told.kalshi.environment is Environment.PROD,
-        account_id=told.kalshi.account,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix=f"{told.surface.upper()}_",
-        host_key="KALSHI_ENVIRONMENT",
-        hosts=(Environment.DEMO, Environment.PROD),
-    )
+        )
+        yield books, loop
 
 
 def _imagined(mode: Mode, books: ResolverBooks, data: KalshiData, executor: Executor) -> Callable[[], None]:
     """Return what moves a dry run's account along: it is paid what the venue pays; a real account needs nothing."""
     if mode is not Mode.DRY_RUN:
         return lambda: None
-    from brokers.dry_run.executor import DryRunExecutor  # noqa: PLC0415  only a dry run needs it
-
-    if not isinstance(executor, DryRunExecutor):
-        raise TypeError(f"a dry run needs the executor without a socket, found {type(executor).__name__}")
-    return Payouts(books, data, executor).advance
+    return Payouts(books, data, without_socket(executor)).advance
 
 
 class Payouts:

@@ -10,4 +10,4 @@ from resolver.kalshi.wire import load, resolve
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     """Resolve until ``stop`` is set. Raises Misconfigured and Halt as `resolver.kalshi.wire` says."""
-    resolve(load(environ, Surface.LT, LtSettings, ("MODELS_",)), stop, lambda clock: ())
+    resolve(load(environ, Surface.LT, LtSettings), stop, lambda clock: ())

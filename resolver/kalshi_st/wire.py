@@ -14,6 +14,6 @@ from resolver.kalshi.wire import load, resolve
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
     """Resolve until ``stop`` is set. Raises Misconfigured and Halt as `resolver.kalshi.wire` says."""
-    told = load(environ, Surface.ST, StSettings, ("NWS_", "COINBASE_"))
+    told = load(environ, Surface.ST, StSettings)
     nws = settings.load(NwsConfig, environ, prefix="NWS_", source="env/st.env")
     resolve(told, stop, lambda clock: [Thermometer(NwsClient(nws, clock), clock)])

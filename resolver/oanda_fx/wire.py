@@ -5,13 +5,12 @@ from collections.abc import Mapping
 
 from audit.fold import SurfaceFold
 from brokers.connect import connect_oanda
-from brokers.oanda.config import Environment, OandaConfig
+from brokers.oanda.config import OandaConfig
 from domain import settings
-from domain.clock import parse_clock
 from domain.house import House
-from domain.surface_settings import SurfaceSettings, require_armed
+from domain.surface_settings import PREFIXES, SurfaceSettings
 from domain.vocabulary import Surface
-from journal import process_log
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from resolver.books import ResolverBooks
@@ -21,7 +20,6 @@ from risk.limits import Limits
 
 PROGRAM = "resolver-fx"
 SOURCE = "env/fx.env"
-PREFIXES = ("TBOT_", "FX_", "RISK_", "STRATEGY_", "OANDA_")
 
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
@@ -31,14 +29,12 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Misconfigured: the settings are wrong, or the key to sign with is missing.
         Halt: a journal can't be trusted or written any more.
     """
-    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.FX], source=SOURCE)
     house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
     surface = settings.load(SurfaceSettings, environ, prefix="FX_", source=SOURCE)
     limits = settings.load(Limits, environ, prefix="RISK_", source=SOURCE)
     oanda = settings.load(OandaConfig, environ, prefix="OANDA_", source=SOURCE)
-    _require_armed(house, surface, oanda)
-    clock = parse_clock(house.clock)
-    process_log.configure(PROGRAM, clock)
+    clock = process.begin(PROGRAM, house, Surface.FX, surface, oanda.order_host)
     signer = Signer.load(house.keys, Surface.FX, clock.now())
     fold = SurfaceFold(limits.bankroll, limits.currency, surface.mode)
     with ResolverBooks(house, Surface.FX, surface.mode, clock, fold, signer) as books:
@@ -52,15 +48,3 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
             stop=stop,
             advance=advancing(surface.mode, books, data, executor),
         ).run()
-
-
-def _require_armed(house: House, surface: SurfaceSettings, oanda: OandaConfig) -> None:
-    arm_file = house.state / "fx.armed"
-    require_armed(
-        surface,
-        Surface.FX,
-        is_real=oanda.environment is Environment.LIVE,
-        account_id=oanda.account_id,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix="FX_",
-    )

@@ -14,7 +14,7 @@ from simulators.client_portal.gateway import Gateway
 from simulators.client_portal.session import Standing
 from simulators.client_portal.sockets import Socket
 from simulators.client_portal.wire import ROOT, SOCKET_PATH, Json, Refusal, reply
-from simulators.kalshi.transport import Dropped, Request, Response, Takeover
+from simulators.rest.transport import Dropped, Request, Response, Takeover
 
 Endpoint = Callable[[Call], Any]
 _A = "/iserver/account"

@@ -10,7 +10,7 @@ from simulators.client_portal.session import Brokerage
 from simulators.client_portal.wire import Json, Refusal, whole
 from simulators.ibkr.contracts import Contract
 from simulators.ibkr.venue import Venue
-from simulators.kalshi.transport import Request
+from simulators.rest.transport import Request
 
 
 @dataclass(slots=True)

@@ -12,11 +12,12 @@ from simulators.client_portal.gateway import Gateway
 from simulators.client_portal.tickets import Ticket
 from simulators.client_portal.wire import Json, Refusal
 from simulators.ibkr.orders import Order, Rejected, Terms
-from simulators.kalshi.transport import Dropped
+from simulators.rest.transport import Dropped
 
 # numbers of orders that were never there
 _NOWHERE = count(2_000_000_001)
 _CANCEL_REST = 1
+_NO_CHILD = "Order rejected: orders of this kind cannot be attached here."
 
 
 class Desk:
@@ -38,11 +39,16 @@ class Desk:
         if swallowed is not None:
             return _swallow(tickets, swallowed)
         placed = self._place(tickets)
+        refused = self._faulty("child_refused") if len(placed) > 1 else None
+        if refused is not None:
+            self._take_back(placed[1:])
+            placed = placed[:1]
         self._bend(placed)
         self._transmit(placed)
         if self._faulty("lost_reply") is not None:
             raise Dropped
-        return [acknowledged(order) for order in placed]
+        refusals = [] if refused is None else [{"error": refused.get("error", _NO_CHILD)}] * (len(tickets) - 1)
+        return [*map(acknowledged, placed), *refusals]
 
     def change(self, order: Order, terms: Terms) -> Any:
         """Give an order other terms.

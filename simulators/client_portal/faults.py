@@ -56,9 +56,10 @@ _ENTRIES = {
     "extra_questions": Action({"message_ids": IDS}),
     "unknown_question": Action({"text": TEXT}),
     "stale_reply": Action({"status": one_of(400, 503)}, path="*/iserver/reply/*"),
+    "child_refused": Action({"error": TEXT}),
     "inactive_order": Action({"reason": TEXT}),
     "partial_fill": Action({"quantity": NUMBER}, ("quantity",)),
-    "late_fill_after_cancel": Action(),
+    "late_fill_after_cancel": Action({"seconds": SECONDS}),
 }
 _VIEWS = {
     "empty_preflight": Action(path=_SNAPSHOT),
@@ -66,7 +67,11 @@ _VIEWS = {
     "delayed_quotes": Action(_CONID),
     "halted_quote": Action(_CONID),
     "orders_cache_empty": Action(path=_ORDERS),
+    "trades_cache_empty": Action(path="*/iserver/account/trades"),
+    "foreign_holding": Action({"quantity": NUMBER}, ("quantity",)),
+    "stale_positions": Action(path="*/portfolio/*/positions/[0-9]*"),
     "missing_child": Action(path=_ORDERS),
+    "missing_order": Action({"ref": TEXT}, ("ref",), path=_ORDERS),
 }
 _SOCKETS = {
     "cut_socket": Action({"after_seconds": SECONDS}),

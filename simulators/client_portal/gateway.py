@@ -18,8 +18,6 @@ from simulators.rest.faults import FaultBook
 
 _REMEMBERED = 500
 REF_LIFE = timedelta(hours=24)
-# a late fill comes after a client could have seen the order cancelled (wall-clock seconds)
-_LATE_SECONDS = 0.3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +47,8 @@ class Gateway:
         # what a fault keeps showing
         self.frozen: dict[int, Quote] = {}
         self._refs: dict[str, tuple[int, datetime]] = {}
-        self._late: dict[int, float | None] = {}
+        # order -> how long after its cancel it fills, and when it was first seen cancelled
+        self._late: dict[int, tuple[float, float | None]] = {}
         traded = [execution.order for execution in venue.executions(since=venue.now() - REF_LIFE)]
         for order in (*venue.orders(), *venue.completed(), *traded):
             self.use(order.terms.ref, order)
@@ -70,21 +69,21 @@ class Gateway:
         return now
 
     def _fill_late(self) -> None:
-        for perm_id, seen in list(self._late.items()):
+        for perm_id, (seconds, seen) in list(self._late.items()):
             order = self.venue.order(perm_id)
             if order is None or (order.is_done and order.status != "Cancelled"):
                 del self._late[perm_id]
             elif not order.is_done:
                 continue
             elif seen is None:
-                self._late[perm_id] = time.monotonic()
-            elif time.monotonic() - seen >= _LATE_SECONDS:
+                self._late[perm_id] = seconds, time.monotonic()
+            elif time.monotonic() - seen >= seconds:
                 del self._late[perm_id]
                 self.venue.fill_after_cancel(perm_id)
 
-    def fill_later(self, perm_id: int) -> None:
-        """Fill an order after it is cancelled."""
-        self._late[perm_id] = None
+    def fill_later(self, perm_id: int, seconds: float) -> None:
+        """Fill an order so many wall-clock seconds after it is cancelled."""
+        self._late[perm_id] = seconds, None
 
     def used(self, coid: str, now: datetime) -> bool:
         """Tell whether a client's order id was used in the last 24 hours."""

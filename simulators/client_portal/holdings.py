@@ -16,13 +16,17 @@ class Holdings:
     def __init__(self, venue: Venue) -> None:
         self._venue = venue
         self._read: dict[str, tuple[float, Sequence[Position]]] = {}
+        self._shown: dict[str, Sequence[Position]] = {}
 
-    def read(self, account: str) -> Sequence[Position]:
-        """Return the positions of an account, at most half a minute old."""
+    def read(self, account: str, *, is_stale: bool = False) -> Sequence[Position]:
+        """Return the positions of an account, at most half a minute old; what was shown last where ``is_stale``."""
+        if is_stale:
+            return self._shown.get(account, ())
         found = self._read.get(account)
         if found is None or time.monotonic() - found[0] > KEPT_SECONDS:
             found = (time.monotonic(), self._venue.positions(account))
             self._read[account] = found
+        self._shown[account] = found[1]
         return found[1]
 
     def forget(self, account: str) -> None:

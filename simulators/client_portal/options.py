@@ -1,17 +1,18 @@
 """Command line of the simulator."""
 
 import argparse
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.client_portal.gateway import Rules
 from simulators.client_portal.session import Lives
 from simulators.ibkr.accounts import AccountSpec
-from simulators.ibkr.options import ACCOUNT_FORM, DEFAULT_ACCOUNTS, OptionError, checked_port, read_accounts
-from simulators.oanda.clock import Clock, parse_clock
+from simulators.ibkr.options import ACCOUNT_FORM, DEFAULT_ACCOUNTS, read_accounts
+from simulators.oanda.clock import Clock
+from simulators.rest.options import OptionError, checked_port, clock_of, parser_of
 
 LIMITS = ("wall", "simulated", "off")
+_ABOUT = "Interactive Brokers' Client Portal Web API on loopback, replaying recorded prices."
 _EPILOG = """\
 example:
   python -m simulators.client_portal --port 5000 --clock sim:2014-05-06T13:20:00Z@120 --accounts DU1:100000:margin
@@ -34,16 +35,12 @@ class Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.client_portal",
-        description="Interactive Brokers' Client Portal Web API on loopback, replaying recorded prices.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    parser = parser_of(
+        "simulators.client_portal",
+        "Interactive Brokers' Client Portal Web API on loopback, replaying recorded prices.",
+        _EPILOG,
     )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
-    parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'")
     parser.add_argument("--accounts", default=DEFAULT_ACCOUNTS, help=f"{ACCOUNT_FORM}, several with commas between")
-    parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     parser.add_argument("--state", type=Path, help="folder that keeps the accounts between runs")
     parser.add_argument("--tls", action="store_true", help="HTTPS with a certificate made at the start")
     parser.add_argument(
@@ -73,7 +70,7 @@ def parse_options(arguments: list[str] | None = None) -> Options:
     lives = Lives(idle_seconds=parsed.idle_seconds, reset_seconds=parsed.reset_seconds, calendar=not parsed.no_calendar)
     return Options(
         port=checked_port("--port", parsed.port),
-        clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
+        clock=clock_of(parsed),
         accounts=read_accounts(parsed.accounts),
         rules=Rules(limits=parsed.limits, penalty_seconds=parsed.penalty_seconds, lives=lives),
         faults=parsed.faults,

@@ -8,13 +8,13 @@ from functools import partial
 from simulators.client_portal.api import Api
 from simulators.client_portal.gateway import Gateway
 from simulators.client_portal.options import Options, parse_options
-from simulators.ibkr.options import OptionError
 from simulators.ibkr.tape import Tape
 from simulators.ibkr.venue import Venue
-from simulators.kalshi.transport import Server
 from simulators.oanda.clock import ClockError
 from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
+from simulators.rest.options import OptionError
+from simulators.rest.transport import Server
 
 # how often the venue is brought up to date while nobody asks (wall-clock seconds)
 _BEAT_SECONDS = 0.1

@@ -41,6 +41,7 @@ class Brokerage:
 
     accounts_read: bool = False
     orders_read: bool = False
+    trades_read: bool = False
     preflights: set[int] = field(default_factory=set)
     suppressed: set[str] = field(default_factory=set)
     pending: Conversation | None = None
@@ -137,8 +138,9 @@ class Session:
         self.brokerage = None
 
     def log_out(self) -> None:
-        """End the brokerage session, wherever it is held."""
-        self.brokerage, self.competing = None, False
+        """End both sessions: who signs out of the gateway has to sign in again, in a browser."""
+        self.competing = False
+        self.require_login()
 
     def lose_to_another(self) -> None:
         """End the brokerage session because the user signed in elsewhere."""

@@ -10,8 +10,8 @@ from simulators.client_portal.gateway import Gateway
 from simulators.client_portal.session import Brokerage, Standing
 from simulators.client_portal.topics import Orders, Prices, Profits, Trades
 from simulators.client_portal.wire import SOCKET_PATH, Json, encode, unix_ms, whole
-from simulators.kalshi.transport import Dropped, Request
 from simulators.rest.faults import Fault
+from simulators.rest.transport import Dropped, Request
 from simulators.rest.websocket import WebSocket
 
 HEARTBEAT_SECONDS = 10.0

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from decimal import ROUND_HALF_UP, Decimal
 from typing import Any
 
-from simulators.kalshi.transport import Response
+from simulators.rest.transport import Response
 
 Json = dict[str, Any]
 ROOT = "/v1/api"

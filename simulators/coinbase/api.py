@@ -5,10 +5,10 @@ from datetime import datetime
 
 from simulators.coinbase import market_data
 from simulators.coinbase.replies import refusal
-from simulators.oanda.transport import Response
 from simulators.recordings.bitcoin import source_of
 from simulators.rest.faults import NUMBER, Action, Json
 from simulators.rest.service import Call, Kind, Refused
+from simulators.rest.transport import Response
 
 _PRODUCT = "/products/BTC-USD"
 _ROUTES: dict[str, Callable[[Call], Response]] = {

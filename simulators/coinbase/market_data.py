@@ -7,10 +7,10 @@ left out. The ticker is the close of the last finished minute; its bid and ask a
 from datetime import UTC, datetime, timedelta
 
 from simulators.coinbase.replies import refusal
-from simulators.oanda.transport import Response
 from simulators.recordings.bitcoin import MINUTE, Bar, bar_at, bars, last_close
 from simulators.rest.faults import parse_moment
 from simulators.rest.service import Call, Refused, json_response
+from simulators.rest.transport import Response
 
 GRANULARITIES = (60, 300, 900, 3600, 21600, 86400)
 _MOST = 300

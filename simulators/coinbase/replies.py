@@ -1,7 +1,7 @@
 """Errors in the form Coinbase Exchange gives them."""
 
-from simulators.oanda.transport import Response
 from simulators.rest.service import json_response
+from simulators.rest.transport import Response
 
 
 def refusal(status: int, message: str) -> Response:

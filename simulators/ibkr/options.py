@@ -3,25 +3,11 @@
 from decimal import Decimal, InvalidOperation
 
 from simulators.ibkr.accounts import AccountSpec
+from simulators.rest.options import OptionError
 
 DEFAULT_ACCOUNTS = "DU1:100000"
 ACCOUNT_FORM = "ID:CASH[:cash|margin][:fractional]"
 _WORDS = {"cash", "margin", "fractional"}
-
-
-class OptionError(ValueError):
-    """An option that cannot be used; the message says what to write."""
-
-
-def checked_port(name: str, value: int) -> int:
-    """Return a port as it was given.
-
-    Raises:
-        OptionError: there is no such port.
-    """
-    if not 0 <= value <= 65535:
-        raise OptionError(f"{name}: expected 0 to 65535; found {value}")
-    return value
 
 
 def read_accounts(text: str) -> list[AccountSpec]:

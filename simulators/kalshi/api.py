@@ -16,9 +16,9 @@ from simulators.kalshi.faults import Fault, Occasion
 from simulators.kalshi.limits import CALL_COST
 from simulators.kalshi.signing import authenticate
 from simulators.kalshi.sockets import Session
-from simulators.kalshi.transport import Dropped, Request, Response, Takeover
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import ROOT, SOCKET_PATH, ApiError, Json, encode, iso, refusal
+from simulators.rest.transport import Dropped, Request, Response, Takeover
 
 Endpoint = Callable[[Call], tuple[int, Json]]
 _O, _L = "/portfolio/events/orders", "/portfolio/orders"

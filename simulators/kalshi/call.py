@@ -9,9 +9,9 @@ from simulators.kalshi.account import Account
 from simulators.kalshi.contract import Contract
 from simulators.kalshi.desk import Desk
 from simulators.kalshi.faults import Occasion
-from simulators.kalshi.transport import Request
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import ApiError, Json, refusal, unreadable
+from simulators.rest.transport import Request
 
 
 @dataclass(slots=True)

@@ -1,20 +1,26 @@
 """Grammar of a fault script: actions, their parameters and the checks each value must pass."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulators.kalshi.wire import ROOT, SOCKET_PATH, Json, parse_time
-from simulators.rest.faults import FaultError, check_params, is_count, known_action, require
+from simulators.kalshi.wire import ROOT, SOCKET_PATH, parse_time
+from simulators.rest.faults import (
+    FLAG,
+    FRACTION,
+    NUMBER,
+    SECONDS,
+    TEXT,
+    Params,
+    check_common,
+    check_counted,
+    check_match,
+    check_params,
+    is_count,
+    known_action,
+    refuse_unknown,
+)
 
-Check = Callable[[Any], bool]
-# parameter -> (expectation, check)
-Params = dict[str, tuple[str, Check]]
 _MATCH = ("method", "path", "ticker", "account")
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
 
 def _is_offset(value: Any) -> bool:
@@ -29,12 +35,8 @@ def _is_time(value: Any) -> bool:
     return True
 
 
-_WALL = ("a number of wall-clock seconds, 0 or more", _is_number)
-_SIMULATED = ("a number of simulated seconds, 0 or more", _is_number)
+_SIMULATED = ("a number of simulated seconds, 0 or more", NUMBER[1])
 _OFFSET = ("a number of wall-clock seconds, below 0 for a clock that is behind", _is_offset)
-_TEXT = ("a text", lambda value: isinstance(value, str))
-_FLAG = ("true or false", lambda value: isinstance(value, bool))
-_FRACTION = ("a number from 0 to 1", lambda value: _is_number(value) and value <= 1)
 _STATUS = ("an HTTP status from 200 to 599", lambda value: is_count(value) and 200 <= value <= 599)
 _TIME = ("a simulated time with an offset, such as 2014-05-06T12:00:00Z", _is_time)
 _RESULT = ("yes or no", lambda value: value in ("yes", "no"))
@@ -70,21 +72,21 @@ def _on_market(params: Params | None = None, required: tuple[str, ...] = ()) -> 
 _DISPUTE: Params = {"after": _SIMULATED, "seconds": _SIMULATED, "result": _RESULT, "timer": _SIMULATED}
 ACTIONS: dict[str, Action] = {
     "status": Action(
-        {"status": _STATUS, "body": _TEXT, "content_type": _TEXT, "retry_after": _WALL, "after_accept": _FLAG},
+        {"status": _STATUS, "body": TEXT, "content_type": TEXT, "retry_after": SECONDS, "after_accept": FLAG},
         ("status",),
     ),
-    "delay": Action({"seconds": _WALL, "after_accept": _FLAG}, ("seconds",)),
+    "delay": Action({"seconds": SECONDS, "after_accept": FLAG}, ("seconds",)),
     "drop_request": Action(),
     "drop_reply": Action(),
-    "non_json": Action({"body": _TEXT}),
+    "non_json": Action({"body": TEXT}),
     "rate_limit": Action(),
     "wrong_cursor": Action({"kind": _KIND}, method="GET"),
-    "ok_without_order": _on_order({"body": _TEXT, "processed": _FLAG}),
-    "partial_fill": _on_order({"fraction": _FRACTION}, ("fraction",)),
-    "late_listing": _on_order({"seconds": _WALL}, ("seconds",)),
+    "ok_without_order": _on_order({"body": TEXT, "processed": FLAG}),
+    "partial_fill": _on_order({"fraction": FRACTION}, ("fraction",)),
+    "late_listing": _on_order({"seconds": SECONDS}, ("seconds",)),
     "legacy_refused": Action({"status": _STATUS}, path=f"{ROOT}/portfolio/orders*"),
-    "cut_websocket": _on_socket({"after_seconds": _WALL}),
-    "silent_websocket": _on_socket({"after_seconds": _WALL, "seconds": _WALL}),
+    "cut_websocket": _on_socket({"after_seconds": SECONDS}),
+    "silent_websocket": _on_socket({"after_seconds": SECONDS, "seconds": SECONDS}),
     "gap_websocket": _on_socket({"skip": _SKIP}),
     "exchange_paused": Action(counted=False, match=()),
     "clock_off": Action({"seconds": _OFFSET}, ("seconds",), counted=False, match=()),
@@ -95,9 +97,6 @@ ACTIONS: dict[str, Action] = {
     "disputed_result": _on_market(_DISPUTE),
     "late_settlement": _on_market({"seconds": _SIMULATED}, ("seconds",)),
 }
-_COMMON = ("name", "match", "action", "times", "after", "between")
-# a dispute waits a number of seconds, every other fault lets a number of occasions pass
-_OWN_AFTER = ("disputed_result",)
 
 
 def check_fault(fault: Any, place: str) -> Action:
@@ -111,32 +110,12 @@ def check_fault(fault: Any, place: str) -> Action:
         FaultError: a field is missing, unknown or unusable.
     """
     action = known_action(fault, place, ACTIONS)
-    for key in fault:
-        if key not in _COMMON and key not in action.params:
-            known = ", ".join(dict.fromkeys((*_COMMON, *action.params)))
-            raise FaultError(f"{place}.{key}: unknown field for {fault['action']}; expected one of {known}")
-    _check_common(fault, place, action)
+    refuse_unknown(fault, place, action.params)
+    # a dispute waits a number of seconds, every other fault lets a number of occasions pass
+    timed = {key: value for key, value in fault.items() if key != "after" or "after" not in action.params}
+    if not action.counted:
+        check_counted(timed, place)
+    check_common(timed, place, parse_time)
+    check_match(fault, place, action.match, "whole venue")
     check_params(fault, place, action.params, action.required)
     return action
-
-
-def _check_common(fault: Json, place: str, action: Action) -> None:
-    times, after = fault.get("times"), fault.get("after", 0)
-    own_after = fault["action"] in _OWN_AFTER
-    if not action.counted and ("times" in fault or ("after" in fault and not own_after)):
-        raise FaultError(f"{place}.times: {fault['action']} holds for a span; use between, not times or after")
-    require(fault, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
-    require(fault, place, "after", "a whole number from 0", own_after or is_count(after))
-    require(fault, place, "between", "two simulated times [from, to]", _is_span(fault.get("between")))
-    match, known = fault.get("match", {}), action.match
-    good = isinstance(match, dict) and all(key in known and isinstance(value, str) for key, value in match.items())
-    expected = f"an object of texts with keys {', '.join(known)}" if known else "nothing: it holds for the whole venue"
-    require(fault, place, "match", expected, good)
-
-
-def _is_span(value: Any) -> bool:
-    if value is None:
-        return True
-    if not isinstance(value, list) or len(value) != 2 or not all(_is_time(item) for item in value):
-        return False
-    return parse_time(value[0]) < parse_time(value[1])

@@ -1,8 +1,6 @@
 """Command line of the simulator."""
 
 import argparse
-import json
-import os
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -12,7 +10,8 @@ from simulators.kalshi.account import Account
 from simulators.kalshi.limits import TIERS
 from simulators.kalshi.signing import public_key
 from simulators.kalshi.wire import CENT, number
-from simulators.oanda.clock import Clock, parse_clock
+from simulators.oanda.clock import Clock
+from simulators.rest.options import OptionError, checked_port, clock_of, json_of, parser_of
 
 WIRES = ("current", "older", "both")
 _EPILOG = """\
@@ -22,10 +21,6 @@ example:
 accounts.json: [{"key_id": "...", "public_key_pem": "-----BEGIN PUBLIC KEY-----...", "balance": "1000.00"}]
 TBOT_CLOCK sets the clock when --clock does not; with neither it is the machine's own ('real').
 Endpoints, fault actions and data: simulators/README.md."""
-
-
-class OptionError(ValueError):
-    """An option that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,20 +37,12 @@ class Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.kalshi",
-        description="Kalshi venue on loopback, over synthetic books.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
-    parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'")
+    parser = parser_of("simulators.kalshi", "Kalshi venue on loopback, over synthetic books.", _EPILOG)
     parser.add_argument("--account-file", type=Path, help="JSON list of {key_id, public_key_pem, balance[, tier]}")
     parser.add_argument(
         "--wire", choices=WIRES, default="both", help="which wire's order paths and fields (default both)"
     )
     parser.add_argument("--catalogue", type=Path, help="JSON file of markets in place of the built-in catalogue")
-    parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     parser.add_argument("--state", type=Path, help="file that keeps the accounts between runs")
     return parser
 
@@ -67,11 +54,9 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         OptionError, ClockError: an option cannot be used; the message says what was expected.
     """
     parsed = _parser().parse_args(arguments)
-    if not 0 <= parsed.port <= 65535:
-        raise OptionError(f"--port: expected 0 to 65535; found {parsed.port}")
     return Options(
-        port=parsed.port,
-        clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
+        port=checked_port("--port", parsed.port),
+        clock=clock_of(parsed),
         accounts=[] if parsed.account_file is None else _accounts(parsed.account_file),
         wire=parsed.wire,
         catalogue=parsed.catalogue,
@@ -81,12 +66,7 @@ def parse_options(arguments: list[str] | None = None) -> Options:
 
 
 def _accounts(path: Path) -> list[Account]:
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise OptionError(f"--account-file: cannot read {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise OptionError(f"--account-file: expected a JSON list in {path}; found {exc}") from exc
+    items = json_of("--account-file", path, "a JSON list")
     if not isinstance(items, list):
         raise OptionError(f"--account-file: expected a JSON list of accounts in {path}")
     accounts = [_account(f"--account-file [{i}]", item) for i, item in enumerate(items)]

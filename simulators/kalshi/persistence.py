@@ -1,7 +1,6 @@
 """Append-only state file: one JSON line for each change of the accounts."""
 
 import json
-import os
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
@@ -12,6 +11,7 @@ from simulators.kalshi.account import Account, Fill, Position, Settlement
 from simulators.kalshi.contract import Trade
 from simulators.kalshi.orders import Force, Order, Prevention, Side, Status, Ticket
 from simulators.kalshi.wire import Json, parse_time
+from simulators.rest.state_file import whole_lines
 
 if TYPE_CHECKING:  # the venue owns its store
     from simulators.kalshi.venue import Venue
@@ -36,10 +36,6 @@ _TIMES = frozenset({"created", "updated", "expires", "time"})
 _WORDS = {"side": Side, "force": Force, "prevention": Prevention, "status": Status, "taker": Side}
 
 
-class StateError(ValueError):
-    """A state file that cannot be continued."""
-
-
 class Store:
     """The file accounts are kept in between runs."""
 
@@ -51,7 +47,7 @@ class Store:
 
     def as_of(self) -> datetime | None:
         """Return the simulated time the file ends at."""
-        lines = self._lines()
+        lines = whole_lines(self.path)
         return parse_time(lines[-1]["as_of"]) if lines else None
 
     def load(self, venue: "Venue") -> None:
@@ -60,7 +56,7 @@ class Store:
         Raises:
             StateError: a line other than the last is damaged.
         """
-        for line in self._lines():
+        for line in whole_lines(self.path):
             for key_id, change in line["accounts"].items():
                 if key_id in venue.accounts:
                     _apply(venue.accounts[key_id], change)
@@ -84,19 +80,6 @@ class Store:
         account.changed_positions.clear()
         self._fills[account.key_id] = len(account.fills)
         self._settlements[account.key_id] = len(account.settlements)
-
-    def _lines(self) -> list[Json]:
-        if not self.path.exists():
-            return []
-        raw = self.path.read_bytes()
-        # a line cut short by a crash was never acknowledged
-        whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) != len(raw):
-            os.truncate(self.path, len(whole))
-        try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as exc:
-            raise StateError(f"state: expected JSON lines in {self.path}; found {exc}; move the file away") from exc
 
     def save(self, venue: "Venue") -> None:
         """Append what changed, if anything did."""

@@ -8,13 +8,15 @@ from functools import partial
 from simulators.kalshi.api import Api
 from simulators.kalshi.catalogue_file import CatalogueError, load_catalogue
 from simulators.kalshi.listing import Catalogue
-from simulators.kalshi.options import OptionError, Options, parse_options
-from simulators.kalshi.persistence import StateError, Store
-from simulators.kalshi.transport import Server
+from simulators.kalshi.options import Options, parse_options
+from simulators.kalshi.persistence import Store
 from simulators.kalshi.venue import Venue
 from simulators.oanda.clock import ClockError
 from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
+from simulators.rest.options import OptionError
+from simulators.rest.state_file import StateError
+from simulators.rest.transport import Server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -47,7 +49,7 @@ def _catalogue(options: Options) -> Catalogue:
 
 
 async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
-    server = Server(Api(venue).handle)
+    server = Server(Api(venue).handle, '{"code":"bad_request","message":"%s"}')
     port = await server.listen(options.port)
     # whoever waits for the simulator reads the first line
     print(f"simulators.kalshi listening on http://127.0.0.1:{port}", flush=True)

@@ -8,9 +8,9 @@ from typing import Any
 from simulators.kalshi.account import Account
 from simulators.kalshi.channels import CHANNELS, Channel, SubscriptionError
 from simulators.kalshi.faults import Fault, Occasion
-from simulators.kalshi.transport import Dropped, Request
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import SOCKET_PATH, Json, encode
+from simulators.rest.transport import Dropped, Request
 from simulators.rest.websocket import WebSocket
 
 

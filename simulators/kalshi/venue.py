@@ -15,9 +15,10 @@ from simulators.kalshi.limits import Limiter
 from simulators.kalshi.listing import Catalogue, Listing, Series
 from simulators.kalshi.lives import life_of
 from simulators.kalshi.matching import Clearing
-from simulators.kalshi.persistence import StateError, Store
+from simulators.kalshi.persistence import Store
 from simulators.kalshi.wire import Json, iso, unix
 from simulators.oanda.clock import Clock
+from simulators.rest.state_file import StateError
 
 REQUESTS_KEPT = 500
 _NEVER = datetime.max.replace(tzinfo=UTC)

@@ -13,7 +13,6 @@ from simulators.models.catalogue import Model
 from simulators.models.control import control
 from simulators.models.faults import Occasion, Taken
 from simulators.models.spoiling import refusal, spoiled
-from simulators.models.transport import Request, Response, pause
 from simulators.models.vendors.anthropic import Anthropic
 from simulators.models.vendors.deepseek import DeepSeek
 from simulators.models.vendors.gemini import Gemini
@@ -21,6 +20,7 @@ from simulators.models.vendors.openai import OpenAi
 from simulators.models.vendors.port import Route, Task, Vendor
 from simulators.models.venue import Venue
 from simulators.models.wire import LABEL, Answer, Ask, Json, Kind, Problem, Reply, encode
+from simulators.rest.transport import Dropped, Request, Response, pause
 
 VENDORS: dict[str, Vendor] = {vendor.name: vendor for vendor in (Anthropic(), OpenAi(), Gemini(), DeepSeek())}
 _PROMPT_SHOWN = 4000
@@ -47,8 +47,12 @@ class Api:
         self._venue = venue
         self._numbers = count(1)
 
-    async def handle(self, request: Request) -> Response | None:
-        """Answer one request; None breaks the connection."""
+    async def handle(self, request: Request) -> Response:
+        """Answer one request.
+
+        Raises:
+            Dropped: the connection is to be broken, or nobody waits at its other end.
+        """
         if request.path.startswith("/_sim"):
             return control(self._venue, request)
         provider, _, rest = request.path.removeprefix("/").partition("/")
@@ -66,6 +70,8 @@ class Api:
             book.in_flight -= 1
         call.line["status"] = None if response is None else response.status
         book.by_status["none" if response is None else str(response.status)] += 1
+        if response is None or request.is_left():
+            raise Dropped
         return response
 
     def _line(self, provider: str, request: Request) -> Json:

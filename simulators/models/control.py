@@ -1,11 +1,9 @@
 """Control of the simulator itself, outside the vendors' APIs: faults, counters, requests seen."""
 
-import json
-
-from simulators.models.transport import Request, Response
 from simulators.models.venue import Venue
 from simulators.models.wire import LABEL, Json, encode
-from simulators.rest.faults import FaultError
+from simulators.rest.control import fault_page
+from simulators.rest.transport import Request, Response
 
 _KNOWN = "GET /_sim/state, GET /_sim/requests, GET /_sim/models, GET|POST|DELETE /_sim/faults"
 
@@ -20,12 +18,9 @@ def control(venue: Venue, request: Request) -> Response:
         return _json(200, {"requests": [r for r in venue.requests if provider in (None, r["provider"])]})
     if route == ("GET", "/_sim/models"):
         return _json(200, models(venue))
-    if route == ("GET", "/_sim/faults"):
-        return _json(200, {"faults": [fault.state() for fault in venue.faults.faults]})
-    if route == ("POST", "/_sim/faults"):
-        return _add(venue, request)
-    if route == ("DELETE", "/_sim/faults"):
-        return _json(200, {"removed": venue.faults.clear(request.query.get("name"))})
+    faults = fault_page(venue.faults, request)
+    if faults is not None:
+        return _json(faults[1], faults[0])
     return _json(404, {"errorMessage": f"expected one of {_KNOWN}; found {request.method} {request.path}"})
 
 
@@ -61,13 +56,3 @@ def models(venue: Venue) -> Json:
 
 def _json(status: int, body: Json) -> Response:
     return Response(status, encode(body), {"content-type": "application/json"})
-
-
-def _add(venue: Venue, request: Request) -> Response:
-    try:
-        venue.faults.add(json.loads(request.body))
-    except FaultError as exc:
-        return _json(422, {"errorMessage": str(exc)})
-    except ValueError as exc:
-        return _json(422, {"errorMessage": f"faults: expected JSON; found {exc}"})
-    return _json(201, {"faults": [fault.state() for fault in venue.faults.faults]})

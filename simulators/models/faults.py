@@ -5,11 +5,8 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from simulators.models.fault_schema import ACTIONS, check_fault
-from simulators.models.wire import Json
 from simulators.oanda.wire import parse_time
-from simulators.rest.faults import FaultError
-
-_ALWAYS = (-(2**62), 2**62)
+from simulators.rest.faults import Script, Scripted, scripted, span_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +19,14 @@ class Occasion:
     now: int
 
 
-@dataclass(slots=True)
-class Fault:
-    """One line of the script with its counters."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class Fault(Scripted):
+    """A fault of requests for text; it fires on each ``every``-th of them."""
 
-    name: str
-    action: str
     provider: str
     model: str
     contains: str
-    times: int | None
-    after: int
     every: int
-    between: tuple[int, int]
-    params: Json
-    seen: int = 0
-    fired: int = 0
 
     def matches(self, occasion: Occasion) -> bool:
         """Tell whether a request is one of those meant."""
@@ -45,7 +34,7 @@ class Fault:
             self.provider in ("*", occasion.provider)
             and fnmatchcase(occasion.model, self.model)
             and self.contains in occasion.prompt
-            and self.between[0] <= occasion.now < self.between[1]
+            and self.holds(occasion.now)
         )
 
     def take(self) -> bool:
@@ -57,10 +46,6 @@ class Fault:
             return False
         self.fired += 1
         return True
-
-    def state(self) -> Json:
-        """Return name, action and counters."""
-        return {"name": self.name, "action": self.action, "seen": self.seen, "fired": self.fired, "params": self.params}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,31 +66,11 @@ class Taken:
         return [fault.name for fault in self.by_action.values()]
 
 
-class FaultBook:
+class FaultBook(Script[Fault]):
     """The faults in force, in script order."""
 
     def __init__(self) -> None:
-        self.faults: list[Fault] = []
-
-    def add(self, script: Any) -> None:
-        """Add every fault of a script, or none when one is wrong.
-
-        Raises:
-            FaultError: the script cannot be used; the message names the field.
-        """
-        items = script if isinstance(script, list) else [script]
-        added = [_fault(item, f"faults[{i}]") for i, item in enumerate(items)]
-        names = [fault.name for fault in (*self.faults, *added)]
-        for i, fault in enumerate(added):
-            if names.count(fault.name) > 1:
-                raise FaultError(f"faults[{i}].name: {fault.name!r} is taken; every fault needs a name of its own")
-        self.faults.extend(added)
-
-    def clear(self, name: str | None = None) -> int:
-        """Remove one fault, or all; return how many went."""
-        before = len(self.faults)
-        self.faults = [fault for fault in self.faults if name is not None and fault.name != name]
-        return before - len(self.faults)
+        super().__init__(_fault)
 
     def take(self, occasion: Occasion) -> Taken:
         """Count a request for every fault that means it and return those that fire.
@@ -126,16 +91,12 @@ class FaultBook:
 
 def _fault(item: Any, place: str) -> Fault:
     action = check_fault(item, place)
-    match, between = item.get("match", {}), item.get("between")
+    match = item.get("match", {})
     return Fault(
-        name=item["name"],
-        action=item["action"],
+        **scripted(item, action.params),
         provider=match.get("provider", "*"),
         model=match.get("model", "*"),
         contains=match.get("contains", ""),
-        times=item.get("times"),
-        after=item.get("after", 0),
         every=item.get("every", 1),
-        between=_ALWAYS if between is None else (parse_time(between[0]), parse_time(between[1])),
-        params={key: item[key] for key in action.params if key in item},
+        between=span_of(item, parse_time),
     )

@@ -1,8 +1,6 @@
 """Command line of the simulator."""
 
 import argparse
-import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,7 +10,8 @@ from typing import Any
 
 from simulators.models.catalogue import PROVIDERS, Catalogue, Model, default_models, invented
 from simulators.models.question import Anchors, load_anchors, recorded_anchors
-from simulators.oanda.clock import Clock, parse_clock
+from simulators.oanda.clock import Clock
+from simulators.rest.options import OptionError, checked_port, clock_of, json_of, parser_of
 
 _EPILOG = """\
 example:
@@ -22,10 +21,6 @@ A provider without --key takes the key simulated-<provider>-key. Base urls for t
   Anthropic http://127.0.0.1:PORT/anthropic     OpenAI   http://127.0.0.1:PORT/openai/v1
   Gemini    http://127.0.0.1:PORT/gemini        DeepSeek http://127.0.0.1:PORT/deepseek
 Every forecast is synthetic. Fault actions, models and how forecasts are drawn: simulators/README.md."""
-
-
-class OptionError(ValueError):
-    """An option that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,14 +37,7 @@ class Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.models",
-        description="Language-model APIs on loopback, answering with synthetic forecasts.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
-    parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'")
+    parser = parser_of("simulators.models", "Language-model APIs on loopback, with synthetic forecasts.", _EPILOG)
     parser.add_argument("--key", action="append", default=[], metavar="PROVIDER:KEY", help="a key; repeatable")
     parser.add_argument("--keys", type=Path, help="JSON object, provider -> key or list of keys")
     parser.add_argument("--models", type=Path, help="JSON object, provider -> list of model ids to serve")
@@ -57,7 +45,6 @@ def _parser() -> argparse.ArgumentParser:
         "--anchors", help="JSON object, question -> the crowd's probability; 'recorded' for the bundled freeze prices"
     )
     parser.add_argument("--latency-scale", type=float, default=0.01, help="share of real waiting times (default 0.01)")
-    parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     return parser
 
 
@@ -68,13 +55,11 @@ def parse_options(arguments: list[str] | None = None) -> Options:
         OptionError, ClockError, AnchorError: an option cannot be used; the message says what was expected.
     """
     parsed = _parser().parse_args(arguments)
-    if not 0 <= parsed.port <= 65535:
-        raise OptionError(f"--port: expected 0 to 65535; found {parsed.port}")
     if not 0 <= parsed.latency_scale <= 100:
         raise OptionError(f"--latency-scale: expected a number from 0 to 100; found {parsed.latency_scale}")
     return Options(
-        port=parsed.port,
-        clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
+        port=checked_port("--port", parsed.port),
+        clock=clock_of(parsed),
         keys=_keys(parsed.key, parsed.keys),
         catalogue=_catalogue(parsed.models),
         anchors=_anchors(parsed.anchors),
@@ -135,12 +120,7 @@ def _model(provider: str, item: Any, known: dict[str, Model]) -> Model:
 def _by_provider(option: str, file: Path | None) -> Iterable[tuple[str, Any]]:
     if file is None:
         return []
-    try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise OptionError(f"{option}: cannot read {file}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise OptionError(f"{option}: expected a JSON object in {file}; found {exc}") from exc
+    found = json_of(option, file, "a JSON object")
     if not isinstance(found, dict) or not found.keys() <= set(PROVIDERS):
         raise OptionError(f"{option}: expected a JSON object in {file} with keys out of {', '.join(PROVIDERS)}")
     return found.items()

@@ -4,13 +4,14 @@ import asyncio
 from functools import partial
 
 from simulators.models.api import Api
-from simulators.models.options import OptionError, Options, parse_options
+from simulators.models.options import Options, parse_options
 from simulators.models.question import AnchorError
-from simulators.models.transport import Server
 from simulators.models.venue import Venue
 from simulators.oanda.clock import ClockError
 from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
+from simulators.rest.options import OptionError
+from simulators.rest.transport import Server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -32,7 +33,7 @@ def build_venue(options: Options) -> Venue:
 
 
 async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
-    server = Server(Api(venue).handle)
+    server = Server(Api(venue).handle, '{"error":{"message":"%s"}}')
     bound = await server.listen(options.port)
     # whoever waits for the simulator reads the first line
     print(f"simulators.models listening on http://127.0.0.1:{bound}", flush=True)

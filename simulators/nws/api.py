@@ -7,11 +7,11 @@ from datetime import datetime
 from simulators.nws import forecasts, observations, points, products
 from simulators.nws.place import CENTRAL_PARK, GRID
 from simulators.nws.replies import failed, missing, moved, problem
-from simulators.oanda.transport import Response
 from simulators.recordings.climate import climate_day, date_of
 from simulators.recordings.outlook import is_recorded
 from simulators.rest.faults import NUMBER, Action, Json, one_of
 from simulators.rest.service import Call, Kind, Refused
+from simulators.rest.transport import Response
 
 _OBSERVATIONS, _PRODUCTS, _FORECASTS = "/stations/*/observations*", "/products*", "/gridpoints/*/forecast*"
 _WHOLE = ("a whole number of degrees from 1", lambda value: type(value) is int and value > 0)

@@ -11,10 +11,10 @@ from typing import Any
 
 from simulators.nws.place import LATITUDE, LONGITUDE, NEW_YORK
 from simulators.nws.replies import CONTEXT, reply
-from simulators.oanda.transport import Response
 from simulators.recordings.climate import date_of, midnight
 from simulators.recordings.outlook import forecast_high_f, forecast_low_f, issued
 from simulators.rest.service import Call
+from simulators.rest.transport import Response
 
 _HALF_DAYS, _HOURS = 14, 156
 _DAY_STARTS, _NIGHT_STARTS = 6, 18

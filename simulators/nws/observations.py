@@ -11,12 +11,12 @@ from typing import Any
 
 from simulators.nws.place import CENTRAL_PARK, LA_GUARDIA, LA_GUARDIA_WARMER_F, Station
 from simulators.nws.replies import CONTEXT, invalid, missing, reply
-from simulators.oanda.transport import Response
 from simulators.recordings.climate import date_of
 from simulators.recordings.seeded import pick, wave
 from simulators.recordings.thermometer import report_times, temperature_f
 from simulators.rest.faults import Json, parse_moment
 from simulators.rest.service import Call
+from simulators.rest.transport import Response
 
 _LAG, _KEPT, _LIMIT = timedelta(minutes=4), timedelta(days=7), 500
 _HOURLY_MINUTE = 51

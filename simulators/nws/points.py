@@ -4,8 +4,8 @@ from typing import Any
 
 from simulators.nws.place import CENTRAL_PARK, GRID, LATITUDE, LONGITUDE, OFFICE, REACH_DEGREES, Station
 from simulators.nws.replies import CONTEXT, invalid, missing, moved, reply
-from simulators.oanda.transport import Response
 from simulators.rest.service import Call
+from simulators.rest.transport import Response
 
 _DECIMALS = 4
 

@@ -13,7 +13,6 @@ from typing import Any
 from simulators.nws.climate_text import climate_text
 from simulators.nws.place import CENTRAL_PARK, LA_GUARDIA, LA_GUARDIA_WARMER_F, OFFICE_STATION, Station
 from simulators.nws.replies import CONTEXT, LINKED_DATA, invalid, missing, reply
-from simulators.oanda.transport import Response
 from simulators.recordings.climate import (
     climate_day,
     date_of,
@@ -25,6 +24,7 @@ from simulators.recordings.seeded import share
 from simulators.recordings.thermometer import high_time, low_time, observed
 from simulators.rest.faults import Json
 from simulators.rest.service import Call
+from simulators.rest.transport import Response
 
 _KEPT_DAYS, _LIMIT = 7, 500
 _CORRECTED_SHARE = 1 / 8

@@ -5,8 +5,8 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
-from simulators.oanda.transport import Response
 from simulators.rest.service import Refused
+from simulators.rest.transport import Response
 
 GEO_JSON, LINKED_DATA = "application/geo+json", "application/ld+json"
 _ONTOLOGY = "https://api.weather.gov/ontology#"

@@ -12,10 +12,10 @@ from simulators.oanda.call import Call
 from simulators.oanda.endpoints import accounts, orders, positions, pricing, trades, transactions
 from simulators.oanda.endpoints.control import control
 from simulators.oanda.faults import Fault, Occasion
-from simulators.oanda.streams import POLL_SECONDS, price_lines, transaction_lines
-from simulators.oanda.transport import Dropped, Request, Response, Stream
+from simulators.oanda.streams import POLL_SECONDS, Stream, price_lines, transaction_lines
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import ApiError, Json, encode, rfc3339, unix_times
+from simulators.rest.transport import Dropped, Request, Response
 
 Endpoint = Callable[[Call], tuple[int, Json]]
 Streamer = Callable[[Call], Iterator[bytes]]

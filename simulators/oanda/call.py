@@ -8,10 +8,10 @@ from simulators.oanda.account import Account
 from simulators.oanda.desk import Desk
 from simulators.oanda.faults import Occasion
 from simulators.oanda.instruments import INSTRUMENTS, Instrument
-from simulators.oanda.transport import Request
 from simulators.oanda.valuation import Valuation, valuate
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import ApiError, Json, invalid_value, parse_time
+from simulators.rest.transport import Request
 
 
 @dataclass(slots=True)

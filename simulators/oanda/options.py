@@ -1,16 +1,15 @@
 """Command line of the simulator."""
 
 import argparse
-import json
-import os
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from simulators.oanda.account import Account
-from simulators.oanda.clock import Clock, parse_clock
+from simulators.oanda.clock import Clock
 from simulators.oanda.wire import decimal_or_none
+from simulators.rest.options import OptionError, checked_port, clock_of, json_of, parser_of
 
 DEFAULT_ACCOUNT = "101-001-1000001-001:simulated-token:USD:100000"
 _FORM = "ID:TOKEN:CCY:BALANCE"
@@ -22,10 +21,6 @@ example:
 Without --account there is one: 101-001-1000001-001 with token simulated-token and 100000 USD.
 TBOT_CLOCK sets the clock when --clock does not; with neither it is the machine's own ('real').
 Endpoints, fault actions and data: simulators/README.md."""
-
-
-class OptionError(ValueError):
-    """An option that cannot be used."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +37,11 @@ class Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.oanda",
-        description="OANDA v20 venue on loopback, replaying recorded quotes.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1; 0 takes a free one (default)")
+    parser = parser_of("simulators.oanda", "OANDA v20 venue on loopback, replaying recorded quotes.", _EPILOG)
     parser.add_argument("--stream-port", type=int, help="a second port that answers the same requests")
-    parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]'")
     parser.add_argument("--account", action="append", default=[], metavar=_FORM, help="an account; repeatable")
     parser.add_argument("--account-file", type=Path, help="JSON list of {id, token, currency, balance}")
     parser.add_argument("--shift-weeks", default="0", help="move the recording by whole weeks, or 'auto' (default 0)")
-    parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     parser.add_argument("--state", type=Path, help="file that keeps the accounts between runs")
     return parser
 
@@ -67,20 +54,14 @@ def parse_options(arguments: list[str] | None = None) -> Options:
     """
     parsed = _parser().parse_args(arguments)
     return Options(
-        port=_port("--port", parsed.port),
-        stream_port=None if parsed.stream_port is None else _port("--stream-port", parsed.stream_port),
-        clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
+        port=checked_port("--port", parsed.port),
+        stream_port=None if parsed.stream_port is None else checked_port("--stream-port", parsed.stream_port),
+        clock=clock_of(parsed),
         accounts=_accounts(parsed.account, parsed.account_file),
         shift_weeks=_weeks(parsed.shift_weeks),
         faults=parsed.faults,
         state=parsed.state,
     )
-
-
-def _port(name: str, value: int) -> int:
-    if not 0 <= value <= 65535:
-        raise OptionError(f"{name}: expected 0 to 65535; found {value}")
-    return value
 
 
 def _weeks(text: str) -> int | None:
@@ -108,12 +89,7 @@ def _accounts(specs: list[str], file: Path | None) -> list[Account]:
 
 
 def _from_file(path: Path) -> list[Account]:
-    try:
-        items = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as exc:
-        raise OptionError(f"--account-file: cannot read {path}: {exc.strerror}") from exc
-    except ValueError as exc:
-        raise OptionError(f"--account-file: expected a JSON list in {path}; found {exc}") from exc
+    items = json_of("--account-file", path, "a JSON list")
     if not isinstance(items, list) or not items:
         raise OptionError(f"--account-file: expected a JSON list of accounts in {path}")
     return [_from_item(f"--account-file [{i}]", item) for i, item in enumerate(items)]

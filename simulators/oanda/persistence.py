@@ -1,7 +1,6 @@
 """Append-only state file: one JSON line for each change of an account."""
 
 import json
-import os
 from dataclasses import asdict
 from decimal import Decimal
 from pathlib import Path
@@ -11,10 +10,7 @@ from simulators.oanda.account import Account
 from simulators.oanda.orders import order_from_wire
 from simulators.oanda.trades import Trade
 from simulators.oanda.wire import Json
-
-
-class StateError(ValueError):
-    """A state file that cannot be continued."""
+from simulators.rest.state_file import whole_lines
 
 
 class Store:
@@ -31,7 +27,7 @@ class Store:
             StateError: a line other than the last is damaged.
         """
         as_of = None
-        for line in self._lines():
+        for line in whole_lines(self.path):
             account = accounts.get(line["account"])
             if account is not None:
                 _apply(account, line)
@@ -41,19 +37,6 @@ class Store:
             account.changed_trades.clear()
             self._written[account.id] = len(account.transactions)
         return as_of
-
-    def _lines(self) -> list[Json]:
-        if not self.path.exists():
-            return []
-        raw = self.path.read_bytes()
-        # a line cut short by a crash was never acknowledged
-        whole = raw[: raw.rfind(b"\n") + 1]
-        if len(whole) != len(raw):
-            os.truncate(self.path, len(whole))
-        try:
-            return [json.loads(line) for line in whole.splitlines()]
-        except ValueError as exc:
-            raise StateError(f"state: expected JSON lines in {self.path}; found {exc}; move the file away") from exc
 
     def save(self, account: Account, as_of: int) -> None:
         """Append what changed, if a transaction was written."""

@@ -5,14 +5,16 @@ from functools import partial
 
 from simulators.oanda.api import Api
 from simulators.oanda.clock import ClockError
-from simulators.oanda.options import OptionError, Options, parse_options
-from simulators.oanda.persistence import StateError, Store
+from simulators.oanda.options import Options, parse_options
+from simulators.oanda.persistence import Store
 from simulators.oanda.recording import load_recordings
 from simulators.oanda.tape import Tape, automatic_shift
-from simulators.oanda.transport import Server
 from simulators.oanda.venue import Venue
 from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
+from simulators.rest.options import OptionError
+from simulators.rest.state_file import StateError
+from simulators.rest.transport import Server
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -39,7 +41,7 @@ def build_venue(options: Options) -> Venue:
 
 
 async def _serve(options: Options, venue: Venue, stop: asyncio.Event) -> None:
-    server = Server(Api(venue).handle)
+    server = Server(Api(venue).handle, '{"errorMessage":"%s"}')
     port = await server.listen(options.port)
     stream_port = None if options.stream_port is None else await server.listen(options.stream_port)
     # whoever waits for the simulator reads the first line

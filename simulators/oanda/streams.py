@@ -1,5 +1,6 @@
 """Price and transaction streams, one JSON object a line."""
 
+import asyncio
 import time as wall
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -8,14 +9,38 @@ from simulators.oanda.call import Call
 from simulators.oanda.faults import Fault, Occasion
 from simulators.oanda.instruments import INSTRUMENTS
 from simulators.oanda.tape import Quote
-from simulators.oanda.transport import Dropped
 from simulators.oanda.wire import Json, encode, rfc3339, unix_times
+from simulators.rest.transport import Dropped, Request, head_of
 
 POLL_SECONDS = 0.05
 # a client's watchdog runs on its own clock, so heartbeats follow the wall whatever the simulated speed
 HEARTBEAT_SECONDS = 5.0
 # at most four prices a second, in simulated time
 SLOT_MS = 250
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A reply without end: chunks are asked for every ``pause_seconds`` while the client is there."""
+
+    chunks: Iterator[bytes]
+    pause_seconds: float
+    headers: dict[str, str] = field(default_factory=dict)
+
+    async def serve(self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Send chunk by chunk, and end cleanly when the simulator does."""
+        headers = {**self.headers, "Transfer-Encoding": "chunked", "Content-Type": "application/octet-stream"}
+        writer.write(head_of(200, headers))
+        for chunk in self.chunks:
+            if chunk:
+                writer.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            await writer.drain()
+            await asyncio.sleep(self.pause_seconds)
+            # asked before the next chunk is made: a fault meant for an open stream must not meet one already left
+            if request.is_left() or reader.exception() is not None:
+                break
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
 
 
 class Ended(Exception):

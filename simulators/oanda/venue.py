@@ -8,9 +8,10 @@ from simulators.oanda.clock import Clock
 from simulators.oanda.faults import FaultBook, Occasion
 from simulators.oanda.market import Market
 from simulators.oanda.matching import expire, meet_quote
-from simulators.oanda.persistence import StateError, Store
+from simulators.oanda.persistence import Store
 from simulators.oanda.tape import Tape
 from simulators.oanda.wire import Json, rfc3339
+from simulators.rest.state_file import StateError
 
 REQUESTS_KEPT = 500
 

@@ -1,6 +1,6 @@
-"""Fault scripts: the checks and counters every grammar can share, and the grammar for requests over HTTP.
+"""Fault scripts: the checks and counters every grammar shares, and the grammar for requests over HTTP.
 
-That grammar is the read-only simulators' and the Client Portal's; ``simulators.tws`` puts its own on the shared parts.
+That grammar is the read-only simulators' and the Client Portal's; the others put their own on the shared parts.
 """
 
 import json
@@ -20,6 +20,18 @@ class FaultError(ValueError):
     """A fault script that cannot be used; the message names the field."""
 
 
+def parse_moment(text: str) -> datetime:
+    """Read an ISO-8601 time with an offset.
+
+    Raises:
+        ValueError: it is none, or names no offset.
+    """
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError(f"expected a time with an offset; found {text!r}")
+    return moment.astimezone(UTC)
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0
 
@@ -36,6 +48,8 @@ def one_of(*words: Any) -> tuple[str, Callable[[Any], bool]]:
 SECONDS = ("a number of wall-clock seconds, 0 or more", _is_number)
 NUMBER = ("a number, 0 or more", _is_number)
 TEXT: tuple[str, Callable[[Any], bool]] = ("a text", lambda value: isinstance(value, str))
+FLAG = ("true or false", lambda value: isinstance(value, bool))
+FRACTION = ("a number from 0 to 1", lambda value: _is_number(value) and value <= 1)
 STATUS: tuple[str, Callable[[Any], bool]] = (
     "an HTTP status from 400 to 599",
     lambda value: is_count(value) and 400 <= value <= 599,
@@ -63,18 +77,21 @@ COMMON: Mapping[str, Action] = {
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class Scripted:
-    """What every line of a script has, with its counters; ``between`` None means always."""
+    """What every line of a script has, with its counters.
+
+    ``between`` are two times as its simulator counts them; None means always.
+    """
 
     name: str
     action: str
     times: int | None
     after: int
-    between: tuple[datetime, datetime] | None
+    between: tuple[Any, Any] | None
     params: Json
     seen: int = 0
     fired: int = 0
 
-    def holds(self, now: datetime) -> bool:
+    def holds(self, now: Any) -> bool:
         """Tell whether its span covers a time."""
         return self.between is None or self.between[0] <= now < self.between[1]
 
@@ -99,18 +116,22 @@ F = TypeVar("F", bound=Scripted)
 class Script(Generic[F]):
     """The faults in force, in script order."""
 
-    def __init__(self, read: Callable[[Any, str], F]) -> None:
+    def __init__(self, read: Callable[..., F]) -> None:
         self.faults: list[F] = []
         self._read = read
 
-    def add(self, script: Any) -> None:
+    def add(self, script: Any, *now: Any) -> None:
         """Add every fault of a script, or none when one is wrong.
+
+        Args:
+            script: the decoded JSON, a list or a single fault.
+            now: the simulated time, where the faults of a grammar remember when they were added.
 
         Raises:
             FaultError: the script cannot be used; the message names the field.
         """
         items = script if isinstance(script, list) else [script]
-        added = [self._read(item, f"faults[{i}]") for i, item in enumerate(items)]
+        added = [self._read(item, f"faults[{i}]", *now) for i, item in enumerate(items)]
         names = [fault.name for fault in (*self.faults, *added)]
         for i, fault in enumerate(added):
             if names.count(fault.name) > 1:
@@ -152,10 +173,7 @@ class FaultBook(Script[Fault]):
 
     def _fault(self, item: Any, place: str) -> Fault:
         action = known_action(item, place, self.actions)
-        known = ("name", "match", "action", "times", "after", "between", *action.params)
-        for key in item:
-            if key not in known:
-                raise FaultError(f"{place}.{key}: unknown field; expected one of {', '.join(known)}")
+        refuse_unknown(item, place, action.params)
         match = item.get("match", {})
         check_common(item, place)
         good = isinstance(match, dict) and all(key in ("method", "path") for key in match)
@@ -191,8 +209,23 @@ def known_action(item: Any, place: str, actions: Mapping[str, A]) -> A:
     return action
 
 
-def check_common(item: Json, place: str) -> None:
+def refuse_unknown(item: Json, place: str, params: Params, more: Sequence[str] = ()) -> None:
+    """Refuse a field that a fault of its action has not; ``more`` are those of a grammar beside the common ones.
+
+    Raises:
+        FaultError: there is one.
+    """
+    known = tuple(dict.fromkeys(("name", "match", "action", "times", "after", *more, "between", *params)))
+    for key in item:
+        if key not in known:
+            raise FaultError(f"{place}.{key}: unknown field for {item['action']}; expected one of {', '.join(known)}")
+
+
+def check_common(item: Json, place: str, parse: Callable[[str], Any] = parse_moment) -> None:
     """Check when and how often a fault is to fire.
+
+    Args:
+        parse: reads a simulated time; raises ValueError.
 
     Raises:
         FaultError: a field is unusable.
@@ -200,7 +233,7 @@ def check_common(item: Json, place: str) -> None:
     times, after = item.get("times"), item.get("after", 0)
     require(item, place, "times", "a whole number from 1, or null", times is None or (is_count(times) and times > 0))
     require(item, place, "after", "a whole number from 0", is_count(after))
-    require(item, place, "between", "two simulated times [from, to]", _is_span(item.get("between")))
+    require(item, place, "between", "two simulated times [from, to]", _is_span(item.get("between"), parse))
 
 
 def check_params(item: Json, place: str, params: Params, required: Sequence[str]) -> None:
@@ -222,31 +255,52 @@ def require(item: Json, place: str, key: str, expected: str, good: bool) -> None
         raise FaultError(f"{place}.{key}: expected {expected}; found {item.get(key)!r}")
 
 
-def span_of(item: Json) -> tuple[datetime, datetime] | None:
-    """Return the span of a checked fault, None when it names none."""
-    between = item.get("between")
-    return None if between is None else (parse_moment(between[0]), parse_moment(between[1]))
-
-
-def parse_moment(text: str) -> datetime:
-    """Read an ISO-8601 time with an offset.
+def check_counted(item: Json, place: str) -> None:
+    """Refuse a count of occasions for what holds over a span of time.
 
     Raises:
-        ValueError: it is none, or names no offset.
+        FaultError: it has one.
     """
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError(f"expected a time with an offset; found {text!r}")
-    return moment.astimezone(UTC)
+    if "times" in item or "after" in item:
+        raise FaultError(f"{place}.times: {item['action']} holds for a span; use between, not times or after")
 
 
-def _is_span(value: Any) -> bool:
+def check_match(item: Json, place: str, known: Sequence[str], whole: str) -> None:
+    """Check what a fault is limited to: texts by key; without keys it holds for the ``whole``.
+
+    Raises:
+        FaultError: it is limited to something else.
+    """
+    match = item.get("match", {})
+    good = isinstance(match, dict) and all(key in known and isinstance(value, str) for key, value in match.items())
+    expected = f"an object of texts with keys {', '.join(known)}" if known else f"nothing: it holds for the {whole}"
+    require(item, place, "match", expected, good)
+
+
+def scripted(item: Json, params: Params) -> dict[str, Any]:
+    """Return what every line of a checked script has, its span excepted."""
+    return {
+        "name": item["name"],
+        "action": item["action"],
+        "times": item.get("times"),
+        "after": item.get("after", 0),
+        "params": {key: item[key] for key in params if key in item},
+    }
+
+
+def span_of(item: Json, parse: Callable[[str], Any] = parse_moment) -> tuple[Any, Any] | None:
+    """Return the span of a checked fault, None when it names none; ``parse`` as in `check_common`."""
+    between = item.get("between")
+    return None if between is None else (parse(between[0]), parse(between[1]))
+
+
+def _is_span(value: Any, parse: Callable[[str], Any]) -> bool:
     if value is None:
         return True
     if not isinstance(value, list) or len(value) != 2 or not all(isinstance(item, str) for item in value):
         return False
     try:
-        return parse_moment(value[0]) < parse_moment(value[1])
+        return bool(parse(value[0]) < parse(value[1]))
     except ValueError:
         return False
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
-from simulators.oanda.transport import Dropped, Request, Response
-from simulators.rest.faults import Action, FaultBook, FaultError, Json
+from simulators.rest.control import fault_page
+from simulators.rest.faults import Action, FaultBook, Json
+from simulators.rest.transport import Dropped, Request, Response
 
 _REMEMBERED = 500
 
@@ -134,20 +135,10 @@ class Service:
                 return json_response(self._state())
             case "GET", "/_sim/requests":
                 return json_response({"requests": list(self._asked)})
-            case "GET", "/_sim/faults":
-                return json_response({"faults": [fault.state() for fault in self.faults.faults]})
-            case "POST", "/_sim/faults":
-                return self._add_faults(request.body)
-            case "DELETE", "/_sim/faults":
-                return json_response({"removed": self.faults.clear(request.query.get("name"))})
+        faults = fault_page(self.faults, request)
+        if faults is not None:
+            return json_response(*faults)
         return json_response({"error": f"no control page {request.method} {request.path}"}, 404)
-
-    def _add_faults(self, body: bytes) -> Response:
-        try:
-            self.faults.add(json.loads(body))
-        except (FaultError, ValueError) as exc:
-            return json_response({"error": str(exc)}, 422)
-        return json_response({"faults": [fault.state() for fault in self.faults.faults]}, 201)
 
     def _state(self) -> Json:
         now = self.now()

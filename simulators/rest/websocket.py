@@ -9,7 +9,7 @@ from websockets.frames import Frame, Opcode
 from websockets.http11 import Request as Opening
 from websockets.server import ServerProtocol
 
-from simulators.kalshi.transport import Dropped, Request
+from simulators.rest.transport import Dropped, Request
 
 POLL_SECONDS = 0.05
 # a client's watchdog runs on the wall clock, so pings do too

@@ -195,7 +195,7 @@ class AccountDesk:
     def _executions(self, session: Session, fields: Fields) -> None:
         fields.skip()
         request, wanted = fields.whole(), _Wanted.read(fields)
-        for execution in self._venue.executions():
+        for execution in self._venue.executions() if session.is_loaded else ():
             contract = self._venue.contract(execution.conid)
             if contract is None or not wanted.means(execution, contract.symbol):
                 continue

@@ -6,9 +6,10 @@ from decimal import Decimal
 from simulators.ibkr.contracts import Contract
 from simulators.ibkr.orders import Order
 from simulators.ibkr.story import story
-from simulators.oanda.transport import Request, Response
-from simulators.rest.faults import FaultError, Json
+from simulators.rest.control import fault_page
+from simulators.rest.faults import Json
 from simulators.rest.service import json_response
+from simulators.rest.transport import Request, Response
 from simulators.tws.framing import plain
 from simulators.tws.gateway import Gateway
 from simulators.tws.order_book import key_of
@@ -30,26 +31,12 @@ class Control:
                 return self._story(request.query.get("account", ""))
             case "GET", "/_sim/requests":
                 return json_response({"requests": list(gateway.log)})
-            case "GET", "/_sim/faults":
-                return json_response({"faults": [fault.state() for fault in gateway.faults.faults]})
-            case "POST", "/_sim/faults":
-                return self._add_faults(request.body)
-            case "DELETE", "/_sim/faults":
-                removed = gateway.faults.clear(request.query.get("name"))
-                gateway.poll()
-                return json_response({"removed": removed})
             case "POST", "/_sim/trade":
                 return self._trade(request.body)
+        faults = fault_page(gateway.faults, request, then=gateway.poll)
+        if faults is not None:
+            return json_response(*faults)
         return json_response({"error": f"no control page {request.method} {request.path}"}, 404)
-
-    def _add_faults(self, body: bytes) -> Response:
-        try:
-            self._gateway.faults.add(json.loads(body))
-        except (FaultError, ValueError) as exc:
-            return json_response({"error": str(exc)}, 422)
-        # what holds from now on begins before this answer is read
-        self._gateway.poll()
-        return json_response({"faults": [fault.state() for fault in self._gateway.faults.faults]}, 201)
 
     def _trade(self, body: bytes) -> Response:
         try:

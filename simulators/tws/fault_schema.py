@@ -68,6 +68,7 @@ ACTIONS: Mapping[str, Action] = {
     "drop_socket": Action({"when": one_of("before", "after", "middle")}, match=_KEYS),
     "client_id_in_use": Action(match=("client",), message="startApi"),
     "id_rollback": Action({"by": POSITIVE}, match=("client",), message="startApi"),
+    "late_orders": Action({"seconds": SECONDS}, ("seconds",), match=("client",), message="startApi"),
     "slow_answers": Action({"seconds": SECONDS}, ("seconds",), match=_KEYS),
     # orders
     "lost_reply": _on("placeOrder"),

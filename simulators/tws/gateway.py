@@ -234,6 +234,8 @@ class Gateway:
             return
         if self.take("half_up", session, "startApi") is not None:
             return
+        if (late := self.take("late_orders", session, "startApi")) is not None:
+            session.unloaded_until = time.monotonic() + late.params["seconds"]
         session.ready = True
         self._welcome(session, client)
 

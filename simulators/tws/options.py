@@ -1,15 +1,15 @@
 """Command line of the simulator."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from simulators.ibkr.accounts import AccountSpec
 from simulators.ibkr.contracts import BY_SYMBOL, LISTED, Contract
-from simulators.ibkr.options import ACCOUNT_FORM, DEFAULT_ACCOUNTS, OptionError, checked_port, read_accounts
-from simulators.oanda.clock import Clock, parse_clock
+from simulators.ibkr.options import ACCOUNT_FORM, DEFAULT_ACCOUNTS, read_accounts
+from simulators.oanda.clock import Clock
+from simulators.rest.options import OptionError, checked_port, clock_of, parser_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ def parse_options(arguments: list[str] | None = None) -> Options:
     return Options(
         port=checked_port("--port", parsed.port),
         control_port=checked_port("--control-port", parsed.control_port),
-        clock=parse_clock(parsed.clock or os.environ.get("TBOT_CLOCK") or "real"),
+        clock=clock_of(parsed),
         accounts=read_accounts(parsed.accounts),
         faults=parsed.faults,
         state=parsed.state,
@@ -45,19 +45,10 @@ def parse_options(arguments: list[str] | None = None) -> Options:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m simulators.tws",
-        description="A TWS/Gateway on loopback: server version 176, recorded prices.",
-        epilog="Requests, fault actions and data: simulators/README.md.",
-    )
-    parser.add_argument(
-        "--port", type=int, default=0, help="port of the API on 127.0.0.1; 0 takes a free one (default)"
-    )
+    parser = parser_of("simulators.tws", "A TWS/Gateway on loopback: server version 176, recorded prices.")
     parser.add_argument("--control-port", type=int, default=0, help="port of the control pages; 0 takes a free one")
-    parser.add_argument("--clock", help="'real' or 'sim:<ISO start>@<speed>[,anchor=<unix seconds>]', else TBOT_CLOCK")
     parser.add_argument("--accounts", default=DEFAULT_ACCOUNTS, help=f"{ACCOUNT_FORM}, several with commas between")
     parser.add_argument("--state", type=Path, help="folder that keeps orders and accounts between runs")
-    parser.add_argument("--faults", type=Path, help="fault script, a JSON list")
     parser.add_argument(
         "--symbols", help="list only these stocks, with commas between; all that are recorded unless given"
     )

@@ -21,6 +21,8 @@ from simulators.tws.wanted import Ticket, read_order
 
 _ON_PLACING = ("swallowed_order", "rejected", "lost_reply", "inactive", "partial_fill", "order_message", "tif_preset")
 _WORKING = 20
+# how the others of a group fare when one fills: they shrink with it
+_REDUCE = 3
 
 
 class OrderDesk:
@@ -130,6 +132,9 @@ class OrderDesk:
             raise Refused(number, rejected.params.get("code", 201), f"Order rejected - reason:{reason}")
         if "lost_reply" in faults:
             session.muted.add(number)
+        if terms.parent is not None:
+            # whatever group a child names, it is put into that of its parent
+            terms = replace(terms, oca_group=str(terms.parent), oca_type=_REDUCE)
         # held back until the faults that must act before its first fill have acted
         early = "partial_fill" in faults or "inactive" in faults
         held = None if terms.parent is None else self._venue.order(terms.parent)
@@ -173,6 +178,7 @@ class OrderDesk:
             raise Refused(key[1], 104, "Cannot modify a filled order.")
         if order.is_done:
             raise Refused(key[1], 103, "Duplicate order id")
+        terms = _in_its_group(order, terms, key[1])
         parent = None if order.terms.parent is None else self._venue.order(order.terms.parent)
         if parent is not None and parent.is_done:
             if ticket.parent_id:
@@ -236,7 +242,7 @@ class OrderDesk:
 
     def _list(self, session: Session, orders: list[Order], request: str) -> None:
         omitted = self._omitted(session, orders, request)
-        for order in orders:
+        for order in orders if session.is_loaded else ():
             if order is not omitted:
                 session.send(*self._opened(order))
                 session.send(*order_status(order, key_of(order), self._book.number_of(order.terms.parent)))
@@ -258,7 +264,7 @@ class OrderDesk:
             raise invalid(-1, "Only the default client (i.e 0) can auto bind orders")
 
     def _completed(self, session: Session, fields: Fields) -> None:
-        for order in self._venue.completed():
+        for order in self._venue.completed() if session.is_loaded else ():
             contract = self._venue.contract(order.terms.conid)
             if contract is not None:
                 session.send(*completed_order(order, contract))
@@ -272,6 +278,15 @@ class OrderDesk:
     def _symbol(self, order: Order) -> str:
         contract = self._venue.contract(order.terms.conid)
         return "" if contract is None else contract.symbol
+
+
+def _in_its_group(order: Order, terms: Terms, number: int) -> Terms:
+    """Return changed terms in the group the order is in; another cannot be had."""
+    if terms.oca_group and terms.oca_group != order.terms.oca_group:
+        raise Refused(number, 10326, "OCA group revision is not allowed")
+    if terms.oca_group and terms.oca_type != order.terms.oca_type:
+        raise Refused(number, 10327, "OCA group type revision is not allowed")
+    return replace(terms, oca_group=order.terms.oca_group, oca_type=order.terms.oca_type)
 
 
 def _in_words(exc: Rejected) -> str:

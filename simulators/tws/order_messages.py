@@ -30,12 +30,12 @@ def contract_fields(contract: Contract, exchange: str, right: str = "") -> Row:
     )  # fmt: skip
 
 
-def _terms_fields(order: Order) -> Row:
+def _terms_fields(order: Order, quantity: Decimal) -> Row:
     terms = order.terms
     aux = terms.trail_amount if terms.kind.startswith("TRAIL") else terms.stop
     limit = order.limit_now if order.limit_now is not None else terms.limit
     return (
-        terms.side, terms.quantity, terms.kind, limit or ZERO, aux or ZERO, terms.tif,
+        terms.side, quantity, terms.kind, limit or ZERO, aux or ZERO, terms.tif,
         terms.oca_group, terms.account, "", 0, terms.ref,
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ def open_order(
     """Return openOrder; ``key`` is the client and its order number, ``margins`` make it the answer to a what-if."""
     terms, (client, number) = order.terms, key
     return (
-        5, number, *contract_fields(contract, contract.exchange, "?"), *_terms_fields(order),
+        5, number, *contract_fields(contract, contract.exchange, "?"), *_terms_fields(order, terms.quantity),
         client, order.perm_id, terms.outside_rth, False, ZERO, "", "", "", "", "", "", "", "", "", "", "", 0, "", -1,
         0, UNSET, UNSET, UNSET, UNSET, UNSET, 0, False, False, False, UNSET_WHOLE, terms.oca_type, False, False, UNSET,
         parent_id, 0, UNSET, 0, "", UNSET, False, 0, _trail_stop(order), terms.trail_percent or UNSET, UNSET,
@@ -74,12 +74,15 @@ def _state_fields(order: Order, margins: Margins | None) -> Row:
 
 
 def completed_order(order: Order, contract: Contract) -> Row:
-    """Return completedOrder: it names no client and no order number, only the permanent id."""
+    """Return completedOrder: it names no client and no order number, only the permanent id.
+
+    Its quantity is what was left when the order ended: 0 of one that filled.
+    """
     terms = order.terms
     done = order.done_at or order.placed_at
     words = "Filled Size: " + f"{order.filled:f}" if order.status == "Filled" else order.reason or "Cancelled by Trader"
     return (
-        101, *contract_fields(contract, contract.exchange, "?"), *_terms_fields(order),
+        101, *contract_fields(contract, contract.exchange, "?"), *_terms_fields(order, order.remaining),
         order.perm_id, terms.outside_rth, False, ZERO, "", "", "", "", "", "", "", "", UNSET, "", 0, "", -1,
         UNSET, UNSET, UNSET, UNSET, UNSET, 0, False, False, UNSET_WHOLE, terms.oca_type, 0, UNSET, 0, "", UNSET,
         False, 0, _trail_stop(order), terms.trail_percent or UNSET, "", 0, 0, 0, UNSET_WHOLE, UNSET_WHOLE, UNSET, "",

@@ -5,12 +5,12 @@ import time
 from functools import partial
 
 from simulators.ibkr.clock import ClockError
-from simulators.ibkr.options import OptionError
 from simulators.ibkr.tape import Tape
 from simulators.ibkr.venue import Venue
-from simulators.oanda.transport import Server
 from simulators.rest import process
 from simulators.rest.faults import FaultError, load_script
+from simulators.rest.options import OptionError
+from simulators.rest.transport import Server
 from simulators.tws.control import Control
 from simulators.tws.gateway import Gateway
 from simulators.tws.options import Options, parse_options

@@ -44,6 +44,8 @@ class Session:
         self.dead = False
         self.muted: set[int] = set()
         self.cut_next = False
+        # until then, on the monotonic clock, lists of orders and executions are empty
+        self.unloaded_until = 0.0
         self.breaches = 0
         self._heard: deque[float] = deque()
         self._waiting: deque[bytes] = deque()
@@ -88,6 +90,11 @@ class Session:
             return True
         self._heard.append(now)
         return False
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether lists of orders and executions can be answered."""
+        return time.monotonic() >= self.unloaded_until
 
     @property
     def is_put_out(self) -> bool:

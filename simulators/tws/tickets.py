@@ -30,6 +30,9 @@ def terms_of(ticket: Ticket, contract: Contract, accounts: Sequence[str], parent
     if ticket.cash_quantity:
         raise Refused(ticket.order_id, 10244, "Cash Quantity cannot be used for this order")
     trails = kind.startswith("TRAIL")
+    if kind == "TRAIL LIMIT" and _set(ticket.limit) is not None and _set(ticket.limit_offset) is not None:
+        text = "Error validating request:-'bE' : cause - You must specify one value: limit price or limit price offset"
+        raise Refused(ticket.order_id, 321, f"{text} value.")
     return Terms(
         conid=contract.conid,
         account=_account(ticket, accounts),

@@ -42,8 +42,11 @@ def unwanted(entry: EntryOrder, facts: Facts, params: StopEntryParams) -> Cancel
 
 
 def elapsed(since: datetime | None, now: datetime, seconds: float) -> bool:
-    """Tell whether ``seconds`` have passed; nothing that never was has passed."""
-    return since is not None and now - since >= timedelta(seconds=seconds)
+    """Tell whether ``seconds`` have passed; nothing that never was has passed.
+
+    What lies as far ahead was noted before the clock was set back: nobody waits for it to come round again.
+    """
+    return since is not None and abs(now - since) >= timedelta(seconds=seconds)
 
 
 def _recently(since: datetime | None, now: datetime, seconds: float) -> bool:

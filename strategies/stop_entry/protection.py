@@ -87,12 +87,13 @@ def off_scale(facts: Facts, params: StopEntryParams) -> tuple[CancelStop, ...]:
     """Return the cancels of stops that a split has left above the market, where they would sell at once.
 
     A level above the market alone is no proof: outside regular hours a stop waits there after a fall, and must stay.
-    One whose level the broker does not tell is replaced too: a mere change of quantity would keep it where it is.
+    One whose level the broker does not tell is replaced too: a mere change of quantity would keep it where it is. So is
+    one of which nobody can tell for want of a price, at night, once the split was written down.
     """
     last = facts.last
-    if last is None or not facts.is_comparable:
+    if not facts.is_comparable or (last is None and facts.held != facts.position):
         return ()
-    left = (stop for stop in facts.own_stops if stop.level is None or stop.level > last)
+    left = (stop for stop in facts.own_stops if last is None or stop.level is None or stop.level > last)
     old = (stop for stop in left if (suspect(stop.quantity, facts.owned) or 0) > 1)
     return tuple(_cancel(stop, StopFault.OFF_SCALE) for stop in old if _is_sure(stop, facts, params))
 

@@ -10,13 +10,14 @@ from domain import settings
 from domain.errors import Misconfigured
 from domain.house import House
 from domain.stock_settings import StockSettings
+from domain.surface_settings import PREFIXES
+from domain.vocabulary import Surface
 from risk.stock_limits import StockLimits
 from strategies.crossover.params import CrossParams
 from strategies.stop_entry.params import StopEntryParams
 from strategies.stop_entry.watchlist import Complaint, Watchlist, is_symbol, parse_watchlist
 
 SOURCE = "env/stk.env"
-PREFIXES = ("TBOT_", "STK_", "RISK_", "STRATEGY_", "CROSS_", "IBKR_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def load(environ: Mapping[str, str]) -> StockConfig:
     Raises:
         Misconfigured: a key is unknown, missing or wrong, or the watchlist can't be read.
     """
-    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.STK], source=SOURCE)
     house = settings.load(House, environ, prefix="TBOT_", source=SOURCE)
     surface = settings.load(StockSettings, environ, prefix="STK_", source=SOURCE)
     strategy = settings.load(StopEntryParams, environ, prefix="STRATEGY_", source=SOURCE)

@@ -10,6 +10,7 @@ import structlog
 from brokers.port import MarketData
 from domain.candidate import Candidate
 from domain.clock import Clock
+from domain.errors import Retry
 from domain.quotes import Instrument, Quote
 from domain.stock_settings import StockStrategy
 from domain.vocabulary import Link, Surface
@@ -32,6 +33,9 @@ MOST_SHOWN = 10
 class StockDesk:
     """Follows the symbols of a watchlist.
 
+    Attributes:
+        kept: tells which other symbols shares are held of or entries rest in: no longer watched, and still minded.
+
     Args:
         recorder: keeps every quote and bar the decisions were made on; None keeps none.
     """
@@ -45,11 +49,13 @@ class StockDesk:
         self._calendar = calendar
         self._recorder = recorder
         self._instruments: Mapping[str, Instrument] = {}
-        self._unlisted = ""
+        self._watched: Mapping[str, Instrument] = {}
+        self._unlisted = self._priceless = ""
         self._down_since: datetime | None = None
         self._says_open: Mapping[str, bool] = {}
         self._day: date | None = None
         self.keeper: Keeper | None = None
+        self.kept: Callable[[], Sequence[str]] = tuple
         self.link: Callable[[], tuple[Link, str]] = lambda: (Link.UP, "")
         params, cross, day_of = config.stop_entry, config.crossover, self.trading_day
         self._stop_entry = History(
@@ -65,15 +71,19 @@ class StockDesk:
 
     @property
     def instruments(self) -> Mapping[str, Instrument]:
+        """Return those of the symbols watched, and of those that must be looked after although they are not."""
         return self._instruments
 
     def startup(self) -> None:
         """Load the instruments; may be called again after a failure. The past of each symbol follows turn by turn."""
-        self._instruments = {name: _whole(one) for name, one in self._data.instruments(self._config.markets).items()}
-        missing = [name for name in self._config.markets if name not in self._instruments]
+        watched = self._config.markets
+        names = tuple(dict.fromkeys((*watched, *self.kept())))
+        self._instruments = {name: _whole(one) for name, one in self._data.instruments(names).items()}
+        self._watched = {name: one for name, one in self._instruments.items() if name in watched}
+        missing = [name for name in watched if name not in self._watched]
         for name in missing:
             log.warning("market_not_listed", market=name)
-        self._unlisted = _not_listed(missing, is_all=not self._instruments)
+        self._unlisted = _not_listed(missing, is_all=not self._watched)
 
     def instrument(self, market: str) -> Instrument | None:
         return self._instruments.get(market)
@@ -89,11 +99,23 @@ class StockDesk:
                 self._recorder.gaps([gap])
 
     def quotes(self) -> Mapping[str, Quote]:
-        quotes = self._data.quotes(tuple(self._instruments))
+        quotes = self._prices()
         if self._recorder is not None:
             self._recorder.quotes(quotes.values())
         self._says_open = {name: quote.tradeable for name, quote in quotes.items()}
         return {name: quote for name, quote in quotes.items() if quote.tradeable}
+
+    def _prices(self) -> Mapping[str, Quote]:
+        """Return what prices there are. While the link is UP, none are no reason not to look after orders."""
+        try:
+            quotes = self._data.quotes(tuple(self._instruments))
+        except Retry as error:
+            if self.link()[0] is not Link.UP:
+                raise
+            self._priceless = f"no prices: {error}"
+            return {}
+        self._priceless = ""
+        return quotes
 
     def reference(self, market: str) -> Decimal | None:
         """Return the last session's close of a symbol, on today's scale."""
@@ -105,11 +127,11 @@ class StockDesk:
         self._mind_the_link(now)
         chosen = self._config.settings.strategies
         # Also without arming: the machine compares prices with the last session's close.
-        self._stop_entry.warm_one(self._instruments)
+        self._stop_entry.warm_one(self._watched)
         if StockStrategy.STOP_ENTRY in chosen:
             yield from self._armed(now)
         if StockStrategy.CROSSOVER in chosen:
-            self._crossover.warm_one(self._instruments)
+            self._crossover.warm_one(self._watched)
             yield from self._crossed(now)
 
     def is_open(self, market: str, now: datetime) -> bool:
@@ -125,8 +147,9 @@ class StockDesk:
         """Return in words what keeps anything from being bought, empty when it is only that nothing is worth it."""
         link, why = self.link()
         said = "" if link is Link.UP else f"IBKR is {link}: {why}"
-        back = () if self.keeper is None else self.keeper.returned.told.values()
-        return "; ".join(filter(None, (said, *back, self._unlisted, self.calendar.trouble)))
+        kept = () if self.keeper is None else (self.keeper.returned.told, self.keeper.unheeded.told)
+        odd = [words for told in kept for words in told.values()]
+        return "; ".join(filter(None, (said, self._priceless, *odd, self._unlisted, self.calendar.trouble)))
 
     def close(self) -> None:
         self._data.close()
@@ -150,7 +173,7 @@ class StockDesk:
 
     def _armed(self, now: datetime) -> Iterator[Proposal]:
         keeper, quotes = self.keeper, self.quotes()
-        for market in self._instruments:
+        for market in self._watched:
             self._stop_entry.fresh(market)
         while keeper is not None and keeper.armable:
             market, entry = keeper.armable.popitem()
@@ -164,7 +187,7 @@ class StockDesk:
 
     def _crossed(self, now: datetime) -> Iterator[Proposal]:
         quotes = self.quotes()
-        for market in self._instruments:
+        for market in self._watched:
             strategy, quote = self._crossover.strategy(market), quotes.get(market)
             if strategy is None or quote is None or not self._crossover.fresh(market):
                 continue

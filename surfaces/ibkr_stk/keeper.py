@@ -34,6 +34,7 @@ from strategies.stop_entry.actions import (
     ResizeStop,
     Wait,
 )
+from strategies.stop_entry.arming import elapsed
 from strategies.stop_entry.facts import Facts
 from strategies.stop_entry.machine import Event, step
 from strategies.stop_entry.params import StopEntryParams
@@ -44,6 +45,7 @@ from surfaces.ibkr_stk.ledger import OrderLedger
 from surfaces.ibkr_stk.picture import ATTACHED, GONE, NOTHING, Asked, Observer, Picture
 from surfaces.ibkr_stk.returned import Returned
 from surfaces.ibkr_stk.splits import SplitDesk
+from surfaces.ibkr_stk.unheeded import Unheeded
 
 log = structlog.get_logger()
 # For how long after a split the last session's close may still be one of before it.
@@ -55,7 +57,7 @@ class Keeper:
     """Looks at every symbol in turn and does what its machine asks for.
 
     Args:
-        markets: the symbols watched; those that something is held of are looked after as well.
+        markets: the symbols watched; those that something is held of, or an entry rests in, are looked after too.
     """
 
     def __init__(
@@ -81,12 +83,15 @@ class Keeper:
         self._params = params
         self._clock = clock
         self._markets = tuple(markets)
+        self._minded: dict[str, None] = dict.fromkeys(markets)
         self._arms = arms
-        self._keep_every = timedelta(seconds=keep_s)
-        self._next = self._next_hearing = clock.now()
-        self._next_asking: dict[str, datetime] = {}
+        self._keep_s = keep_s
+        self._kept_at: datetime | None = None
+        self._heard_at: datetime | None = None
+        self._asked_at: dict[str, datetime] = {}
         self._splits = SplitDesk(books)
         self.returned = Returned(books, executor, params)
+        self.unheeded = Unheeded(asked, params.retry_s)
         self._proposed: dict[str, str | None] = {}
         self._doubts: dict[str, bool] = {}
         self._uneven: set[str] = set()
@@ -104,12 +109,13 @@ class Keeper:
     ) -> None:
         """Look at every symbol once, if it is time to."""
         now = self._clock.now()
-        if now < self._next:
+        if not _is_time(self._kept_at, now, self._keep_s):
             return
-        self._next = now + self._keep_every
+        self._kept_at = now
         self._rest_refused()
         self.armable.clear()
         picture = Picture.taken(self._executor)
+        self.unheeded.look(picture, now)
         may_open = self._books.fold.state.state is State.RUN and not stop_reasons
         self._settle_stops(picture)
         self._hear_corrections(entries, calendar)
@@ -123,7 +129,7 @@ class Keeper:
                 calendar,
                 instrument=instrument,
                 quote=quotes.get(market),
-                may_open=may_open,
+                may_open=may_open and self._is_wanted(market),
                 tick=Decimal("0.01") if instrument is None else instrument.tick,
             )
             self._tend(facts, entries)
@@ -148,9 +154,21 @@ class Keeper:
             return True
         return off_scale(quote.last, self._observer.reference(market) or position.entry_price) is None
 
+    def kept(self) -> tuple[str, ...]:
+        """Return the symbols that shares are held of or an entry of ours rests in, watched or not."""
+        held = [position.market for position in self._books.fold.positions()]
+        return (*held, *(intent.market for intent in self._books.fold.unfinished(Leg.ENTRY)))
+
+    def _is_wanted(self, market: str) -> bool:
+        """Tell whether an entry may wait in a symbol: the operator watches it, and has this strategy do so."""
+        entry = self._entries_of.get(market)
+        rests = entry is not None and self._books.fold.order_state(entry) not in TERMINAL
+        return market in self._markets and (self._arms or not rests)
+
     def _looked_at(self) -> tuple[str, ...]:
-        held = (position.market for position in self._books.fold.positions())
-        return tuple(dict.fromkeys((*self._markets, *held)))
+        # For good: what was taken back or sold a moment ago may yet turn out to have filled.
+        self._minded |= dict.fromkeys(self.kept())
+        return tuple(self._minded)
 
     def _rest_refused(self) -> None:
         until = self._clock.now() + timedelta(seconds=self._params.rearm_s)
@@ -217,13 +235,13 @@ class Keeper:
     def _(self, action: PlaceStop, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
         if position is not None and self._is_still(position):
             log.warning("stop_placed", market=facts.symbol, quantity=str(action.quantity))
-            entries.protect(self._stop(position, action))
+            entries.protect(self._stop(position, action), partial(self._is_still, position))
 
     @_carry_out.register
     def _(self, action: Escalate, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
         if position is not None and self._is_still(position):
             log.error("sold_at_market", market=facts.symbol, reason=action.reason, quantity=str(action.quantity))
-            entries.protect(self._intent(position, action.quantity))
+            entries.protect(self._intent(position, action.quantity), partial(self._is_still, position))
 
     @_carry_out.register
     def _(self, action: Freeze, facts: Facts, position: Position | None, entries: EntryDesk) -> None:
@@ -234,7 +252,8 @@ class Keeper:
     def _is_still(self, position: Position) -> bool:
         """Tell whether the journals, read again, still hold a position like this, and nobody is selling it.
 
-        The resolver may have written its exit since this turn began: both would sell the same shares.
+        The resolver may have written its exit since this turn began: both would sell the same shares. Asked once more
+        when the intent is written: the resolver too looks at ours after it wrote its own, so that never both are sent.
         """
         self._books.follow()
         is_leaving = any(one.signal_id == position.signal_id for one in self._books.fold.unfinished(Leg.EXIT))
@@ -275,9 +294,9 @@ class Keeper:
     def _hear_corrections(self, entries: EntryDesk, calendar: Calendar) -> None:
         """Ask again about the entries of open positions: an execution may be corrected long after its order is done."""
         now, fold = self._clock.now(), self._books.fold
-        if now < self._next_hearing:
+        if not _is_time(self._heard_at, now, self._params.settle_s):
             return
-        self._next_hearing = now + timedelta(seconds=self._params.settle_s)
+        self._heard_at = now
         for position in fold.positions():
             intent = fold.intents.get(client_order_id(self._books.surface, position.signal_id, Leg.ENTRY, 1))
             # IBKR tells the executions of the day only.
@@ -298,9 +317,10 @@ class Keeper:
         """
         now, fold = self._clock.now(), self._books.fold
         held = sum((one.quantity for one in fold.positions() if one.market == market), NOTHING)
-        if picture.position(market) in (None, held) or now < self._next_asking.get(market, now):
+        is_odd = picture.position(market) not in (None, held)
+        if not (is_odd and _is_time(self._asked_at.get(market), now, self._params.retry_s)):
             return
-        self._next_asking[market] = now + timedelta(seconds=self._params.retry_s)
+        self._asked_at[market] = now
         given_up = [key for key in self._ledger.latest.get(market, ()) if fold.order_state(key) in GONE]
         today = [
             fold.intents[key]
@@ -331,8 +351,7 @@ class Keeper:
 
     def _is_due(self, order_id: str, intended_at: datetime) -> bool:
         """Tell whether an order may be asked to go, and was not a moment ago."""
-        since = self._asked.cancels.get(order_id, intended_at)
-        return self._clock.now() - since >= timedelta(seconds=self._params.retry_s)
+        return elapsed(self._asked.cancels.get(order_id, intended_at), self._clock.now(), self._params.retry_s)
 
     def _settle_stops(self, picture: Picture) -> None:
         """Ask about protective orders whose fate is not known; what they sold is the resolver's to write."""
@@ -374,3 +393,8 @@ class Keeper:
     def _suspend(self, market: str, reason: str, *, lifted: bool) -> None:
         until = self._clock.now() if lifted else None
         self._books.suspended(Suspension(name=market_name(market), reason=reason, until=until))
+
+
+def _is_time(last: datetime | None, now: datetime, seconds: float) -> bool:
+    """Tell whether something that is done every so often is due; what was never done is."""
+    return last is None or elapsed(last, now, seconds)

@@ -270,7 +270,7 @@ class Observer:
     def _is_exiting(self, position: Position) -> bool:
         fold = self._books.fold
         exits = [i for i in fold.unfinished(Leg.EXIT) if i.signal_id == position.signal_id]
-        return bool(exits) or any(is_market(fold.intents[key]) for key in self._unfinished_stops(position))
+        return bool(exits) or any(fold.intents[key].sells_at_once for key in self._unfinished_stops(position))
 
     def _is_over(self, market: str) -> bool:
         """Tell of the newest entry whether all it bought so far is sold: it must not buy on."""
@@ -304,11 +304,6 @@ class Observer:
             elif event.state in (OrderState.ACCEPTED, OrderState.FILLED):
                 refused = 0
         return refused, events[-1].happened_at if refused else None
-
-
-def is_market(intent: OrderIntent) -> bool:
-    """Tell of a protective order that it sells at once instead of waiting for a price."""
-    return (intent.trigger, intent.trailing_percent, intent.trailing_distance) == (None, None, None)
 
 
 def _is_loose(order: RestingOrder) -> bool:

@@ -7,7 +7,7 @@ then and was published as it ended: what comes back is kept safe, and is no part
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 
 import structlog
@@ -17,11 +17,12 @@ from domain.errors import Ask, Refuse, Retry
 from domain.ids import client_order_id, signal_of_order
 from domain.order import OrderIntent
 from domain.vocabulary import ExitReason, Leg, State, TimeInForce
+from strategies.stop_entry.arming import elapsed
 from strategies.stop_entry.facts import Facts, whole
 from strategies.stop_entry.params import StopEntryParams
 from surfaces.books import Books
 from surfaces.entry import EntryDesk
-from surfaces.ibkr_stk.picture import ATTACHED, NOTHING, Picture, is_market
+from surfaces.ibkr_stk.picture import ATTACHED, NOTHING, Picture
 
 log = structlog.get_logger()
 # How long the same count must have been seen, in real time: the position may lag behind a sale, whatever the clock.
@@ -49,7 +50,7 @@ class Returned:
         self._executor = executor
         self._params = params
         self._seen: dict[str, _Seen] = {}
-        self._next: dict[str, datetime] = {}
+        self._asked_at: dict[str, datetime] = {}
         self.told: dict[str, str] = {}
 
     def tend(self, facts: Facts, picture: Picture, entries: EntryDesk) -> None:
@@ -76,8 +77,7 @@ class Returned:
         seen = self._seen.get(market)
         if seen is None or seen.quantity != count:
             seen = self._seen[market] = _Seen(count, facts.now, time.monotonic())
-        is_old = facts.now - seen.at >= timedelta(seconds=self._params.retry_s)
-        return is_old and time.monotonic() - seen.real_s >= SURE_S
+        return elapsed(seen.at, facts.now, self._params.retry_s) and time.monotonic() - seen.real_s >= SURE_S
 
     def _ours(self, facts: Facts, picture: Picture) -> OrderIntent | None:
         """Return the entry of the resolved signal of ours that the shares belong to, None when they are none of ours.
@@ -123,9 +123,10 @@ class Returned:
 
     def _is_due(self, facts: Facts) -> bool:
         """Tell whether anything may be asked for again, and note that it is."""
-        if facts.now < self._next.get(facts.symbol, facts.now):
+        last = self._asked_at.get(facts.symbol)
+        if last is not None and not elapsed(last, facts.now, self._params.retry_s):
             return False
-        self._next[facts.symbol] = facts.now + timedelta(seconds=self._params.retry_s)
+        self._asked_at[facts.symbol] = facts.now
         return True
 
     def _is_on_its_way(self, bought: OrderIntent, facts: Facts) -> bool:
@@ -133,7 +134,7 @@ class Returned:
         fold, resting = self._books.fold, {stop.order_id for stop in facts.own_stops}
         unfinished = [*fold.unfinished(Leg.EXIT), *fold.unfinished(Leg.STOP)]
         mine = [one for one in unfinished if one.signal_id == bought.signal_id]
-        return any(is_market(one) or one.client_order_id not in resting for one in mine)
+        return any(one.sells_at_once or one.client_order_id not in resting for one in mine)
 
     def _left(self, bought: OrderIntent, facts: Facts) -> Decimal:
         """Return how many shares may be sold: what executions leave of the signal, and no more than is there."""

@@ -5,7 +5,7 @@ from fractions import Fraction
 
 import structlog
 
-from domain.corporate import Split
+from domain.corporate import Split, rescale_decision
 from domain.ledger.position import Position
 from domain.signal import SignalAmend
 from market.corporate_actions import factors_of
@@ -33,25 +33,25 @@ class SplitDesk:
         if ratio is None or evidence is None:
             return False
         log.error("split", market=facts.symbol, ratio=str(ratio), evidence=evidence)
-        self._books.split(
-            Split(
-                market=facts.symbol,
-                signal_id=position.signal_id,
-                new=ratio.numerator,
-                old=ratio.denominator,
-                effective_at=facts.now,
-                evidence=evidence,
-            )
+        split = Split(
+            market=facts.symbol,
+            signal_id=position.signal_id,
+            new=ratio.numerator,
+            old=ratio.denominator,
+            effective_at=facts.now,
+            evidence=evidence,
         )
-        self._amend(position.signal_id, facts.tick)
+        # Told before it is written: who dies in between explains it again, and tells it twice rather than never.
+        self._amend(position, split, facts.tick)
+        self._books.split(split)
         return True
 
-    def _amend(self, signal_id: str, tick: Decimal) -> None:
+    def _amend(self, position: Position, split: Split, tick: Decimal) -> None:
         """Tell subscribers the levels of after a split."""
-        position = self._books.fold.position(signal_id)
-        if position is None or signal_id not in self._books.fold.published:
+        signal_id = position.signal_id
+        if signal_id not in self._books.fold.published:
             return
-        candidate = position.decision.candidate
+        candidate = rescale_decision(position.decision, split).candidate
         self._books.published(
             SignalAmend(
                 id=self._books.new_id("amd"),
@@ -60,10 +60,8 @@ class SplitDesk:
                 mode=self._books.mode,
                 market=position.market,
                 stop_loss=down(candidate.stop_loss, tick),
-                take_profit=None if candidate.take_profit is None else down(candidate.take_profit, tick),
-                trailing_distance=None
-                if candidate.trailing_distance is None
-                else down(candidate.trailing_distance, tick),
+                take_profit=_on_tick(candidate.take_profit, tick),
+                trailing_distance=_on_tick(candidate.trailing_distance, tick),
                 reason="split",
                 published_at=self._books.now(),
             )

@@ -12,13 +12,11 @@ import structlog
 from audit.fold import SurfaceFold
 from audit.restore import trades_of
 from brokers.connect import connect_ibkr
-from brokers.ibkr.config import Environment
 from brokers.port import RestingExecutor
-from domain.clock import Clock, parse_clock
+from domain.clock import Clock
 from domain.stock_settings import StockStrategy
-from domain.surface_settings import require_armed
 from domain.vocabulary import Leg, Surface
-from journal import process_log
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market.calendar import DailyCalendar
@@ -48,9 +46,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Halt: a journal can't be trusted or written any more.
     """
     config = load(environ)
-    _require_armed(config)
-    clock = parse_clock(config.house.clock)
-    process_log.configure(PROGRAM, clock)
+    clock = process.begin(PROGRAM, config.house, Surface.STK, config.settings, config.ibkr.order_host)
     for complaint in config.complaints:
         log.warning("watchlist", file=str(config.settings.watchlist_file), **asdict(complaint))
     with opened(config, clock, stop) as (_, loop):
@@ -113,7 +109,7 @@ def _loop(
         arms=StockStrategy.STOP_ENTRY in config.settings.strategies,
         keep_s=config.settings.keep_s,
     )
-    desk.keeper, desk.link = keeper, executor.link
+    desk.keeper, desk.link, desk.kept = keeper, executor.link, keeper.kept
 
     def keep(entries: EntryDesk) -> None:
         keeper.keep(
@@ -150,18 +146,4 @@ def _recorder(config: StockConfig, calendar: DailyCalendar) -> Recorder:
         # A night is no gap in what was recorded.
         open_time=lambda _, since, until: calendar.today().open_between(since, until),
         compaction=Compaction(keep_days=config.settings.record_days),
-    )
-
-
-def _require_armed(config: StockConfig) -> None:
-    arm_file = config.house.state / "stk.armed"
-    require_armed(
-        config.settings,
-        Surface.STK,
-        is_real=config.ibkr.environment is Environment.LIVE,
-        account_id=config.ibkr.account,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix="STK_",
-        host_key="IBKR_ENVIRONMENT",
-        hosts=(Environment.PAPER, Environment.LIVE),
     )

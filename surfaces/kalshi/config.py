@@ -10,13 +10,12 @@ from domain import settings
 from domain.errors import Misconfigured
 from domain.event_settings import EventSettings, LtSettings, StSettings
 from domain.house import House
+from domain.surface_settings import PREFIXES
 from domain.vocabulary import Surface
 from forecast.config import ModelsConfig
 from risk.event_limits import EventLimits, PanelLimits
 
 ST_SOURCE, LT_SOURCE = "env/st.env", "env/lt.env"
-ST_PREFIXES = ("TBOT_", "ST_", "RISK_", "KALSHI_", "NWS_", "COINBASE_")
-LT_PREFIXES = ("TBOT_", "LT_", "RISK_", "KALSHI_", "MODELS_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +53,7 @@ def load_st(environ: Mapping[str, str]) -> StConfig:
     Raises:
         Misconfigured: a key is unknown, missing or wrong, or two of them don't fit together.
     """
-    settings.refuse_strays(environ, ST_PREFIXES, source=ST_SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.ST], source=ST_SOURCE)
     return StConfig(
         surface=Surface.ST,
         program="kalshi-st",
@@ -69,7 +68,7 @@ def load_st(environ: Mapping[str, str]) -> StConfig:
 
 def load_lt(environ: Mapping[str, str]) -> LtConfig:
     """Read the settings of the long-term surface. Raises as `load_st`."""
-    settings.refuse_strays(environ, LT_PREFIXES, source=LT_SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.LT], source=LT_SOURCE)
     config = LtConfig(
         surface=Surface.LT,
         program="kalshi-lt",

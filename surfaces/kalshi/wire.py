@@ -1,18 +1,18 @@
 """An event surface put together from its parts; what differs between the two is where their beliefs come from."""
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from audit.costs import NOTHING_SPENT, Spent
 from audit.fold import SurfaceFold
 from brokers.connect import connect_kalshi
 from brokers.kalshi.client import KalshiExecutor
-from brokers.kalshi.config import Environment
 from brokers.port import Executor
 from domain.clock import Clock
-from domain.surface_settings import require_armed
 from domain.vocabulary import Mode
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market.recorder import Compaction, Recorder
@@ -27,22 +27,14 @@ from surfaces.mirror import MirrorExecutor
 from surfaces.stop import stop_reasons
 
 
-def require_keys(config: EventConfig) -> None:
-    """Raise Misconfigured unless mode and venue fit together and, for real money, all three keys agree."""
-    arm_file = config.house.state / f"{config.surface}.armed"
-    require_armed(
-        config.settings,
-        config.surface,
-        is_real=config.kalshi.environment is Environment.PROD,
-        account_id=config.kalshi.account,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix=f"{config.surface.upper()}_",
-        host_key="KALSHI_ENVIRONMENT",
-        hosts=(Environment.DEMO, Environment.PROD),
-    )
+def begin(config: EventConfig) -> tuple[Clock, Signer]:
+    """Return the clock and the key of a process that may begin; raises Misconfigured."""
+    clock = process.begin(config.program, config.house, config.surface, config.settings, config.kalshi.order_host)
+    return clock, Signer.load(config.house.keys, config.surface, clock.now())
 
 
-def trade(
+@contextmanager
+def opened(
     config: EventConfig,
     clock: Clock,
     signer: Signer,
@@ -52,8 +44,8 @@ def trade(
     *,
     learn: Callable[[Mapping[str, Any]], None] | None = None,
     spent: Callable[[], Spent] = lambda: NOTHING_SPENT,
-) -> None:
-    """Trade until ``stop`` is set.
+) -> Iterator[tuple[Books, Loop]]:
+    """Open the journals and connect; the loop has not begun, and whoever runs it gives the connection back.
 
     Args:
         learn: takes in every record of the surface's journals, the old ones first; by default the learner alone does.
@@ -71,7 +63,7 @@ def trade(
         )
         compaction = Compaction(keep_days=settings.record_days)
         recorder = Recorder(house.log(surface, "market"), compaction=compaction) if settings.record_quotes else None
-        Loop(
+        loop = Loop(
             books=books,
             executor=executor if settings.mode is not Mode.DRY_RUN else MirrorExecutor(executor, fold),
             desk=EventDesk(data, surface, settings, estimators, learner, clock, recorder, books.ended),
@@ -83,7 +75,8 @@ def trade(
             workers=settings.asks_at_once,
             spent=spent,
             cancel_all=_kill_switch(executor),
-        ).run()
+        )
+        yield books, loop
 
 
 def _kill_switch(executor: Executor) -> Callable[[], None]:

@@ -3,15 +3,12 @@
 import threading
 from collections.abc import Mapping
 
-from domain.clock import parse_clock
 from forecast.panel import Panel
-from journal import process_log
-from journal.keys import Signer
 from surfaces.costs import CostBook
 from surfaces.kalshi.config import load_lt
 from surfaces.kalshi.learning import Learner
 from surfaces.kalshi.panel import PanelEstimator
-from surfaces.kalshi.wire import require_keys, trade
+from surfaces.kalshi.wire import begin, opened
 
 # A call under way at the end may be billed: its answer is awaited so long, after that its reservation stays spent.
 LATE_ANSWERS_S = 5.0
@@ -25,15 +22,13 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Halt: a journal can't be trusted or written any more.
     """
     config = load_lt(environ)
-    require_keys(config)
-    clock = parse_clock(config.house.clock)
-    process_log.configure(config.program, clock)
-    signer = Signer.load(config.house.keys, config.surface, clock.now())
+    clock, signer = begin(config)
     with CostBook(config.house, config.surface, config.settings.mode, clock, config.limits, signer) as costs:
         kept = config.house.state / f"{config.surface}-answers.json"
         panel = Panel(config.models, budget=costs, clock=clock, cache_file=kept)
-        learner = Learner()
+        made = [PanelEstimator(panel)]
         try:
-            trade(config, clock, signer, learner, [PanelEstimator(panel)], stop, spent=costs.spent)
+            with opened(config, clock, signer, Learner(), made, stop, spent=costs.spent) as (_, loop):
+                loop.run()
         finally:
             panel.close(LATE_ANSWERS_S)

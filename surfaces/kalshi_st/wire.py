@@ -7,17 +7,15 @@ from typing import Any
 
 from brokers.coinbase.client import CoinbaseClient
 from brokers.nws.client import NwsClient
-from domain.clock import Clock, parse_clock
+from domain.clock import Clock
 from forecast.sports import JsonOdds
-from journal import process_log
-from journal.keys import Signer
 from surfaces.kalshi.belief import Estimator
 from surfaces.kalshi.config import StConfig, load_st
 from surfaces.kalshi.game import GameEstimator
 from surfaces.kalshi.learning import Learner
 from surfaces.kalshi.price import PriceEstimator
 from surfaces.kalshi.weather import WeatherEstimator
-from surfaces.kalshi.wire import require_keys, trade
+from surfaces.kalshi.wire import begin, opened
 
 
 def run(environ: Mapping[str, str], stop: threading.Event) -> None:
@@ -28,17 +26,16 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Halt: a journal can't be trusted or written any more.
     """
     config = load_st(environ)
-    require_keys(config)
-    clock = parse_clock(config.house.clock)
-    process_log.configure(config.program, clock)
-    signer = Signer.load(config.house.keys, config.surface, clock.now())
+    clock, signer = begin(config)
     learner, weather = Learner(), WeatherEstimator(NwsClient(config.nws, clock))
 
     def learn(record: Mapping[str, Any]) -> None:
         learner.apply(record)
         weather.history.apply(record)
 
-    trade(config, clock, signer, learner, _estimators(config, clock, weather), stop, learn=learn)
+    made = _estimators(config, clock, weather)
+    with opened(config, clock, signer, learner, made, stop, learn=learn) as (_, loop):
+        loop.run()
 
 
 def _estimators(config: StConfig, clock: Clock, weather: WeatherEstimator) -> list[Estimator]:

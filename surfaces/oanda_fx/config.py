@@ -8,12 +8,12 @@ from brokers.oanda.granularity import GRANULARITY
 from domain import settings
 from domain.errors import Misconfigured
 from domain.house import House
-from domain.surface_settings import SurfaceSettings
+from domain.surface_settings import PREFIXES, SurfaceSettings
+from domain.vocabulary import Surface
 from risk.limits import Limits
 from strategies.fx.params import FxParams
 
 SOURCE = "env/fx.env"
-PREFIXES = ("TBOT_", "FX_", "RISK_", "STRATEGY_", "OANDA_")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ def load(environ: Mapping[str, str]) -> FxConfig:
     Raises:
         Misconfigured: a key is unknown, missing or wrong, or two of them don't fit together.
     """
-    settings.refuse_strays(environ, PREFIXES, source=SOURCE)
+    settings.refuse_strays(environ, PREFIXES[Surface.FX], source=SOURCE)
     config = FxConfig(
         house=settings.load(House, environ, prefix="TBOT_", source=SOURCE),
         surface=settings.load(SurfaceSettings, environ, prefix="FX_", source=SOURCE),

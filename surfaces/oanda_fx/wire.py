@@ -5,11 +5,8 @@ from collections.abc import Mapping
 
 from audit.fold import SurfaceFold
 from brokers.connect import connect_oanda
-from brokers.oanda.config import Environment
-from domain.clock import parse_clock
-from domain.surface_settings import require_armed
 from domain.vocabulary import Mode, Surface
-from journal import process_log
+from journal import process
 from journal.beat import Heartbeat
 from journal.keys import Signer
 from market import sessions
@@ -32,9 +29,7 @@ def run(environ: Mapping[str, str], stop: threading.Event) -> None:
         Halt: a journal can't be trusted or written any more.
     """
     config = load(environ)
-    _require_armed(config)
-    clock = parse_clock(config.house.clock)
-    process_log.configure(PROGRAM, clock)
+    clock = process.begin(PROGRAM, config.house, Surface.FX, config.surface, config.oanda.order_host)
     fold = SurfaceFold(config.limits.bankroll, config.limits.currency, config.surface.mode)
     signer = Signer.load(config.house.keys, Surface.FX, clock.now())
     files = config.house.stop_files(Surface.FX)
@@ -67,16 +62,4 @@ def _recorder(config: FxConfig) -> Recorder | None:
         directory,
         open_time=lambda _, since, until: sessions.open_between(since, until),
         compaction=Compaction(keep_days=config.surface.record_days),
-    )
-
-
-def _require_armed(config: FxConfig) -> None:
-    arm_file = config.house.state / "fx.armed"
-    require_armed(
-        config.surface,
-        Surface.FX,
-        is_real=config.oanda.environment is Environment.LIVE,
-        account_id=config.oanda.account_id,
-        arm_text=arm_file.read_text() if arm_file.is_file() else None,
-        prefix="FX_",
     )

@@ -1,19 +1,14 @@
 """A simulated OANDA, an account of its own for each test, and orders to send it."""
 
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
-import requests
+import simulator as simulator_process
 
 from brokers.dry_run.executor import DryRunExecutor
 from brokers.fake import FakeBroker
@@ -27,14 +22,13 @@ from domain.quotes import Bar, Instrument, Ohlc, Quote
 from domain.settings import Secret
 from domain.vocabulary import Leg, Mode, Side, Surface
 
-ROOT = Path(__file__).parents[2]
 TOKEN = "sesame-7f3a9c"
 ACCOUNTS = [f"101-001-{number:03d}-001" for number in range(120)]
 EUR_ACCOUNT = "101-002-001-001"
 PIP = Decimal("0.0001")
 
 
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
+def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
     """Return the first true answer of ``condition``, asked again and again before a deadline."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
@@ -45,33 +39,17 @@ def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
     raise AssertionError(f"not within {seconds} s")
 
 
-class Simulator:
+class Simulator(simulator_process.Simulator):
     """The simulator's process and its control page."""
 
     def __init__(self, start: str = "2014-05-06T12:00:00Z") -> None:
-        self.spec = f"sim:{start}@60,anchor={time.time()}"
         accounts = [f"{account}:{TOKEN}:USD:100000" for account in ACCOUNTS] + [f"{EUR_ACCOUNT}:{TOKEN}:EUR:100000"]
-        command = [sys.executable, "-m", "simulators.oanda", "--port", "0"]
-        for account in accounts:
-            command += ["--account", account]
-        self.process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "TBOT_CLOCK": self.spec}, stdout=subprocess.PIPE, text=True
-        )
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().split()[-1]
+        listed = [word for account in accounts for word in ("--account", account)]
+        super().__init__("simulators.oanda", simulator_process.clock_of(start, 60), listed)
         self.accounts = iter(ACCOUNTS)
-        self.names = (f"fault-{number}" for number in count())
-
-    def control(self, method: str, page: str, **kwargs: Any) -> Any:
-        answer = requests.request(method, f"{self.url}/_sim/{page}", timeout=5, **kwargs)
-        answer.raise_for_status()
-        return answer.json()
 
     def close(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.stop()
 
 
 class Venue:
@@ -80,7 +58,7 @@ class Venue:
     def __init__(self, simulator: Simulator, account_id: str) -> None:
         self.simulator = simulator
         self.account_id = account_id
-        self.clock: Clock = parse_clock(simulator.spec)
+        self.clock: Clock = parse_clock(simulator.clock)
         self.token = TOKEN
         self._closers: list[Callable[[], None]] = []
         self._faults: list[str] = []
@@ -103,23 +81,20 @@ class Venue:
         return data, executor
 
     def fault(self, action: str, *, market_wide: bool = False, **params: Any) -> str:
-        name = next(self.simulator.names)
         match = {} if market_wide else {"match": {"account": self.account_id, **params.pop("match", {})}}
         times = {} if market_wide or "times" in params else {"times": 1}
-        self.simulator.control("POST", "faults", json={"name": name, "action": action, **times, **match, **params})
-        self._faults.append(name)
-        return name
+        self._faults.append(self.simulator.fault(action, **times, **match, **params))
+        return self._faults[-1]
 
     def clear(self, name: str) -> None:
-        self.simulator.control("DELETE", "faults", params={"name": name})
+        self.simulator.clear(name)
         self._faults.remove(name)
 
     def fired(self, name: str) -> int:
-        faults = self.simulator.control("GET", "faults")["faults"]
-        return next(int(fault["fired"]) for fault in faults if fault["name"] == name)
+        return self.simulator.fired(name)
 
     def requests(self, method: str, ending: str) -> list[dict[str, Any]]:
-        rows = self.simulator.control("GET", "requests")["requests"]
+        rows = self.simulator.requests()
         return [row for row in rows if row["method"] == method and row["path"].endswith(f"{self.account_id}{ending}")]
 
     def close(self) -> None:
@@ -185,7 +160,7 @@ def make_entry(quote: Quote, *, side: Side = Side.BUY, pips: int = 100, **change
 
 def make_exit(entry: OrderIntent, trade_id: str, *, attempt: int = 1, quantity: Decimal | None = None) -> OrderIntent:
     return OrderIntent(
-        client_order_id=client_order_id(Surface.FX, entry.signal_id, Leg.EXIT, attempt),
+        client_order_id=client_order_id(entry.surface, entry.signal_id, Leg.EXIT, attempt),
         signal_id=entry.signal_id,
         surface=entry.surface,
         mode=entry.mode,
@@ -201,6 +176,14 @@ def make_exit(entry: OrderIntent, trade_id: str, *, attempt: int = 1, quantity: 
 @pytest.fixture
 def entry() -> Callable[..., OrderIntent]:
     return make_entry
+
+
+@pytest.fixture
+def desk(venue: Venue, entry: Callable[..., OrderIntent]) -> tuple[OandaExecutor, OrderIntent]:
+    """An executor at OANDA and an entry of EUR_USD to send it."""
+    data, executor = venue.connect()
+    quote = data.quotes(["EUR_USD"])["EUR_USD"]
+    return executor, entry(quote)
 
 
 @pytest.fixture

@@ -1,45 +1,16 @@
 """Exits and protection at OANDA, each way they can go wrong provoked at the simulator."""
 
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from oanda_orders import ago, find, opened
 
 from domain.errors import Ask, Refuse, Retry
 from domain.vocabulary import ExitReason, OrderState, Side
 
 pytestmark = pytest.mark.contract
 D = Decimal
-
-
-def ago(venue, seconds=600):
-    return venue.clock.now() - timedelta(seconds=seconds)
-
-
-def find(executor, venue, intent):
-    """Ask until the grace of a fresh order is over."""
-
-    def ask():
-        try:
-            return executor.find(intent.client_order_id, since=ago(venue))
-        except Retry:
-            return None
-
-    return ask
-
-
-@pytest.fixture
-def desk(venue, entry):
-    data, executor = venue.connect()
-    quote = data.quotes(["EUR_USD"])["EUR_USD"]
-    return executor, entry(quote)
-
-
-def opened(executor, intent):
-    events = executor.submit(intent)
-    assert [event.state for event in events] == [OrderState.FILLED]
-    return events[0].broker_trade_id
 
 
 def test_lost_bracket_shows_and_is_put_back(desk, venue):

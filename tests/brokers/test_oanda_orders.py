@@ -3,45 +3,16 @@
 import json
 import socket
 from dataclasses import replace
-from datetime import timedelta
 from decimal import Decimal
 
 import pytest
+from oanda_orders import ago, find, opened
 
 from domain.errors import Ask, Retry
 from domain.vocabulary import OrderState
 
 pytestmark = pytest.mark.contract
 D = Decimal
-
-
-def ago(venue, seconds=600):
-    return venue.clock.now() - timedelta(seconds=seconds)
-
-
-def find(executor, venue, intent):
-    """Ask until the grace of a fresh order is over."""
-
-    def ask():
-        try:
-            return executor.find(intent.client_order_id, since=ago(venue))
-        except Retry:
-            return None
-
-    return ask
-
-
-@pytest.fixture
-def desk(venue, entry):
-    data, executor = venue.connect()
-    quote = data.quotes(["EUR_USD"])["EUR_USD"]
-    return executor, entry(quote)
-
-
-def opened(executor, intent):
-    events = executor.submit(intent)
-    assert [event.state for event in events] == [OrderState.FILLED]
-    return events[0].broker_trade_id
 
 
 def test_market_order_goes_out_with_bound_brackets_and_our_id_on_order_and_trade(desk, venue):

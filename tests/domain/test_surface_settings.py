@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from domain.errors import Misconfigured
-from domain.surface_settings import SurfaceSettings, require_armed
+from domain.surface_settings import OrderHost, SurfaceSettings, require_armed
 from domain.vocabulary import Mode, Surface
 
 ACCOUNT = "001-001-1234567-001"
@@ -13,7 +13,9 @@ LIVE = SurfaceSettings(mode=Mode.LIVE, live=True, live_account=ACCOUNT)
 
 
 def arm(settings, *, is_real=True, arm_text=f"{ACCOUNT}\n"):
-    require_armed(settings, Surface.FX, is_real=is_real, account_id=ACCOUNT, arm_text=arm_text, prefix="FX_")
+    chosen = "live" if is_real else "practice"
+    host = OrderHost(account_id=ACCOUNT, chosen=chosen, key="OANDA_ENVIRONMENT", practice="practice", live="live")
+    require_armed(settings, Surface.FX, host, arm_text=arm_text)
 
 
 @pytest.mark.parametrize(("flag", "account", "file"), [*product([True, False], repeat=3)])

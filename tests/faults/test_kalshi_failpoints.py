@@ -3,7 +3,8 @@
 import signal
 
 import pytest
-from event_rig import BALANCE, Trader, World, question, until
+from event_rig import BALANCE, Trader, World, question
+from waiting import until
 
 from domain.vocabulary import ExitReason, Kind, State, Surface
 from fleet.orders import order

@@ -7,8 +7,9 @@ from itertools import count
 
 import pytest
 from fx_judge import assert_books_and_venue_agree, come_to_rest, fold_of, lines_of
-from fx_venue import Desk, Simulator, until
+from fx_venue import Desk, Simulator
 from sweeping import assert_never_looser, holds
+from waiting import until
 
 from journal import failpoints
 

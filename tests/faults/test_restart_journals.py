@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from fx_judge import assert_books_and_venue_agree, come_to_rest, fold_of, sent_ids
-from fx_venue import ROOT, Desk, Simulator, until
+from fx_venue import Desk, Simulator
+from simulator import ROOT
+from waiting import until
 
 from domain.house import House
 from domain.vocabulary import Leg, State

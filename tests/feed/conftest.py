@@ -151,7 +151,7 @@ class _Announcing(Server):
             await asyncio.sleep(0.01)
 
 
-def until(holds: Callable[[], bool], attempts: int = 2_000) -> None:
+def until(holds: Callable[[], bool], attempts: int = 10_000) -> None:
     for _ in range(attempts):
         if holds():
             return

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from models_sim import ModelsSim
-from panel_rig import EVERY, FOUR, Bench, Purse, reasons, until, voters
+from panel_rig import EVERY, FOUR, Bench, Purse, reasons, voters
+from waiting import until
 
 ROOT = Path(__file__).parents[2]
 

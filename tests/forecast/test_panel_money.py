@@ -8,7 +8,8 @@ from typing import Any
 
 import panel_rig
 import pytest
-from panel_rig import EVERY, FOUR, NOW, Bench, Purse, reasons, until, voters
+from panel_rig import EVERY, FOUR, NOW, Bench, Purse, reasons, voters
+from waiting import until
 
 from domain.clock import FakeClock
 from domain.errors import Halt

@@ -5,7 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from panel_rig import Bench, Purse, reasons, until, voters
+from panel_rig import Bench, Purse, reasons, voters
+from waiting import until
 
 from forecast.answers import MODEL_FAILURES, PROVIDER_FAILURES, Reason
 from forecast.breaker import Rests

@@ -17,7 +17,7 @@ from brokers.nws import config as nws_config
 from brokers.nws.config import NwsConfig
 from brokers.oanda import config as oanda_config
 from brokers.oanda.config import OandaConfig
-from domain import settings
+from domain import settings, surface_settings
 from domain.errors import Misconfigured
 from domain.event_settings import LtSettings, StSettings
 from domain.house import House
@@ -38,10 +38,8 @@ from strategies.crossover.params import CrossParams
 from strategies.fx.params import FxParams
 from strategies.stop_entry.machine import State as SymbolState
 from strategies.stop_entry.params import StopEntryParams
-from surfaces.ibkr_stk.config import PREFIXES as STK_PREFIXES
 from surfaces.ibkr_stk.config import load as load_stk
-from surfaces.kalshi.config import LT_PREFIXES, ST_PREFIXES, load_lt, load_st
-from surfaces.oanda_fx.config import PREFIXES as FX_PREFIXES
+from surfaces.kalshi.config import load_lt, load_st
 from surfaces.oanda_fx.config import load as load_fx
 
 LINE = re.compile(r"^(?P<off># )?(?P<key>[A-Z][A-Z0-9]*_[A-Z0-9_]+)=(?P<value>.*)$")
@@ -103,16 +101,13 @@ PLACEHOLDERS = {
 # example -> what reads the file: a surface, its resolver, the feed
 EXAMPLES: Mapping[str, tuple[Callable[[Mapping[str, str]], Any], ...]] = {
     FX: (load_fx,),
-    ST: (load_st, lambda given: load_resolver(given, Surface.ST, StSettings, ("NWS_", "COINBASE_"))),
-    LT: (load_lt, lambda given: load_resolver(given, Surface.LT, LtSettings, ("MODELS_",))),
+    ST: (load_st, lambda given: load_resolver(given, Surface.ST, StSettings)),
+    LT: (load_lt, lambda given: load_resolver(given, Surface.LT, LtSettings)),
     STK: (load_stk, load_stock_resolver),
     FEED: (load_feed,),
 }
 PREFIXES = {
-    FX: FX_PREFIXES,
-    ST: ST_PREFIXES,
-    LT: LT_PREFIXES,
-    STK: STK_PREFIXES,
+    **{f"{surface}.env.example": prefixes for surface, prefixes in surface_settings.PREFIXES.items()},
     FEED: ("TBOT_", feed_config.PREFIX),
 }
 

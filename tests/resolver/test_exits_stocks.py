@@ -7,8 +7,10 @@ from decimal import Decimal
 import pytest
 
 from domain.corporate import Split
+from domain.errors import Retry
 from domain.ids import client_order_id
-from domain.vocabulary import ExitReason, Leg, Surface
+from domain.order import OrderEvent, OrderIntent
+from domain.vocabulary import ExitReason, Kind, Leg, OrderState, State, Surface
 
 D = Decimal
 
@@ -39,6 +41,22 @@ def test_exit_at_the_session_end_that_came_to_nothing_is_tried_again(stocks):
 
     assert len(stocks.exits()) == 2
     assert stocks.broker.trades == {}
+
+
+def test_exit_that_is_refused_again_and_again_is_tried_ever_more_seldom(stocks):
+    stocks.trade()
+    stocks.tick(0)
+    stocks.broker.accidents += [stocks.Accident.REJECTED] * 9
+    stocks.loop._tend_every = timedelta(seconds=1)
+    began = stocks.clock.now()
+    stocks.set_state(State.REDUCE, flatten=True)
+    tried = []
+    while stocks.broker.trades:
+        before = len(stocks.exits())
+        stocks.tick(1)
+        tried += [(stocks.clock.now() - began).total_seconds()] * (len(stocks.exits()) - before)
+
+    assert tried == [1, 2, 4, 8, 16, 31, 46, 61, 76, 91]
 
 
 def test_trailing_percentage_that_was_crossed_and_not_acted_upon_is_acted_upon(stocks):
@@ -135,6 +153,25 @@ def test_bars_are_asked_for_once(stocks):
     assert asked == [opened, opened + timedelta(minutes=2)]
 
 
+def test_bars_are_asked_for_once_a_minute_however_often_a_position_is_looked_at(stocks):
+    stocks.trade()
+    stocks.tick(0)
+    bars, asked = stocks.broker.bars, []
+
+    def ask(market, period_s, *, start, end=None):
+        asked.append(end)
+        return bars(market, period_s, start=start, end=end)
+
+    stocks.broker.bars = ask
+    stocks.loop._tend_every = timedelta(seconds=1)
+    began = stocks.clock.now()
+    stocks.tick(150)
+    for _ in range(100):
+        stocks.tick(1)
+
+    assert asked == [began + timedelta(seconds=seconds) for seconds in (60, 120, 180)]
+
+
 def test_crossed_level_is_remembered_until_the_exit_comes_to_something(stocks):
     stocks.trade()
     stocks.tick(0)
@@ -145,3 +182,73 @@ def test_crossed_level_is_remembered_until_the_exit_comes_to_something(stocks):
 
     assert [intent.reason for intent in stocks.exits()] == [ExitReason.STOP_LOSS] * 2
     assert stocks.broker.trades == {}
+
+
+def sale_of(stocks, signal_id):
+    """Write the intent of what the surface sells at the market because no stop can protect it."""
+    position = stocks.books.fold.position(signal_id)
+    intent = OrderIntent(
+        client_order_id=client_order_id(Surface.STK, signal_id, Leg.STOP, 2),
+        signal_id=signal_id,
+        surface=Surface.STK,
+        mode=stocks.mode,
+        market=position.market,
+        leg=Leg.STOP,
+        attempt=2,
+        side=position.side.opposite,
+        quantity=position.quantity,
+        broker_trade_id=position.broker_trade_id,
+    )
+    stocks.books.intended(intent)
+    return intent
+
+
+def test_shares_that_the_surface_is_selling_are_not_sold_a_second_time(stocks):
+    signal_id = stocks.trade()
+    stocks.tick(0)
+    sale = sale_of(stocks, signal_id)
+    stocks.broker.find = unanswered
+    stocks.set_state(State.REDUCE, flatten=True)
+    stocks.tick()
+    stocks.tick()
+    waited = stocks.exits()
+    stocks.broker.find = lambda order_id, *, since: [over(stocks, sale, OrderState.ABSENT)]
+    stocks.tick()
+
+    # The surface died before it had sent its order: once that is proven, the flatten goes on.
+    assert waited == []
+    assert [intent.reason for intent in stocks.exits()] == [ExitReason.FLATTEN]
+
+
+def test_sale_that_is_written_in_the_same_moment_as_ours_is_seen_before_ours_is_sent(stocks):
+    signal_id = stocks.trade()
+    stocks.tick(0)
+    stocks.set_state(State.REDUCE, flatten=True)
+    stocks.broker.find = unanswered
+    write = stocks.resolver_books.write
+
+    def write_while_the_surface_does(rows):
+        sale_of(stocks, signal_id)
+        write(rows)
+
+    stocks.resolver_books.write = write_while_the_surface_does
+    stocks.tick()
+
+    assert stocks.exits() == []
+    assert [row["state"] for row in stocks.records(Kind.ORDER_EVENT)] == ["absent"]
+
+
+def unanswered(order_id, *, since):
+    raise Retry("an answer", "none yet", "ask again")
+
+
+def over(stocks, intent, state):
+    now = stocks.clock.now()
+    return OrderEvent(
+        client_order_id=intent.client_order_id,
+        signal_id=intent.signal_id,
+        leg=intent.leg,
+        state=state,
+        happened_at=now,
+        learned_at=now,
+    )

@@ -14,28 +14,18 @@ from pathlib import Path
 import httpx
 import oandapyV20.oandapyV20 as core
 import pytest
+from hand_clock import HandClock
+from simulator import ROOT, Simulator
 
 from simulators.oanda.account import Account
 from simulators.oanda.api import Api
 from simulators.oanda.recording import load_recordings
 from simulators.oanda.tape import Tape
-from simulators.oanda.transport import Request
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import parse_time
+from simulators.rest.transport import Request
 
-ROOT = Path(__file__).parents[2]
 ACCOUNT, TOKEN = "101-001-1-001", "token-one"
-
-
-@dataclass
-class HandClock:
-    """A clock that stands still until a test moves it."""
-
-    ms: int
-    speed: float = 1.0
-
-    def now_ms(self):
-        return self.ms
 
 
 @dataclass
@@ -108,26 +98,15 @@ def lab(make_lab):
     return make_lab()
 
 
-@dataclass
-class Running:
+class Running(Simulator):
     """A simulator process."""
 
-    process: subprocess.Popen
-    url: str
-    sessions: list = field(default_factory=list)
+    def __init__(self, *words):
+        super().__init__("simulators.oanda", *words)
+        self.sessions = []
 
     def client(self, token=TOKEN, **options):
         return httpx.Client(base_url=self.url, headers={"Authorization": f"Bearer {token}"}, timeout=10, **options)
-
-    def state(self):
-        return httpx.get(f"{self.url}/_sim/state").json()
-
-    def fault(self, **fault):
-        reply = httpx.post(f"{self.url}/_sim/faults", json=[fault])
-        assert reply.status_code == 201, reply.text
-
-    def clear(self):
-        httpx.delete(f"{self.url}/_sim/faults")
 
     def sdk(self, timeout=10):
         core.TRADING_ENVIRONMENTS[self.url] = {"api": self.url, "stream": self.url}
@@ -151,20 +130,12 @@ def start_process():
     started = []
 
     def start(clock, *arguments, env=None):
-        chosen = [] if clock is None else ["--clock", clock]
-        line = command(*chosen, "--account", f"{ACCOUNT}:{TOKEN}:USD:100000", *arguments)
-        process = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-        started.append(process)
-        printed = process.stdout.readline()
-        assert printed.startswith("simulators.oanda listening on http://127.0.0.1:"), printed
-        return Running(process, printed.split()[-1])
+        started.append(Running(clock, ("--account", f"{ACCOUNT}:{TOKEN}:USD:100000", *arguments), env))
+        return started[-1]
 
     yield start
-    for process in started:
-        if process.poll() is None:
-            process.terminate()
-        process.wait(timeout=5)
-        process.stdout.close()
+    for running in started:
+        running.stop()
 
 
 @pytest.fixture(scope="session")

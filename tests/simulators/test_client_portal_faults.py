@@ -5,7 +5,7 @@ import time
 import httpx
 import portal_sim
 import pytest
-from portal_sim import AAPL, ACCOUNT, SPY, ticket
+from portal_sim import AAPL, ACCOUNT, IBM, SPY, ticket
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +24,21 @@ def gate(running):
 
 def refs(gate):
     return {row.get("order_ref") for row in gate.live()}
+
+
+def test_child_that_is_refused_leaves_its_parent(gate):
+    fault = gate.fault("child_refused", error="No stops here.", times=1)
+    tickets = [
+        ticket("BUY", 3, "LMT", price=100, cOID="ft-parent"),
+        ticket("SELL", 3, "STP", price=90, cOID="ft-child", parentId="ft-parent"),
+    ]
+    parent, child = gate.confirm(gate.orders(tickets))
+    listed = {row.get("order_ref"): row["status"] for row in gate.live()}
+
+    assert gate.fired(fault) == 1
+    assert (parent["local_order_id"], child) == ("ft-parent", {"error": "No stops here."})
+    assert listed["ft-parent"] in ("PreSubmitted", "Submitted")
+    assert listed.get("ft-child") in (None, "Cancelled")
 
 
 def test_lost_reply_takes_the_order_and_breaks_the_connection(gate):
@@ -189,9 +204,7 @@ def test_late_fill_after_cancel_fills_an_order_that_is_cancelled(gate):
     order = gate.entered("BUY", 5, "LMT", price=160, cOID="ft-late")
     gate.send("DELETE", f"/iserver/account/{ACCOUNT}/order/{order}")
     gate.until(lambda: gate.status(order)["order_status"] == "Cancelled")
-    trades = gate.until(
-        lambda: [row for row in gate.get("/iserver/account/trades") if row.get("order_ref") == "ft-late"]
-    )
+    trades = gate.until(lambda: [row for row in gate.trades() if row.get("order_ref") == "ft-late"])
 
     assert [row["size"] for row in trades] == [5.0]
     assert gate.status(order)["order_status"] == "Cancelled"
@@ -297,3 +310,53 @@ def test_a_wrong_fault_is_refused_with_the_name_of_its_field(gate):
 
     assert reply.status_code == 422
     assert "new" in reply.json()["error"]
+
+
+def test_list_of_executions_can_be_empty_once_more(gate):
+    gate.entered("BUY", 1, "MKT", cOID="ft-trades-gone")
+    gate.until(lambda: any(row.get("order_ref") == "ft-trades-gone" for row in gate.trades()))
+    fault = gate.fault("trades_cache_empty", times=1)
+    empty, full = (gate.get("/iserver/account/trades") for _ in range(2))
+
+    assert (empty, bool(full)) == ([], True)
+    assert gate.fired(fault) == 1
+
+
+def test_positions_can_lag_behind_what_was_bought_though_the_cache_is_emptied(gate):
+    def shown():
+        gate.post(f"/portfolio/{ACCOUNT}/positions/invalidate")
+        return sum(row["position"] for row in gate.get(f"/portfolio/{ACCOUNT}/positions/0") if row["ticker"] == "IBM")
+
+    gate.get("/portfolio/accounts")
+    before = shown()
+    fault = gate.fault("stale_positions", times=1)
+    gate.trade_by_hand(IBM, 3)
+    late, now = shown(), shown()
+
+    assert (late, now) == (before, before + 3)
+    assert gate.fired(fault) == 1
+
+
+def test_listing_abroad_shows_its_own_number_and_currency(gate):
+    gate.get("/portfolio/accounts")
+    gate.trades()
+    fault = gate.fault("foreign_holding", quantity=7)
+    (held,) = [row for row in gate.get(f"/portfolio/{ACCOUNT}/positions/0") if row["currency"] == "MXN"]
+    (sold,) = [row for row in gate.trades() if row["exchange"] == "MEXI"]
+    (company,) = gate.get("/trsrv/stocks", symbols="AAPL")["AAPL"]
+    abroad = {row["conid"]: row["exchange"] for row in company["contracts"] if not row["isUS"]}
+
+    assert gate.fired(fault) == 2
+    assert (held["ticker"], held["isUS"], held["position"]) == ("AAPL", False, 7)
+    assert (sold["symbol"], sold["side"], sold["size"]) == ("AAPL", "S", 7)
+    assert abroad[held["conid"]] == abroad[sold["conid"]] == "MEXI"
+
+
+def test_one_order_can_be_missing_from_the_list(gate):
+    gate.entered("BUY", 1, "LMT", price=100, cOID="ft-left-out")
+    fault = gate.fault("missing_order", ref="ft-left-out", times=1)
+    without, whole = ({row.get("order_ref") for row in gate.live()} for _ in range(2))
+
+    assert "ft-left-out" not in without
+    assert "ft-left-out" in whole
+    assert gate.fired(fault) == 1

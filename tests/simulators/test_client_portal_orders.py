@@ -325,7 +325,7 @@ def test_an_order_nobody_knows_has_no_status(gate):
 
 def test_trades_carry_the_order_reference_the_commission_and_utc_times(gate):
     gate.confirm(gate.order("BUY", 4, conid=AAPL, cOID="ord-trade"))
-    trade = next(row for row in gate.get("/iserver/account/trades", days=7) if row.get("order_ref") == "ord-trade")
+    trade = next(row for row in gate.trades(days=7) if row.get("order_ref") == "ord-trade")
 
     assert (trade["side"], trade["size"], trade["symbol"], trade["sec_type"]) == ("B", 4.0, "AAPL", "STK")
     assert isinstance(trade["price"], str)
@@ -358,7 +358,7 @@ def test_accounts_do_not_mix(gate):
     assert [row["position"] for row in held if row["conid"] == AAPL] == [1.0]
     assert "ord-other" not in {row.get("order_ref") for row in gate.live()}
     assert "ord-other" in {row.get("order_ref") for row in gate.live(accountId="DU2")}
-    assert gate.get("/iserver/account/trades", accountId="DU2")[-1]["order_ref"] == "ord-other"
+    assert gate.trades(accountId="DU2")[-1]["order_ref"] == "ord-other"
 
 
 def test_an_order_whose_shares_another_one_sent_along_has_sold_goes_inactive(gate):

@@ -63,22 +63,37 @@ def test_a_reply_does_not_outlive_the_brokerage_session(gate):
     assert gate.fired(fault) == 1
 
 
-def test_competing_session_is_taken_back_by_competing_or_by_signing_out(gate):
-    first = gate.fault("competing_session")
+def test_competing_session_is_taken_back_by_competing(gate):
+    fault = gate.fault("competing_session")
     status = gate.post("/iserver/auth/status")
     polite = initialise(gate, compete=False)
     taken = initialise(gate)
-    second = gate.fault("competing_session")
-    gate.post("/tickle")
-    out = gate.post("/logout")
-    again = initialise(gate, compete=False)
 
     assert (status["authenticated"], status["competing"], status["connected"]) == (False, True, True)
     assert (polite["authenticated"], polite["competing"]) == (False, True)
     assert (taken["authenticated"], taken["competing"]) == (True, False)
+    assert gate.fired(fault) == 1
+
+
+def test_signing_out_ends_the_login_too(gate):
+    out = gate.post("/logout")
+    tried = gate.send("POST", "/iserver/auth/ssodh/init", {"publish": True, "compete": True})
+    lifted = gate.login()
+
     assert out == {"status": True}
-    assert again["authenticated"] is True
-    assert (gate.fired(first), gate.fired(second)) == (1, 1)
+    assert tried.status_code == 401
+    assert lifted["standing"] == "up"
+
+
+def test_first_list_of_executions_of_a_session_is_empty(gate):
+    gate.login()
+    gate.entered("BUY", 1, "MKT", cOID="out-first-list")
+    gate.until(lambda: any(row.get("order_ref") == "out-first-list" for row in gate.trades()))
+    gate.login()
+    first, second = (gate.get("/iserver/account/trades") for _ in range(2))
+
+    assert first == []
+    assert any(row.get("order_ref") == "out-first-list" for row in second)
 
 
 def test_publish_has_to_be_true(gate):

@@ -12,6 +12,7 @@ import httpx
 import portal_sim
 import pytest
 from portal_sim import ACCOUNT, SPY, ticket
+from simulator import ROOT
 from websockets.asyncio.client import connect
 
 from simulators.client_portal.run import main
@@ -19,7 +20,7 @@ from simulators.client_portal.run import main
 
 def run(*arguments):
     command = [sys.executable, "-m", portal_sim.MODULE, *arguments]
-    return subprocess.run(command, cwd=portal_sim.ROOT, capture_output=True, text=True, timeout=20)
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_the_state_folder_keeps_orders_positions_and_used_ids(start, tmp_path):
 
     assert live[resting]["order_ref"] == "ps-resting"
     assert [row["position"] for row in second.get(f"/portfolio/{ACCOUNT}/positions/0")] == [5.0]
-    assert [row["order_ref"] for row in second.get("/iserver/account/trades")] == ["ps-filled"]
+    assert [row["order_ref"] for row in second.trades()] == ["ps-filled"]
     for name in ("ps-filled", "ps-resting"):
         assert "Local order ID" in second.orders([ticket(cOID=name)])["error"]
 

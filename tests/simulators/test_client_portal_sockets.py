@@ -44,6 +44,11 @@ class Line:
     async def send(self, text):
         await self.socket.send(text)
 
+    async def heard(self):
+        """Wait until the gateway has read every command sent so far: it takes them in order."""
+        await self.send("ech+hb")
+        await self.read("ech+hb")
+
     async def read(self, topic, seconds=5):
         """Return the next message of a topic."""
         async with asyncio.timeout(seconds):
@@ -148,6 +153,7 @@ def test_orders_are_told_whole_once_and_then_by_what_changed(gate):
 def test_trades_come_with_their_commission(gate):
     async def conversation(line):
         await line.send('str+{"realtimeUpdatesOnly":true}')
+        await line.heard()
         await line.order("BUY", 2, cOID="ws-trade")
         return await line.read("str")
 
@@ -181,6 +187,7 @@ def test_what_was_unsubscribed_is_told_no_more(gate):
         await line.send("str+{}")
         await line.send("uor+{}")
         await line.send("utr+{}")
+        await line.heard()
         await line.order("BUY", 1, cOID="ws-unseen")
         with pytest.raises(TimeoutError):
             await line.read("sor", seconds=0.4)

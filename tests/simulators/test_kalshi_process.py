@@ -11,20 +11,20 @@ from decimal import Decimal
 import kalshi_lab
 import kalshi_sim
 import pytest
+from simulator import ROOT
 
 from simulators.kalshi.catalogue_file import CatalogueError
 from simulators.kalshi.orders import Force
-from simulators.kalshi.persistence import StateError, Store
+from simulators.kalshi.persistence import Store
 from simulators.kalshi.wire import ApiError
+from simulators.rest.state_file import StateError
 
 TICKER = kalshi_sim.TICKER
 
 
 def run(*arguments, **env):
     command = [sys.executable, "-m", "simulators.kalshi", *arguments]
-    return subprocess.run(
-        command, cwd=kalshi_sim.ROOT, capture_output=True, text=True, timeout=20, env={**os.environ, **env}
-    )
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20, env={**os.environ, **env})
 
 
 def written(path, content):
@@ -93,10 +93,7 @@ def test_a_catalogue_file_that_cannot_be_used_is_told_by_place(tmp_path, market,
 
 def test_the_built_in_markets_are_listed_when_no_file_is_given(tmp_path):
     accounts = written(tmp_path / "a.json", [kalshi_sim.member(0).row()])
-    command = [sys.executable, "-m", "simulators.kalshi", "--account-file", accounts]
-    command += ["--clock", f"sim:{kalshi_sim.START}@1"]
-    process = subprocess.Popen(command, cwd=kalshi_sim.ROOT, stdout=subprocess.PIPE, text=True)
-    venue = kalshi_sim.KalshiSim(process, process.stdout.readline().split()[-1], "", (kalshi_sim.member(0),))
+    venue = kalshi_sim.KalshiSim((kalshi_sim.member(0),), f"sim:{kalshi_sim.START}@1", ("--account-file", accounts))
 
     try:
         markets = venue.get("/markets", limit=1000, status="open")["markets"]

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import httpx
 import pytest
-from models_sim import PROVIDERS, ROOT, ModelsSim
+from models_sim import PROVIDERS, ModelsSim
+from simulator import ROOT
 
 from simulators.models.run import main
 

@@ -348,7 +348,7 @@ def test_bad_fault_names_its_field(slow, change, field):
     reply = httpx.post(f"{slow.url}/_sim/faults", json=[{**GOOD, **change}])
 
     assert reply.status_code == 422
-    assert reply.json()["errorMessage"].startswith(field)
+    assert reply.json()["error"].startswith(field)
     assert httpx.get(f"{slow.url}/_sim/faults").json()["faults"] == []
 
 
@@ -362,10 +362,10 @@ def test_missing_parameter_and_taken_name_are_refused(slow):
     fills = {"name": "h", "action": "late_transactions", "seconds": 1, "match": {"path": "*"}}
     late = httpx.post(f"{slow.url}/_sim/faults", json=fills)
 
-    assert "faults[0].match" in market.json()["errorMessage"]
-    assert "faults[0].match" in late.json()["errorMessage"]
-    assert "faults[0].fraction" in missing.json()["errorMessage"]
-    assert "faults[0].name" in taken.json()["errorMessage"]
+    assert "faults[0].match" in market.json()["error"]
+    assert "faults[0].match" in late.json()["error"]
+    assert "faults[0].fraction" in missing.json()["error"]
+    assert "faults[0].name" in taken.json()["error"]
     assert httpx.delete(f"{slow.url}/_sim/faults", params={"name": "f"}).json() == {"removed": 1}
 
 

@@ -12,8 +12,9 @@ import pytest
 
 from simulators.oanda.account import Account
 from simulators.oanda.clock import ClockError, parse_clock
-from simulators.oanda.persistence import StateError, Store
+from simulators.oanda.persistence import Store
 from simulators.oanda.run import main
+from simulators.rest.state_file import StateError
 
 ACCOUNT = "101-001-1-001"
 BASE = f"/v3/accounts/{ACCOUNT}"

@@ -8,8 +8,8 @@ import pytest
 from simulators.oanda.call import Call
 from simulators.oanda.faults import Occasion
 from simulators.oanda.streams import _PriceFeed
-from simulators.oanda.transport import Request
 from simulators.oanda.wire import parse_time
+from simulators.rest.transport import Request
 
 BASE = "/v3/accounts/101-001-1-001"
 

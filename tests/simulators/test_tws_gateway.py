@@ -27,7 +27,7 @@ class Listener:
 
     def __init__(self):
         self.client, self.ready, self.dead, self.cut_next, self.breaches = 1, True, False, False, 0
-        self.muted, self.heard = set(), []
+        self.muted, self.heard, self.is_loaded = set(), [], True
 
     def send(self, *fields):
         assert encode(fields)

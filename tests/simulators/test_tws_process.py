@@ -12,8 +12,8 @@ import time
 import ib_async
 import pytest
 import tws_sim
+from simulator import ROOT
 from tws_client import SPY, Client
-from tws_sim import ROOT
 
 
 def run(*arguments, **env):

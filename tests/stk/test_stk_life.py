@@ -2,11 +2,11 @@
 
 from decimal import Decimal
 
+from stock_rig import FAR
 from stock_venue import CASH, Venue, at_each
 
 TRANSPORTS = ("tws", "portal")
 D = Decimal
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 # At this speed the price has climbed and fallen again within seconds.
 LIVELY = {"speed": 5}
 STOPPED_SOON = {"STRATEGY_TRAIL_PCT": "0.02", "STRATEGY_REPRICE_MIN_S": "15", "STRATEGY_COOLDOWN_MIN": "600"}

@@ -8,6 +8,7 @@ from statistics import mean
 import pytest
 from stock_rig import StockRig
 from stock_venue import Venue
+from waiting import until
 
 MIB = 1024
 MOST_KIB = 120 * MIB
@@ -63,6 +64,8 @@ def samples(rig, seconds):
     found = []
     try:
         rig.start(cold=True)
+        # Until a first trade has ended the process is still loading what it trades with.
+        until(rig.resolutions, rig.said, 90)
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             time.sleep(min(1.0, seconds / 60))

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from stock_venue import D, until
+from stock_rig import FAR
+from stock_venue import D
+from waiting import until
 
 from domain.decision import Decision
 from domain.ids import new_id
 from domain.vocabulary import Kind
 from journal import decode
-
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 
 
 def at_once(rig):

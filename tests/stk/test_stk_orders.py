@@ -4,13 +4,13 @@ import asyncio
 
 import ib_async
 from portal_sim import ticket
+from stock_rig import FAR
 from stock_venue import D, at_each
 from tws_client import Client
 
 TRANSPORTS = ("tws", "portal")
 # The longest a position may be without exactly one live stop, in simulated seconds; these clocks run at 1.
 GAP_S = 5
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 
 
 def orders_of(rig, leg="entry"):
@@ -177,7 +177,7 @@ def test_stop_that_vanishes_is_placed_again_once(opened, transport):
     rig.open().bought()
     gone = rig.story().stops()[0]["ref"]
 
-    withdraw_all(rig)
+    rig.withdraw_all()
     rig.until(lambda: [stop["ref"] for stop in rig.story().stops()] not in ([], [gone]), "another stop rests")
     rig.turn_for(0.5)
 
@@ -197,20 +197,6 @@ def test_second_stop_for_the_same_shares_is_cancelled(opened, transport):
     rig.turn_for(0.5)
 
     assert_held(rig)
-
-
-def withdraw_all(rig):
-    """Cancel every order of the account, as its owner can with a click."""
-    if not rig.venue.is_tws:
-        rig.venue.gateway.send("DELETE", f"/iserver/account/{rig.account}/order/-1")
-        return
-
-    async def cancel():
-        async with Client(rig.venue.gateway, 99) as client:
-            client.ib.reqGlobalCancel()
-            await client.until(lambda: not rig.story().stops())
-
-    asyncio.run(cancel())
 
 
 def double(rig, ref, quantity):

@@ -1,12 +1,12 @@
 """A broker that goes away: nothing is sent meanwhile, nothing is missed, and trading resumes by itself."""
 
+from stock_rig import FAR
 from stock_venue import D, at_each
 
 from domain.vocabulary import Link
 
 TRANSPORTS = ("tws", "portal")
 GAP_S = 5
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 OUTAGES = [
     ("tws", "connectivity_lost", {"restored": "data_lost", "repeat": 20}),
     ("tws", "nightly_reset", {"seconds": 9, "storm": 5}),
@@ -58,7 +58,7 @@ def test_gateway_that_begins_its_numbers_anew_confuses_no_order_with_another(ope
     rig = opened("tws", clock={"speed": 5}, STRATEGY_TRAIL_PCT="0.02", STRATEGY_REPRICE_MIN_S="15")
     rig.open().bought()
     rollback = rig.venue.fault("id_rollback", by=1000, match={"client": 1})
-    reset = rig.venue.fault("nightly_reset", storm=1, seconds=0)
+    reset = rig.venue.fault("nightly_reset", storm=1, seconds=3)
     until_down(rig)
     until_up(rig)
 
@@ -130,3 +130,30 @@ def test_session_that_the_user_took_elsewhere_stops_trading_until_it_is_given_ba
     assert rig.intents() == before
     assert len(rig.story().live("BUY")) == 1
     rig.assert_sound()
+
+
+@at_each("*/iserver/marketdata/snapshot", "*/portfolio/*/summary")
+def test_page_of_the_portal_that_fails_keeps_no_position_from_its_stop(opened, page):
+    # So often that no turn finds what one before has read.
+    often = {"IBKR_POLL_INTERVAL_S": "0.001", "IBKR_QUOTE_SILENCE_S": "0.2", "STK_RECONCILE_S": "0.01"}
+    # An entry that misses the climb, on a busy machine, follows the market down.
+    rig = opened("portal", STRATEGY_REPRICE_MIN_S="2", STRATEGY_REPRICE_PCT="0.001", **often)
+    rig.open().until(lambda: rig.signals() and rig.fold.positions(), "an entry fills", 120)
+    rig.bought()
+    silent = rig.venue.fault("websocket_silent", times=100_000)
+    fault = rig.venue.fault("error_500", times=100_000, match={"path": page})
+    rig.until(lambda: rig.venue.fired(fault) > 3 and "status 500" in told(rig), "the page fails")
+    gone = rig.story().stops()[0]["ref"]
+
+    rig.withdraw_all()
+    rig.until(lambda: [stop["ref"] for stop in rig.story().stops()] not in ([], [gone]), "another stop rests")
+
+    assert "status 500" in told(rig)
+    assert rig.venue.fired(silent) > 0
+    rig.venue.clear()
+    rig.assert_sound()
+
+
+def told(rig):
+    """Return what the surface's heartbeat will say keeps it from trading."""
+    return rig.loop._trouble or rig.loop._desk.trouble()

@@ -5,11 +5,12 @@ import signal
 from decimal import Decimal as D
 from itertools import product
 
-from stock_venue import at_each, until
+from stock_rig import FAR
+from stock_venue import at_each
+from waiting import until
 
 TRANSPORTS = ("tws", "portal")
 GAP_S = 5
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 BEATS = ("ibkr-stk", "resolver-stk")
 
 

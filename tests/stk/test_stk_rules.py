@@ -1,12 +1,12 @@
 """What the surface may not do: shares that are not its own, orders of a person, halts, limits and rules."""
 
+from stock_rig import FAR
 from stock_venue import at_each
 
 from domain.vocabulary import Link, State
 
 TRANSPORTS = ("tws", "portal")
 GAP_S = 5
-FAR = {"STRATEGY_ENTRY_PCT": "3"}
 
 
 @at_each(*TRANSPORTS)

@@ -159,6 +159,16 @@ def test_a_stop_whose_level_is_not_told_is_replaced_after_a_forward_split() -> N
     assert asked(given) == (CancelStop(order_id="stop-1", reason=StopFault.OFF_SCALE),)
 
 
+def test_a_stop_is_replaced_and_not_made_larger_when_a_split_is_written_down_at_night_without_a_price() -> None:
+    night = Session(name="2014-05-07", phase=Phase.CLOSED, ends_at=NOW)
+    given = held(70, stops=(stop(level=D(560)),), quote=None, session=night)
+    suspected = replace(given, held=SIZE)
+
+    assert asked(given) == (CancelStop(order_id="stop-1", reason=StopFault.OFF_SCALE),)
+    assert asked(replace(given, stops=())) == (PlaceStop(quantity=D(70), percent=D(10), offset=None),)
+    assert asked(suspected) == (Freeze(reason=FreezeReason.SPLIT, ratio=Fraction(7)),)
+
+
 def test_a_stop_is_not_made_larger_before_its_split_is_explained() -> None:
     given = held(position=D(70))
 

@@ -1,55 +1,38 @@
 """Event surfaces and their resolvers against the simulated venue and the sources of facts that a test asks for.
 
-A `Trader` is one account with a home of its own. A test turns its surface and resolver by hand (``turn``, ``until``),
-which is what the processes do by themselves, or starts the processes (``start``, ``end``).
+A `Trader` is one account with a home of its own.
 """
 
 import dataclasses
-import signal
-import threading
-import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from decimal import Decimal
 
 import kalshi_sim
-import warm_start
 from coinbase_sim import start_coinbase
 from models_sim import PROVIDERS, ModelsSim
 from nws_sim import start_nws
+from pair import Pair
 from sweeping import Fuse
 
-from audit.fold import SurfaceFold
 from audit.logs import verify_all
 from brokers.coinbase.client import CoinbaseClient
-from brokers.connect import connect_kalshi
 from brokers.nws.client import NwsClient
 from domain.clock import iso, parse_clock, parse_iso
-from domain.house import House
-from domain.vocabulary import Kind, Leg, Mode, ResolutionSource, Surface
+from domain.vocabulary import Kind, Leg, Surface
 from forecast.panel import Panel
-from journal import read
-from journal.beat import Heartbeat
-from journal.key_files import create_key
-from resolver.books import ResolverBooks
-from resolver.kalshi.sighting import Lookout, VenueWitness
+from journal.keys import Signer
+from resolver.kalshi import wire as resolving
 from resolver.kalshi.thermometer import Thermometer
-from resolver.kalshi.wire import Payouts
-from resolver.loop import Loop as ResolverLoop
-from strategies.event.fees import fee_of
-from surfaces.books import Books
 from surfaces.costs import CostBook
+from surfaces.kalshi import wire as trading
 from surfaces.kalshi.belief import Belief
 from surfaces.kalshi.config import load_lt, load_st
-from surfaces.kalshi.desk import EventDesk
 from surfaces.kalshi.learning import Learner
 from surfaces.kalshi.panel import PanelEstimator
 from surfaces.kalshi.price import PriceEstimator
 from surfaces.kalshi.weather import WeatherEstimator
-from surfaces.loop import Loop
-from surfaces.mirror import MirrorExecutor
-from surfaces.stop import stop_reasons
 
 D = Decimal
 START = parse_iso("2014-05-06T12:00:00Z")
@@ -57,7 +40,6 @@ SPEED = 600
 ACCOUNTS = 40
 BALANCE = D(1000)
 ORDERS = {"method": "POST", "path": "*/portfolio/events/orders"}
-HOUSEKEEPING = frozenset({Kind.SEGMENT_START, Kind.SEGMENT_END, Kind.RECOVERY})
 PANEL = (
     "anthropic:claude-sonnet-4-6",
     "openai:gpt-5.4-mini",
@@ -92,15 +74,6 @@ OWN = {
     "RECORD_QUOTES": "false",
     "MAX_SLIP_BP": "500",
 }
-
-
-def until(condition, what, seconds=15.0):
-    """Return the first true answer of ``condition``."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.02)
-    return answer
 
 
 def question(name, *, closes=START + timedelta(hours=30), lasts_s=120, series=None, **more):
@@ -206,192 +179,66 @@ class Oracle:
         return Belief(method="oracle", probability=self.probability)
 
 
-class _FusedBooks(Books):
-    """Books whose every write goes past a fuse."""
-
-    fuse = Fuse()
-
-    def _append(self, *words, **more):
-        self.fuse.around(lambda: super(_FusedBooks, self)._append(*words, **more), self.fold)
-
-    def happened(self, events):
-        self.fuse.around(lambda: super(_FusedBooks, self).happened(events), self.fold)
-
-
-class _FusedResolverBooks(ResolverBooks):
-    fuse = Fuse()
-
-    def write(self, rows):
-        self.fuse.around(lambda: super(_FusedResolverBooks, self).write(rows), self.fold)
-
-
-class Trader:
+class Trader(Pair):
     """One account, one home, one surface and its resolver."""
 
     def __init__(self, world, home, surface=Surface.LT, **changes):
-        self.world, self.home, self.surface = world, home, surface
-        self.member = next(world.ids)
-        self.environ = world.environ(surface, self.member, home) | changes
-        self.house = House(home=home)
+        self.world, self.member = world, next(world.ids)
+        super().__init__(home, surface, world.clock.now(), world.environ(surface, self.member, home) | changes)
         self.oracle = Oracle()
         self.fuse = Fuse()
-        self.running = {}
         self._faults = []
-        self._open = []
-        self.loop = self.resolver = None
-        (home / "logs").mkdir(parents=True, exist_ok=True)
-        if not self.house.keys.exists():
-            create_key(self.house.keys, surface, world.clock.now())
 
     # ---------------------------------------------------------------- turned by hand
 
     def open(self, estimators: Sequence | None = None, *, resolver=True):
         """Put surface and resolver together as their processes do; ``oracle`` estimates unless told otherwise."""
+        stack = self.begin()
         self.config = (load_st if self.surface is Surface.ST else load_lt)(self.environ)
-        self.clock = parse_clock(self.config.house.clock)
-        self._open_surface([self.oracle] if estimators is None else estimators)
+        self.clock, self.costs = parse_clock(self.config.house.clock), None
+        made = [self._estimator(one, stack) for one in ([self.oracle] if estimators is None else estimators)]
+        signer = Signer.load(self.house.keys, self.surface, self.clock.now())
+        spent = {"spent": self.costs.spent} if self.costs is not None else {}
+        surface = trading.opened(self.config, self.clock, signer, Learner(), made, self._stop, **spent)
+        self.books, self.loop = stack.enter_context(surface)
+        self.fuse.guard(self.books, "_append", "happened")
+        self.desk = self.loop._desk
+        self.data = self.desk._data
         if resolver:
-            self._open_resolver()
+            self._open_resolver(stack)
         assert self.loop.startup()
         return self
 
-    def _connect(self):
-        limits = self.config.limits
-        data, executor = connect_kalshi(
-            self.mode, self.config.kalshi, self.clock, balance=limits.bankroll, currency="USD", fee=fee_of
-        )
-        self._open += [data.close, executor.close]
-        return data, executor
+    def _estimator(self, wanted, stack):
+        """Return an estimator: the one given, or the surface's own that a word names."""
+        if wanted == "weather":
+            return WeatherEstimator(NwsClient(self.config.nws, self.clock))
+        if wanted == "price":
+            return PriceEstimator(CoinbaseClient(self.config.coinbase, self.clock))
+        return PanelEstimator(self._panel(stack)) if wanted == "panel" else wanted
 
-    @property
-    def mode(self):
-        return self.config.settings.mode
-
-    def _open_surface(self, estimators):
-        config, learner = self.config, Learner()
-        made = self._facts(estimators)
-        fold = SurfaceFold(config.limits.bankroll, "USD", self.mode)
-        self.books = _FusedBooks(self.house, self.surface, self.mode, self.clock, fold, also=learner.apply)
-        self.books.fuse = self.fuse
-        self._open.append(lambda books=self.books: books.__exit__(None, None, None))
-        self.data, executor = self._connect()
-        self.desk = EventDesk(
-            self.data, self.surface, config.settings, made, learner, self.clock, None, self.books.ended
-        )
-        files = self.house.stop_files(self.surface)
-        spent = {"spent": self.costs.spent} if self.costs is not None else {}
-        self.loop = Loop(
-            books=self.books,
-            executor=executor if self.mode is not Mode.DRY_RUN else MirrorExecutor(executor, fold),
-            desk=self.desk,
-            limits=config.limits,
-            settings=config.settings,
-            heartbeat=Heartbeat(self.house.heartbeat(config.program), self.clock),
-            stop_reasons=lambda: stop_reasons(files),
-            stop=threading.Event(),
-            workers=config.settings.asks_at_once,
-            cancel_all=getattr(executor, "cancel_all", lambda: None),
-            **spent,
-        )
-        self._open.append(self.loop.shutdown)
-
-    costs = None
-
-    def _facts(self, wanted):
-        """Return estimators: those given, or the surface's own where a word names them."""
-        self.costs, made = None, []
-        for one in wanted:
-            if one == "weather":
-                made.append(WeatherEstimator(NwsClient(self.config.nws, self.clock)))
-            elif one == "price":
-                made.append(PriceEstimator(CoinbaseClient(self.config.coinbase, self.clock)))
-            elif one == "panel":
-                made.append(PanelEstimator(self._panel()))
-            else:
-                made.append(one)
-        return made
-
-    def _panel(self):
+    def _panel(self, stack):
         config = self.config
-        self.costs = CostBook(config.house, self.surface, config.settings.mode, self.clock, config.limits)
+        self.costs = stack.enter_context(
+            CostBook(config.house, self.surface, config.settings.mode, self.clock, config.limits)
+        )
         kept = config.house.state / f"{self.surface}-answers.json"
         panel = Panel(config.models, budget=self.costs, clock=self.clock, cache_file=kept)
-        self._open += [panel.close, lambda book=self.costs: book.__exit__(None, None, None)]
+        stack.callback(panel.close)
         return panel
 
-    def _open_resolver(self):
-        config = self.config
-        fold = SurfaceFold(config.limits.bankroll, "USD", self.mode)
-        books = _FusedResolverBooks(
-            self.house, self.surface, self.mode, self.clock, fold, None, ResolutionSource.KALSHI_RESOLUTION
+    def _open_resolver(self, stack):
+        told = resolving.load(self.environ, self.surface, type(self.config.settings))
+        watches = self.surface is Surface.ST and self.world.nws
+        witnesses = [Thermometer(NwsClient(self.config.nws, self.clock), self.clock)] if watches else []
+        books, self.resolver = stack.enter_context(
+            resolving.opened(told, self.clock, self._stop, witnesses, look_s=30.0)
         )
-        books.fuse = self.fuse
-        self._open.append(lambda: books.__exit__(None, None, None))
-        data, executor = self._connect()
-        witnesses = [VenueWitness(data.contract)]
-        if self.surface is Surface.ST and self.world.nws:
-            witnesses.append(Thermometer(NwsClient(config.nws, self.clock), self.clock))
-        lookout = Lookout(books, witnesses, 30.0)
-        imagined = Payouts(books, data, executor).advance if self.mode is Mode.DRY_RUN else lambda: None
-
-        def advance():
-            imagined()
-            lookout.advance()
-
-        self.resolver = ResolverLoop(
-            books=books,
-            executor=executor,
-            data=data,
-            settings=config.settings,
-            heartbeat=Heartbeat(self.house.heartbeat(f"resolver-{self.surface}"), self.clock),
-            stop=threading.Event(),
-            advance=advance,
-        )
-
-    def close(self):
-        """Give back what is open, as a process that ends does."""
-        self.loop = self.resolver = None
-        while self._open:
-            self._open.pop()()
-
-    def turn(self):
-        """Let surface and resolver turn once."""
-        self.loop.on_tick()
-        if self.resolver is not None:
-            self.resolver.on_tick()
-
-    def until(self, condition: Callable, what, seconds=15.0):
-        """Turn until ``condition`` has a true answer, and return it."""
-        deadline = time.monotonic() + seconds
-        while not (answer := condition()):
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}; {self.said()}"
-            self.turn()
-            time.sleep(0.02)
-        return answer
-
-    # ---------------------------------------------------------------- as processes
-
-    def start(self, *modules, **changes):
-        """Start surface and resolver, or those named, as the processes they are."""
-        for module in modules or ("surfaces", "resolver"):
-            log = self.home / f"{module}.log"
-            self.running[module] = warm_start.start(
-                ["-m", module, str(self.surface)], env=self.environ | changes, log=log
-            )
-        return self
-
-    def end(self, number=signal.SIGTERM):
-        """Send a signal to every process and return their exit codes."""
-        for process in self.running.values():
-            process.send_signal(number)
-        codes = [process.wait(timeout=15) for process in self.running.values()]
-        self.running = {}
-        return codes
+        self.fuse.guard(books, "write")
 
     def finish(self):
         """End everything and let go of the account's faults."""
-        self.end(signal.SIGKILL)
-        self.close()
+        super().finish()
         for name in self._faults:
             self.world.kalshi.clear(name)
 
@@ -439,25 +286,8 @@ class Trader:
 
     # ---------------------------------------------------------------- what was written
 
-    def records(self, stream, kind=None):
-        directory = self.house.log(self.surface, stream)
-        rows = [entry.record for entry in read(directory)] if directory.exists() else []
-        return [row for row in rows if (row["kind"] == kind if kind else row["kind"] not in HOUSEKEEPING)]
-
-    def decisions(self, market=None):
-        found = self.records("decisions", Kind.DECISION)
-        return [one for one in found if market in (None, one["candidate"]["market"])]
-
-    def codes(self, market=None):
-        return Counter(one["code"] for one in self.decisions(market))
-
-    def signals(self, action="open"):
-        stream = "signals" if action == "open" else "resolutions"
-        return [row for row in self.records(stream, Kind.SIGNAL) if row["action"] == action]
-
     def resolutions(self, *, provisional=False):
-        found = self.records("resolutions", Kind.RESOLUTION)
-        return [row for row in found if row["provisional"] is provisional]
+        return [row for row in super().resolutions() if row["provisional"] is provisional]
 
     def events(self, leg=Leg.ENTRY):
         stream = "orders" if leg is Leg.ENTRY else "resolutions"
@@ -483,6 +313,4 @@ class Trader:
 
     def said(self):
         """Return the last that is known, for a failing test's message."""
-        logs = [self.home / f"{module}.log" for module in ("surfaces", "resolver")]
-        text = "\n".join(log.read_text()[-1500:] for log in logs if log.exists())
-        return f"codes {dict(self.codes())}, events {self.events()[-6:]}\n{text}"
+        return f"codes {dict(self.codes())}, events {self.events()[-6:]}\n{super().said()}"

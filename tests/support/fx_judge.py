@@ -3,7 +3,8 @@
 from collections import Counter
 from decimal import Decimal
 
-from fx_venue import signal_of, until
+from fx_venue import signal_of
+from waiting import until
 
 from audit.fold import SurfaceFold
 from audit.logs import verify_all

@@ -1,25 +1,18 @@
 """The FX surface and its resolver as the processes they are, against a simulated OANDA that does what a test asks."""
 
 import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from itertools import count
-from pathlib import Path
 
 import httpx
-import warm_start
+import simulator
+from pair import Pair
+from waiting import until
 
 from audit.logs import verify_all
 from domain.clock import parse_iso
-from domain.house import House
 from domain.vocabulary import Surface
 from fleet.demo_oanda import DEMO_FX
-from journal import read
-from journal.key_files import create_key
 
-ROOT = Path(__file__).parents[2]
 TOKEN = "sesame-7f3a9c"
 # A lively afternoon of the recording, five hours of it in a minute.
 START, SPEED = "2014-05-06T12:00:00Z", 300
@@ -47,80 +40,36 @@ LIVELY = DEMO_FX | {
 }
 
 
-def until(condition, what, seconds=20.0):
-    """Return the first true answer of ``condition``."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.05)
-    return answer
-
-
-class Simulator:
+class Simulator(simulator.Simulator):
     """The venue's process and its control page."""
 
     def __init__(self, accounts=12):
         names = [f"101-001-{number:03d}-001" for number in range(accounts)]
-        self.clock = f"sim:{START}@{SPEED},anchor={time.time():.3f}"
-        command = [sys.executable, "-m", "simulators.oanda", "--port", "0", "--clock", self.clock]
-        for account in names:
-            command += ["--account", f"{account}:{TOKEN}:USD:100000"]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        self.url = self.process.stdout.readline().split()[-1]
+        listed = [word for name in names for word in ("--account", f"{name}:{TOKEN}:USD:100000")]
+        super().__init__("simulators.oanda", simulator.clock_of(START, SPEED), listed)
         self.accounts = iter(names)
-        self.numbers = count()
-
-    def stop(self):
-        self.process.terminate()
-        self.process.wait(timeout=10)
-        self.process.stdout.close()
 
 
-class Desk:
+class Desk(Pair):
     """One account at the venue, its home, and the two processes that trade it."""
 
     def __init__(self, simulator, home):
         self.simulator = simulator
         self.account = next(simulator.accounts)
-        self.home = home
         self.faults = []
-        self.running = {}
+        told = {"ACCOUNT_ID": self.account, "TOKEN": TOKEN, "API_URL": simulator.url}
+        environ = LIVELY | {"TBOT_HOME": str(home), "TBOT_CLOCK": simulator.clock}
+        environ |= {f"OANDA_{key}": value for key, value in told.items()}
+        super().__init__(home, Surface.FX, parse_iso(START), environ)
         self.client = httpx.Client(base_url=simulator.url, headers={"Authorization": f"Bearer {TOKEN}"}, timeout=10)
-        (home / "logs").mkdir(parents=True)
-        create_key(House(home=home).keys, Surface.FX, parse_iso(START))
 
     def fault(self, action, **params):
-        name = f"fault-{next(self.simulator.numbers)}"
         match = {"account": self.account, **params.pop("match", {})}
-        reply = self.client.post("/_sim/faults", json={"name": name, "action": action, "match": match, **params})
-        assert reply.status_code == 201, reply.text
-        self.faults.append(name)
-        return name
+        self.faults.append(self.simulator.fault(action, match=match, **params))
+        return self.faults[-1]
 
     def fired(self, name):
-        faults = self.client.get("/_sim/faults").json()["faults"]
-        return next(fault["fired"] for fault in faults if fault["name"] == name)
-
-    def start(self, *modules, segment_bytes=None, **changes):
-        environment = LIVELY | {
-            "TBOT_HOME": str(self.home),
-            "TBOT_CLOCK": self.simulator.clock,
-            "OANDA_ACCOUNT_ID": self.account,
-            "OANDA_TOKEN": TOKEN,
-            "OANDA_API_URL": self.simulator.url,
-            **changes,
-        }
-        for module in modules or ("surfaces", "resolver"):
-            words = [*arguments(module, segment_bytes), "fx"]
-            self.running[module] = warm_start.start(words, env=environment, log=self.home / f"{module}.log")
-        return self
-
-    def end(self, number=signal.SIGTERM):
-        for process in self.running.values():
-            process.send_signal(number)
-        codes = [process.wait(timeout=15) for process in self.running.values()]
-        self.running = {}
-        return codes
+        return self.simulator.fired(name)
 
     def is_alive(self):
         """Assert that nothing that was started has ended by itself; return True."""
@@ -130,13 +79,9 @@ class Desk:
 
     def close(self):
         for name in self.faults:
-            self.client.delete("/_sim/faults", params={"name": name})
+            self.simulator.clear(name)
         self.end(signal.SIGKILL)
         self.client.close()
-
-    def records(self, stream, kind):
-        directory = self.home / "logs" / "fx" / stream
-        return [entry.record for entry in read(directory) if entry.kind == kind] if directory.exists() else []
 
     def resolved(self):
         return {row["signal_id"] for row in self.records("resolutions", "resolution")}
@@ -148,7 +93,7 @@ class Desk:
         return self.client.get(f"/v3/accounts/{self.account}/{page}", params=query).json()
 
     def requests(self):
-        return self.client.get("/_sim/requests").json()["requests"]
+        return self.simulator.requests()
 
     def entries(self):
         """Return the client order ids of every trade the venue opened, in order."""
@@ -188,19 +133,6 @@ class Desk:
         assert all(report.ok for report in verify_all(self.home / "logs").values())
         events = self.records("resolutions", "order_event") + self.records("orders", "order_event")
         assert max(Counter(e["transaction_id"] for e in events if e["quantity"] != "0").values()) == 1
-
-    def said(self):
-        logs = [self.home / f"{module}.log" for module in ("surfaces", "resolver")]
-        return "\n".join(log.read_text()[-3000:] for log in logs if log.exists())
-
-
-def arguments(module, segment_bytes):
-    """Return how python runs a module, if asked for with segments so small that they rotate within seconds."""
-    if segment_bytes is None:
-        return ["-m", module]
-    small = f"inspect.unwrap(Journal.open.__func__).__kwdefaults__['segment_bytes'] = {segment_bytes}"
-    run = f"runpy.run_module({module!r}, run_name='__main__', alter_sys=True)"
-    return ["-c", f"import inspect, runpy; from journal import Journal; {small}; {run}"]
 
 
 def signal_of(key):

@@ -20,7 +20,7 @@ class IbkrDesk:
     ``patience_s`` is how long something may take until it is a failure.
     """
 
-    patience_s = 15.0
+    patience_s = 30.0
 
     def __init__(self, gateway, account):
         self.gateway = gateway

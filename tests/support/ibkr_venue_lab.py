@@ -5,6 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from decimal import Decimal
 
+from hand_clock import HandClock
+
 from simulators.ibkr.accounts import AccountSpec
 from simulators.ibkr.clock import moment
 from simulators.ibkr.events import Charged, Executed, OrderChanged, PositionChanged
@@ -21,16 +23,6 @@ NOON = "2014-05-06T16:00:00+00:00"
 
 def ms(text):
     return round(datetime.fromisoformat(text).timestamp() * 1000)
-
-
-@dataclass
-class HandClock:
-    """A clock that stands still until a test moves it."""
-
-    ms: int
-
-    def now_ms(self):
-        return self.ms
 
 
 class WrittenTape:

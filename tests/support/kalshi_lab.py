@@ -8,6 +8,7 @@ from decimal import Decimal
 from itertools import count
 
 import kalshi_sim
+from hand_clock import HandClock
 
 from simulators.kalshi.account import Account
 from simulators.kalshi.api import Api
@@ -15,22 +16,11 @@ from simulators.kalshi.catalogue_file import FileCatalogue, load_catalogue
 from simulators.kalshi.desk import Desk
 from simulators.kalshi.faults import Occasion
 from simulators.kalshi.orders import Side, Ticket
-from simulators.kalshi.transport import Request
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import ApiError
+from simulators.rest.transport import Request
 
 TICKER = kalshi_sim.TICKER
-
-
-@dataclass
-class HandClock:
-    """A clock that stands still until a test moves it."""
-
-    ms: int
-    speed: float = 1.0
-
-    def now_ms(self):
-        return self.ms
 
 
 @dataclass
@@ -70,7 +60,7 @@ class Lab:
         headers = {name.lower(): value for name, value in signed.items()}
         raw = b"" if body is None else json.dumps(body).encode()
         repeated = {name: [str(value)] for name, value in query.items()}
-        request = Request(method, full, {n: v[-1] for n, v in repeated.items()}, repeated, headers, raw)
+        request = Request(method, full, {n: v[-1] for n, v in repeated.items()}, headers, raw, repeated)
         response = asyncio.run(self.api.handle(request))
         return response.status, json.loads(response.body)
 

@@ -2,23 +2,19 @@
 
 import base64
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from itertools import count
 from pathlib import Path
 from typing import Any
 
 import httpx
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
+from simulator import Simulator, clock_of
 
-ROOT = Path(__file__).parents[2]
 START = "2014-05-06T07:00:00Z"
 TICKER = "KXTEST-14MAY06-T70"
 _PSS = padding.PSS(mgf=padding.MGF1(hashes.SHA256()), salt_length=padding.PSS.DIGEST_LENGTH)
@@ -88,15 +84,12 @@ def member(number: int = 0, balance: str = "1000.00", tier: str = "prime") -> Me
     return Member(f"key-{number}", private, public, balance, tier)
 
 
-@dataclass
-class KalshiSim:
+class KalshiSim(Simulator):
     """The venue's process, its control page and a signing client for each account."""
 
-    process: subprocess.Popen[str]
-    url: str
-    clock: str
-    members: tuple[Member, ...]
-    numbers: Any = field(default_factory=lambda: count(1))
+    def __init__(self, members: tuple[Member, ...], *words: Any, **more: Any) -> None:
+        super().__init__("simulators.kalshi", *words, **more)
+        self.members = members
 
     @property
     def base_url(self) -> str:
@@ -148,40 +141,6 @@ class KalshiSim:
         chosen = self.members[who]
         return signed_headers(chosen.key_id, chosen.private_pem, "GET", "/trade-api/ws/v2")
 
-    def state(self) -> Any:
-        """Return the control page's account of everything."""
-        return httpx.get(f"{self.url}/_sim/state", timeout=10).json()
-
-    def requests(self) -> Any:
-        """Return the last requests the venue saw."""
-        return httpx.get(f"{self.url}/_sim/requests", timeout=10).json()["requests"]
-
-    def fault(self, action: str, **fields: Any) -> str:
-        """Add a fault and return its name; ``match`` and parameters as in simulators/README.md."""
-        name = fields.pop("name", None) or f"{action}-{next(self.numbers)}"
-        reply = httpx.post(f"{self.url}/_sim/faults", json={"name": name, "action": action, **fields}, timeout=10)
-        assert reply.status_code == 201, reply.text
-        return name
-
-    def fired(self, name: str) -> int:
-        """Return how often a fault fired."""
-        fired: int = self.state()["faults"][name]
-        return fired
-
-    def clear(self, name: str | None = None) -> None:
-        """Remove one fault, or all."""
-        httpx.delete(f"{self.url}/_sim/faults", params={} if name is None else {"name": name}, timeout=10)
-
-    def stop(self) -> int:
-        """End the process and return its exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        code = self.process.wait(timeout=10)
-        for stream in (self.process.stdout, self.process.stderr):
-            if stream is not None:
-                stream.close()
-        return code
-
 
 def start(
     folder: Path,
@@ -214,11 +173,5 @@ def start(
     catalogue, accounts = folder / "kalshi-catalogue.json", folder / "kalshi-accounts.json"
     catalogue.write_text(json.dumps({"series": list(series), "markets": listed}))
     accounts.write_text(json.dumps([one.row() for one in chosen]))
-    clock = f"sim:{begin}@{speed:g},anchor={time.time() if anchor is None else anchor:.3f}"
-    command = [sys.executable, "-m", "simulators.kalshi", "--clock", clock, "--account-file", str(accounts)]
-    command += ["--catalogue", str(catalogue), *options]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-    assert process.stdout is not None
-    printed = process.stdout.readline()
-    assert printed.startswith("simulators.kalshi listening on http://127.0.0.1:"), printed
-    return KalshiSim(process, printed.split()[-1], clock, chosen)
+    words = ("--account-file", accounts, "--catalogue", catalogue, *options)
+    return KalshiSim(chosen, clock_of(begin, speed, anchor), words, env)

@@ -1,7 +1,6 @@
 """A budget that remembers what it was asked, a panel with four seats, and a bench where it asks simulated vendors."""
 
 import threading
-import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
@@ -22,15 +21,6 @@ FOUR = {
 EVERY = list(FOUR.values())
 NUMBERS = count(1)
 KEYS = {provider: f"sesame-{provider}-7f3a9c" for provider in FOUR}
-
-
-def until(condition, what, seconds=10.0):
-    """Return the first true answer of ``condition``."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(0.01)
-    return answer
 
 
 def question(text="Will the ferry run by June?", **more):

@@ -43,7 +43,7 @@ def desks(gateway: PortalSim) -> Iterator["PortalDesk"]:
 class PortalDesk(IbkrDesk):
     """One account at the gateway; connections to it are made by the test and closed here."""
 
-    patience_s = 8.0
+    patience_s = 30.0
 
     def config(self, **changes):
         settings = {

@@ -1,16 +1,11 @@
 """The simulated Client Portal gateway for tests, started as the process it is."""
 
 import json
-import os
-import subprocess
-import sys
 import time
-from itertools import count
-from pathlib import Path
 
 import httpx
+from simulator import Simulator, clock_of
 
-ROOT = Path(__file__).parents[2]
 MODULE = "simulators.client_portal"
 # Tuesday, half an hour after the open, on the recorded Tuesday 8 October 2013
 START = "2014-05-06T14:00:00Z"
@@ -18,17 +13,13 @@ ACCOUNT = "DU1"
 SPY, AAPL, IBM, AIG, AMZN = 756733, 265598, 8314, 61319701, 3691937
 
 
-class PortalSim:
+class PortalSim(Simulator):
     """The gateway's process, a client of it, and its control pages."""
 
-    def __init__(self, process, url, clock):
-        self.process = process
-        self.url = url
-        self.clock = clock
-        self._numbers = count(1)
+    def __init__(self, *words, **more):
+        super().__init__(MODULE, *words, **more)
         # the gateway signs its own certificate, as the real one does
-        self.http = httpx.Client(base_url=f"{url}/v1/api", timeout=10, verify=False)  # noqa: S501  loopback
-        self._control = httpx.Client(base_url=f"{url}/_sim", timeout=10, verify=False)  # noqa: S501  loopback
+        self.http = httpx.Client(base_url=self.base_url, timeout=10, verify=False)  # noqa: S501  loopback
 
     @property
     def base_url(self):
@@ -53,7 +44,7 @@ class PortalSim:
 
     def order(self, side="BUY", quantity=10, kind="MKT", account=ACCOUNT, **fields):
         """Send one order for SPY unless told otherwise; return the JSON of the reply."""
-        named = {"cOID": f"test-{next(self._numbers)}", **fields}
+        named = {"cOID": f"test-{next(self.numbers)}", **fields}
         return self.orders([ticket(side, quantity, kind, **named)], account)
 
     def orders(self, tickets, account=ACCOUNT):
@@ -79,6 +70,10 @@ class PortalSim:
         found = self.get("/iserver/account/orders", **query)
         return (found if found["snapshot"] else self.get("/iserver/account/orders", **query))["orders"]
 
+    def trades(self, **query):
+        """Return the list of executions; the first of a session is empty."""
+        return self.get("/iserver/account/trades", **query) or self.get("/iserver/account/trades", **query)
+
     def status(self, order_id):
         """Return what the page of one order says."""
         return self.get(f"/iserver/account/order/status/{order_id}")
@@ -90,40 +85,17 @@ class PortalSim:
         self.get("/iserver/marketdata/snapshot", **asked)
         return {row["conid"]: row for row in self.get("/iserver/marketdata/snapshot", **asked)}
 
-    def state(self):
-        """Return the control page's account of everything."""
-        return self._control.get("/state").json()
-
-    def requests(self):
-        """Return the last requests the gateway saw."""
-        return self._control.get("/requests").json()["requests"]
-
-    def fault(self, action, **fields):
-        """Add a fault and return its name; parameters as in simulators/README.md."""
-        name = fields.pop("name", None) or f"{action}-{next(self._numbers)}"
-        reply = self._control.post("/faults", json={"name": name, "action": action, **fields})
-        assert reply.status_code == 201, reply.text
-        return name
-
-    def fired(self, name):
-        """Return how often a fault fired."""
-        return self.state()["faults"][name]
-
-    def clear(self, name=None):
-        """Remove one fault, or all."""
-        self._control.delete("/faults", params={} if name is None else {"name": name})
-
     def login(self):
         """Sign in as a person does, which begins both sessions anew."""
-        return self._control.post("/login").json()
+        return self.pages.post("/_sim/login").json()
 
     def release(self):
         """Open the penalty box."""
-        self._control.post("/release")
+        self.pages.post("/_sim/release")
 
     def trade_by_hand(self, conid, quantity, account=ACCOUNT):
         """Trade signed shares outside any client."""
-        reply = self._control.post("/trade", json={"account": account, "conid": conid, "quantity": str(quantity)})
+        reply = self.pages.post("/_sim/trade", json={"account": account, "conid": conid, "quantity": str(quantity)})
         assert reply.status_code == 201, reply.text
         return reply.json()
 
@@ -136,7 +108,7 @@ class PortalSim:
         for name in self.state()["accounts"]:
             self.send("DELETE", f"/iserver/account/{name}/order/-1")
 
-    def until(self, look, seconds=8):
+    def until(self, look, seconds=30):
         """Wait until ``look`` gives something true; return it."""
         deadline = time.monotonic() + seconds
         while not (found := look()):
@@ -147,12 +119,7 @@ class PortalSim:
     def stop(self):
         """End the process and return its exit code."""
         self.http.close()
-        self._control.close()
-        if self.process.poll() is None:
-            self.process.terminate()
-        code = self.process.wait(timeout=10)
-        self.process.stdout.close()
-        return code
+        return super().stop()
 
 
 def ticket(side="BUY", quantity=10, kind="MKT", conid=SPY, tif="DAY", **fields):
@@ -171,12 +138,7 @@ def start_portal(*arguments, speed=1, begin=START, anchor=None, accounts=f"{ACCO
         accounts: value of ``--accounts``.
         env: more of the environment.
     """
-    clock = f"sim:{begin}@{speed:g},anchor={time.time() if anchor is None else anchor:.3f}"
-    command = [sys.executable, "-m", MODULE, "--clock", clock, "--accounts", accounts, *arguments]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})})
-    printed = process.stdout.readline()
-    assert printed.startswith(f"{MODULE} listening on http"), printed
-    return PortalSim(process, printed.split()[-1], clock)
+    return PortalSim(clock_of(begin, speed, anchor), ("--accounts", accounts, *arguments), env)
 
 
 def written(path, script):

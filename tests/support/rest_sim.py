@@ -2,19 +2,15 @@
 
 import asyncio
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
 
 import httpx
+from simulator import Simulator
 
-from simulators.oanda.transport import Request
 from simulators.rest.service import Service
+from simulators.rest.transport import Request
 
-ROOT = Path(__file__).parents[2]
 AGENT = "tbot tests"
 
 
@@ -56,37 +52,11 @@ class Lab:
         return next(fault.fired for fault in self.service.faults.faults if fault.name == name)
 
 
-class Process:
-    """A read-only simulator as users start it."""
-
-    def __init__(self, module, clock, *arguments, env=None):
-        chosen = [] if clock is None else ["--clock", clock]
-        line = [sys.executable, "-m", module, *chosen, *arguments]
-        self.process = subprocess.Popen(
-            line, cwd=ROOT, stdout=subprocess.PIPE, text=True, env={**os.environ, **(env or {})}
-        )
-        printed = self.process.stdout.readline()
-        assert printed.startswith(f"{module} listening on http://127.0.0.1:"), printed
-        self.url = printed.split()[-1]
+class Process(Simulator):
+    """A read-only simulator as users start it; a fault is called what it does."""
 
     def get(self, path, **query):
         return httpx.get(self.url + path, params=query, headers={"User-Agent": AGENT}, timeout=10)
 
     def fault(self, action, **params):
-        reply = httpx.post(f"{self.url}/_sim/faults", json={"name": action, "action": action, **params})
-        assert reply.status_code == 201, reply.text
-
-    def fired(self, name):
-        faults = httpx.get(f"{self.url}/_sim/faults").json()["faults"]
-        return next(fault["fired"] for fault in faults if fault["name"] == name)
-
-    def clear(self):
-        httpx.delete(f"{self.url}/_sim/faults")
-
-    def stop(self):
-        """End the process and return its exit code."""
-        if self.process.poll() is None:
-            self.process.terminate()
-        code = self.process.wait(timeout=10)
-        self.process.stdout.close()
-        return code
+        return super().fault(action, name=action, **params)

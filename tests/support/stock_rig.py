@@ -1,33 +1,21 @@
-"""The stock surface and its resolver at a simulated IBKR: one account with a home of its own.
+"""The stock surface and its resolver at a simulated IBKR: one account with a home of its own."""
 
-A test turns both loops by hand (``turn``, ``until``), which is what the processes do by themselves, or starts the
-processes (``start``, ``end``).
-"""
-
+import asyncio
 import json
 import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
 from decimal import Decimal
-from functools import cache
-from pathlib import Path
 
-import warm_start
+from pair import Pair
+from stock_venue import calendar_of
+from tws_client import Client
 
 from audit.logs import verify_all
 from domain.clock import iso, parse_clock
-from domain.errors import Retry
-from domain.house import House
 from domain.operation import OperatorAction
 from domain.vocabulary import Kind, Mode, Surface
-from journal import Journal, encode_fields, read
-from journal.key_files import create_key
+from journal import Journal, encode_fields
 from resolver.ibkr_stk import wire as resolving
 from surfaces.ibkr_stk import wire as trading
 from surfaces.ibkr_stk.config import load
@@ -46,8 +34,9 @@ SETTINGS = {
     "STK_RECORD_QUOTES": "false",
     "STRATEGY_ENTRY_PCT": "0.007",
     "STRATEGY_TRAIL_PCT": "5",
-    "STRATEGY_REPRICE_PCT": "0.01",
-    "STRATEGY_REPRICE_MIN_S": "300",
+    # An entry follows the market down, so that the next rise fills it: the recorded one comes once.
+    "STRATEGY_REPRICE_PCT": "0.001",
+    "STRATEGY_REPRICE_MIN_S": "4",
     "STRATEGY_REARM_S": "2",
     "STRATEGY_RETRY_S": "2",
     "STRATEGY_SETTLE_S": "2",
@@ -81,34 +70,20 @@ SETTINGS = {
     "IBKR_POLL_INTERVAL_S": "0.05",
     "IBKR_QUOTE_SILENCE_S": "1",
 }
+# An entry that rests and never fills.
+FAR = {"STRATEGY_ENTRY_PCT": "3", "STRATEGY_REPRICE_MIN_S": "300"}
 
 
-@cache
-def _calendar(at: str) -> Path:
-    """Compute the calendar of a day once for all tests: it costs two seconds of pandas."""
-    folder = Path(tempfile.mkdtemp(prefix="tbot-calendar-"))
-    words = [sys.executable, "-W", "ignore", "-m", "market.calendar_source", "XNYS", "--directory", str(folder)]
-    subprocess.run([*words, "--at", at], check=True, capture_output=True, cwd=warm_start.ROOT)
-    return folder
-
-
-class StockRig:
+class StockRig(Pair):
     """One account, one home, a surface and its resolver."""
 
     def __init__(self, venue, home, *, account=None, client=1, **changes):
         self.venue = venue
-        self.home = home
         self.account = account or next(venue.accounts)
-        self.house = House(home=home)
-        who = {"IBKR_ACCOUNT": self.account, "IBKR_CLIENT_ID": str(client)}
-        self.environ = SETTINGS | {"TBOT_HOME": str(home), "TBOT_CLOCK": venue.clock} | venue.environ() | who | changes
         self.clock = parse_clock(venue.clock)
-        self.running = {}
-        self.loop = self.books = self.resolver = None
-        for name in ("logs", "state", "run", "keys", "env"):
-            (home / name).mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not any(self.house.keys.iterdir()):
-            create_key(self.house.keys, Surface.STK, self.clock.now())
+        who = {"IBKR_ACCOUNT": self.account, "IBKR_CLIENT_ID": str(client)}
+        environ = SETTINGS | {"TBOT_HOME": str(home), "TBOT_CLOCK": venue.clock} | venue.environ() | who | changes
+        super().__init__(home, Surface.STK, self.clock.now(), environ)
         self.give_calendar()
 
     def move(self, venue):
@@ -119,34 +94,20 @@ class StockRig:
 
     def give_calendar(self):
         """Put today's calendar where the processes look for it."""
-        shutil.copytree(
-            _calendar(iso(self.clock.now())[:10] + "T00:00:00Z"), self.house.state / "calendars", dirs_exist_ok=True
-        )
+        shutil.copytree(calendar_of(iso(self.clock.now())), self.house.state / "calendars", dirs_exist_ok=True)
 
     # ---------------------------------------------------------------- turned by hand
 
     def open(self, *, resolver=True):
         """Put both together as their processes do, and start the surface up."""
-        self._stack, self._stop = ExitStack(), threading.Event()
-        config = load(self.environ)
-        self.books, self.loop = self._stack.enter_context(trading.opened(config, self.clock, self._stop))
+        stack, config = self.begin(), load(self.environ)
+        self.books, self.loop = stack.enter_context(trading.opened(config, self.clock, self._stop))
         self.fold = self.books.fold
         if resolver:
             parts = resolving.load(self.environ)
-            _, self.resolver = self._stack.enter_context(resolving.opened(parts, self.clock, self._stop))
+            _, self.resolver = stack.enter_context(resolving.opened(parts, self.clock, self._stop))
         assert self.loop.startup()
         return self
-
-    def close(self):
-        """Give back what is open, as processes that are told to end do."""
-        if self.loop is None:
-            return
-        self._stop.set()
-        if self.resolver is not None:
-            self.resolver.run()
-        self.loop.shutdown()
-        self._stack.close()
-        self.loop = self.resolver = self.books = None
 
     def restart(self, times=2):
         """End and begin anew, so many times in a row, with a few turns in each life."""
@@ -155,27 +116,10 @@ class StockRig:
             self.open()
             self.turn(5)
 
-    def turn(self, times=1):
-        for _ in range(times):
-            self.loop.on_tick()
-            if self.resolver is not None:
-                self.resolver.on_tick()
-            time.sleep(0.01)
-
     def turn_for(self, seconds):
         """Turn for so many real seconds."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            self.turn()
-
-    def until(self, condition, what, seconds=30.0):
-        """Turn until ``condition`` has a true answer, and return it; Retry is no answer."""
-        deadline = time.monotonic() + seconds
-        while True:
-            with suppress(Retry):
-                if answer := condition():
-                    return answer
-            assert time.monotonic() < deadline, f"not within {seconds} s: {what}\n{self.said()}"
             self.turn()
 
     # ---------------------------------------------------------------- points of a bracket's life
@@ -208,47 +152,27 @@ class StockRig:
         file.touch()
         return file
 
+    def withdraw_all(self):
+        """Cancel every order of the account, as its owner can with a click."""
+        if not self.venue.is_tws:
+            self.venue.gateway.send("DELETE", f"/iserver/account/{self.account}/order/-1")
+            return
+
+        async def cancel():
+            async with Client(self.venue.gateway, 99) as client:
+                client.ib.reqGlobalCancel()
+                await client.until(lambda: not self.story().stops())
+
+        asyncio.run(cancel())
+
     def resolved(self, count=1):
         self.until(lambda: len(self.resolutions()) >= count, f"{count} resolutions")
         return self
-
-    # ---------------------------------------------------------------- as processes
-
-    def start(self, *modules, cold=False, **changes):
-        """Start surface and resolver, or those named, as the processes they are; ``cold`` forks none from another."""
-        for module in modules or ("surfaces", "resolver"):
-            words, env, log = ["-m", module, "stk"], self.environ | changes, self.home / f"{module}.log"
-            if cold:
-                with log.open("ab") as said:
-                    command = [sys.executable, *words]
-                    self.running[module] = subprocess.Popen(
-                        command, env=env, cwd=warm_start.ROOT, stdout=said, stderr=subprocess.STDOUT
-                    )
-            else:
-                self.running[module] = warm_start.start(words, env=env, log=log)
-        return self
-
-    def end(self, number=signal.SIGTERM):
-        """Send a signal to every process and return their exit codes."""
-        for process in self.running.values():
-            process.send_signal(number)
-        codes = [process.wait(timeout=15) for process in self.running.values()]
-        self.running = {}
-        return codes
-
-    def finish(self):
-        self.end(signal.SIGKILL)
-        self.close()
 
     # ---------------------------------------------------------------- what the venue and the journals say
 
     def story(self):
         return self.venue.story(self.account)
-
-    def records(self, stream, kind=None):
-        directory = self.house.log(Surface.STK, stream)
-        rows = [entry.record for entry in read(directory)] if directory.exists() else []
-        return [row for row in rows if kind in (None, row["kind"])]
 
     def intents(self):
         found = [*self.records("orders", Kind.ORDER_INTENT), *self.records("resolutions", Kind.ORDER_INTENT)]
@@ -256,16 +180,6 @@ class StockRig:
 
     def events(self):
         return self.records("orders", Kind.ORDER_EVENT)
-
-    def decisions(self):
-        return self.records("decisions", Kind.DECISION)
-
-    def signals(self, action="open"):
-        stream = "resolutions" if action == "close" else "signals"
-        return [row for row in self.records(stream, Kind.SIGNAL) if row["action"] == action]
-
-    def resolutions(self):
-        return self.records("resolutions", Kind.RESOLUTION)
 
     def trouble(self):
         """Return what the surface's heartbeat says keeps it from trading."""
@@ -309,11 +223,9 @@ class StockRig:
     def said(self):
         """Return the last that is known, for a failing test's message."""
         state = f"{self.state()} {self.loop._trouble}" if self.loop else "closed"
-        codes = Counter(row["code"] for row in self.decisions())
         events = [(row["client_order_id"][-9:], row["state"], row["reason"]) for row in self.events()[-6:]]
         orders = [(o["ref"][-9:], o["side"], o["kind"], o["quantity"], o["status"]) for o in self.story().orders[-6:]]
-        logs = "\n".join(path.read_text()[-1500:] for path in self.home.glob("*.log"))
-        return f"{state}; {dict(codes)}\n{events}\n{orders}\nwaits {self.waits()}\n{logs}"
+        return f"{state}; {dict(self.codes())}\n{events}\n{orders}\nwaits {self.waits()}\n{super().said()}"
 
     def waits(self):
         return self.loop._desk.keeper.waits if self.loop else {}

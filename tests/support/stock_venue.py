@@ -1,14 +1,19 @@
 """Either IBKR simulator as tests of the stock surface use it, and what an account did there, told by the venue."""
 
-import time
+import subprocess
+import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import cache
 from itertools import pairwise
+from pathlib import Path
 
 import portal_sim
 import tws_sim
+from simulator import ROOT
 
 D = Decimal
 ACCOUNTS = [f"DU{number}" for number in range(1, 31)]
@@ -18,6 +23,20 @@ CLIMB = "2014-05-07T18:00:58Z"
 CONIDS = {"SPY": 756733, "AAPL": 265598, "IBM": 8314, "AIG": 61319701}
 PROTECTIVE = ("STP", "TRAIL", "TRAIL LIMIT", "STP LMT")
 LIVE = ("PreSubmitted", "Submitted", "PendingCancel")
+
+
+def calendar_of(moment):
+    """Return the folder of the calendar of a moment's day."""
+    return _calendar(f"{moment[:10]}T00:00:00Z")
+
+
+@cache
+def _calendar(at):
+    """Compute a calendar once for all tests: it costs two seconds of pandas."""
+    folder = Path(tempfile.mkdtemp(prefix="tbot-calendar-"))
+    words = [sys.executable, "-W", "ignore", "-m", "market.calendar_source", "XNYS", "--directory", str(folder)]
+    subprocess.run([*words, "--at", at], check=True, capture_output=True, cwd=ROOT)
+    return folder
 
 
 class Venue:
@@ -34,6 +53,8 @@ class Venue:
         self.is_tws = transport == "tws"
         accounts = ",".join(f"{name}:{CASH}:{kind}" for name in ACCOUNTS)
         given = {"begin": CLIMB, "speed": 1} | settings
+        # Before the venue's clock begins to run: what a test does first must not wait for it.
+        calendar_of(given["begin"])
         if self.is_tws:
             self.gateway = tws_sim.start(accounts=accounts, options=options, **given)
         else:
@@ -42,7 +63,6 @@ class Venue:
             self.gateway = portal_sim.start_portal(*chosen, *options, accounts=accounts, **given)
         self.clock = self.gateway.clock
         self.accounts = iter(ACCOUNTS)
-        self._pages = self.gateway.pages if self.is_tws else self.gateway._control
 
     def environ(self):
         """Return the settings that lead to this gateway."""
@@ -81,8 +101,7 @@ class Venue:
         return {name: counts.get(name, 0) for name in (*names, *pages)}
 
     def story(self, account):
-        path = "/_sim/story" if self.is_tws else "/story"
-        reply = self._pages.get(path, params={"account": account})
+        reply = self.gateway.pages.get("/_sim/story", params={"account": account})
         assert reply.status_code == 200, reply.text
         return Story(reply.json())
 
@@ -185,15 +204,6 @@ class Story:
 
 def _at(text):
     return datetime.fromisoformat(text)
-
-
-def until(condition, what, seconds=15.0):
-    """Return the first true answer of ``condition``."""
-    deadline = time.monotonic() + seconds
-    while not (answer := condition()):
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what() if callable(what) else what}"
-        time.sleep(0.02)
-    return answer
 
 
 def at_each(*cases):

@@ -51,7 +51,7 @@ class Client:
         """Place a limit order of SPY, far from the market unless a price is given, and return its trade."""
         return self.ib.placeOrder(SPY, ib_async.LimitOrder(side, quantity, price, **fields))
 
-    async def until(self, look: Callable[[], Any], seconds: float = 8) -> Any:
+    async def until(self, look: Callable[[], Any], seconds: float = 30) -> Any:
         """Return what ``look`` finds, asking until it finds something."""
         deadline = time.monotonic() + seconds
         while not (found := look()):

@@ -71,7 +71,7 @@ class TwsDesk(IbkrDesk):
             self.until_link(Link.UP)
         return self.data, self.executor
 
-    def until_link(self, link, seconds=15.0):
+    def until_link(self, link, seconds=30.0):
         """Wait for a state of the link and return the words for it."""
         return self.eventually(lambda: (found := self.executor.link())[0] is link and (found[1] or "up"), seconds)
 

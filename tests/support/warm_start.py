@@ -89,10 +89,12 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-def start(words: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT, err: Path | None = None):
-    """Start ``python words…``; what it says is appended to ``log``, or its errors to ``err``."""
+def start(
+    words: Sequence[str], *, env: Mapping[str, str], log: Path, cwd: Path = ROOT, err: Path | None = None, cold=False
+):
+    """Start ``python words…``, ``cold`` unforked; what it says is appended to ``log``, or its errors to ``err``."""
     program = program_of(words)
-    if not is_warm or program is None:
+    if cold or not is_warm or program is None:
         with log.open("ab") as out, (err or log).open("ab") as errors:
             return subprocess.Popen([sys.executable, *words], cwd=cwd, env=dict(env), stdout=out, stderr=errors)
     order = {"words": list(words), "env": dict(env), "cwd": str(cwd), "out": str(log), "err": str(err or log)}

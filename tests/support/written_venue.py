@@ -55,6 +55,20 @@ def contract(ticker="KXHIGHNY-26MAR16-B55.5", **changes):
     return replace(made, **changes)
 
 
+def bracket(low=55, **changes):
+    """A bracket of two degrees, as its ticker, its strikes and its text say."""
+    words = {
+        "ticker": f"KXHIGHNY-26MAR16-B{low}.5",
+        "floor_strike": D(low),
+        "cap_strike": D(low + 1),
+        "yes_sub_title": f"{low}° to {low + 1}°",
+        "no_sub_title": f"{low}° to {low + 1}°",
+        "title": f"Will the high temp in NYC be between {low}-{low + 1}° on Mar 16, 2026?",
+        "rules_primary": contract().rules_primary.replace("55-56", f"{low}-{low + 1}"),
+    }
+    return contract(**(words | changes))
+
+
 class Venue:
     """Contracts and quotes, and how often each was asked for."""
 

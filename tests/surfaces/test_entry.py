@@ -301,3 +301,21 @@ def test_a_fill_learned_of_late_is_published_only_while_it_could_still_be_follow
 
     assert running.events()[-1] == OrderState.FILLED
     assert len(running.signals()) == published
+
+
+def test_a_protective_order_that_nobody_wants_once_it_is_written_is_not_sent(running):
+    signal_id = running.trade()
+    key = f"tb-fx-{signal_id[4:]}-stop-2"
+    entry = running.books.fold.intents[f"tb-fx-{signal_id[4:]}-entry-1"]
+    stop = replace(entry, client_order_id=key, leg=Leg.STOP, attempt=2, side=entry.side.opposite)
+    asked = []
+
+    def is_wanted():
+        asked.append(running.records("orders", Kind.ORDER_INTENT)[-1]["client_order_id"])
+        return False
+
+    running.loop._entries.protect(stop, is_wanted)
+
+    assert asked == [key]
+    assert key not in [intent.client_order_id for intent in running.broker.sent]
+    assert running.books.fold.order_state(key) is OrderState.ABSENT

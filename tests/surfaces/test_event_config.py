@@ -1,13 +1,13 @@
 """Settings of the event surfaces that only make sense together."""
 
+import threading
+
 import pytest
 
 from domain.errors import Misconfigured
-from domain.event_settings import StSettings
-from domain.vocabulary import Surface
-from resolver.kalshi.wire import load as load_resolver
-from surfaces.kalshi.config import load_lt, load_st
-from surfaces.kalshi.wire import require_keys
+from resolver.kalshi_st import wire as resolving
+from surfaces.kalshi.config import load_lt
+from surfaces.kalshi_st import wire as trading
 
 KALSHI = {"KALSHI_KEY_ID": "key", "KALSHI_PRIVATE_KEY": "-----BEGIN-----", "RISK_BANKROLL": "1000"}
 LT = KALSHI | {
@@ -41,6 +41,6 @@ def test_a_quorum_that_no_panel_can_reach_is_refused_before_anything_is_paid():
 )
 def test_what_a_wrong_host_is_told_to_do_can_be_done(changes, remedy):
     with pytest.raises(Misconfigured, match=remedy):
-        require_keys(load_st(ST | changes))
+        trading.run(ST | changes, threading.Event())
     with pytest.raises(Misconfigured, match=remedy):
-        load_resolver(ST | changes, Surface.ST, StSettings, ("NWS_", "COINBASE_"))
+        resolving.run(ST | changes, threading.Event())

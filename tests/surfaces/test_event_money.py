@@ -6,12 +6,11 @@ from datetime import timedelta
 from decimal import Decimal
 
 import pytest
-from written_venue import START, Oracle, Room, contract
+from written_venue import START, Oracle, Room, bracket, contract
 
 from audit.fold import SurfaceFold
 from brokers.dry_run.executor import DryRunExecutor
-from domain.contract import ContractStatus, Unread
-from domain.errors import Refuse, Retry
+from domain.contract import Unread
 from domain.house import House
 from domain.vocabulary import Code, Kind, Leg, Mode, OrderState, Side, Surface
 from forecast.question import Question
@@ -45,20 +44,6 @@ def question(name, **changes):
         "floor_strike": None,
         "cap_strike": None,
         "close_at": START + timedelta(hours=24),
-    }
-    return contract(**(words | changes))
-
-
-def bracket(low=55, **changes):
-    """A bracket of two degrees, as its ticker, its strikes and its text say."""
-    words = {
-        "ticker": f"KXHIGHNY-26MAR16-B{low}.5",
-        "floor_strike": D(low),
-        "cap_strike": D(low + 1),
-        "yes_sub_title": f"{low}° to {low + 1}°",
-        "no_sub_title": f"{low}° to {low + 1}°",
-        "title": f"Will the high temp in NYC be between {low}-{low + 1}° on Mar 16, 2026?",
-        "rules_primary": contract().rules_primary.replace("55-56", f"{low}-{low + 1}"),
     }
     return contract(**(words | changes))
 
@@ -299,74 +284,6 @@ def test_quotes_that_take_long_are_asked_for_once_and_not_by_each_candidate(desk
 
 
 # ---------------------------------------------------------------- how contracts end
-
-
-def estimated(room, lows):
-    """Have brackets estimated, and close them without a result."""
-    for low in lows:
-        room.venue.add(bracket(low))
-    room.open()
-    for candidate, estimate in room.judged():
-        room.remember(candidate, estimate)
-    for ticker in list(room.venue.listed):
-        room.venue.ended[ticker] = replace(room.venue.listed.pop(ticker), status=ContractStatus.CLOSED)
-
-
-def test_fifty_contracts_in_no_hurry_to_end_do_not_keep_another_from_being_learnt_of():
-    room = Room()
-    estimated(room, range(20, 80))
-    ticker = "KXHIGHNY-26MAR16-B79.5"
-    room.venue.ended[ticker] = replace(
-        room.venue.ended[ticker], status=ContractStatus.FINALIZED, result="yes", value=D(1)
-    )
-    for _ in range(3):
-        room.scan(301)
-
-    assert ticker in [note.market for note in room.notes]
-
-
-@pytest.mark.parametrize("error", [Retry, Refuse])
-def test_a_contract_whose_end_cannot_be_read_keeps_nothing_from_being_listed(error):
-    room = Room()
-    estimated(room, [55, 57])
-    known = room.venue.contract
-    refused = []
-
-    def unreadable(ticker):
-        if ticker.endswith("B55.5"):
-            refused.append(ticker)
-            raise error(f"a market row of {ticker} that can be read", "'voided' is no status", "ask again")
-        return known(ticker)
-
-    room.venue.contract = unreadable
-    room.venue.add(bracket(59))
-    proposed = [proposal.candidates[0].market for proposal in room.scan(301)]
-    room.open()
-
-    assert refused
-    assert proposed == ["KXHIGHNY-26MAR16-B59.5"]
-
-
-def test_a_contract_the_venue_lists_no_more_is_let_go_of():
-    room = Room()
-    room.venue.add(contract())
-    room.open()
-    del room.venue.listed[contract().ticker]
-    room.scan(301)
-
-    assert room.desk._contracts == {}
-
-
-def test_an_empty_books_middle_teaches_nobody_to_distrust_the_market():
-    room = Room()
-    room.venue.add(contract())
-    room.open()
-    [(candidate, estimate)] = room.judged()
-    room.remember(candidate, estimate)
-    room.venue.quote(candidate.market, "0", "1")
-    room.remember(*room.judged(601)[0])
-
-    assert room.learner._estimated[candidate.market].market == 0.41
 
 
 # ---------------------------------------------------------------- parts of an order

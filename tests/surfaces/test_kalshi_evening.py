@@ -6,8 +6,9 @@ from decimal import Decimal
 
 import pytest
 import warm_start
-from event_rig import BALANCE, Trader, World, row_of, until
+from event_rig import BALANCE, Trader, World, row_of
 from nws_sim import start_nws
+from waiting import until
 
 from domain.clock import parse_iso
 from domain.vocabulary import Code, Kind, Surface
@@ -61,7 +62,7 @@ class Evening:
         for one in both:
             one.start()
         try:
-            until(lambda: [len(one.resolutions()) for one in both] == [4, 3], "seven ends", 90)
+            until(lambda: [len(one.resolutions()) for one in both] == [4, 3], "seven ends", 110)
             self.fired = {name: self.trader.fired(fault) for name, fault in self.faults.items()}
             self.codes = [one.end() for one in both]
             self.cash = [one.cash() for one in both]
@@ -84,7 +85,7 @@ def evening(tmp_path_factory):
         # What these processes import is loaded now: the evening begins with its world.
         warm_start.run(["-m", module, "st"], env={"TBOT_HOME": str(folder)})
     listed = rows(WARM, DISPUTED, SHORT, BITCOIN)
-    world = World(folder, listed, series=SERIES, begin=BEGIN, speed=960, nws=True, coinbase=True)
+    world = World(folder, listed, series=SERIES, begin=BEGIN, speed=480, nws=True, coinbase=True)
     erring = start_nws(world.kalshi.clock)
     try:
         yield Evening(world, erring, folder).live()

@@ -8,7 +8,8 @@ from decimal import Decimal
 from importlib import import_module
 
 import pytest
-from event_rig import PANEL, START, Trader, World, question, until
+from event_rig import PANEL, START, Trader, World, question
+from waiting import until
 
 from audit.costs import UNSETTLED, CostFold
 from domain.vocabulary import Code, Gate, Kind, Mode, Surface

@@ -52,7 +52,7 @@ class Mortal:
 
 def begin(one, others):
     """Turn a life until it has traded; the others have a turn now and then."""
-    turns, deadline = 0, time.monotonic() + 15
+    turns, deadline = 0, time.monotonic() + 45
     while not one.has_traded():
         assert time.monotonic() < deadline, one.trader.said()
         one.turn()

@@ -5,7 +5,8 @@ import signal
 
 import pytest
 import warm_start
-from fx_venue import TOKEN, Desk, Simulator, until
+from fx_venue import TOKEN, Desk, Simulator
+from waiting import until
 
 from audit.logs import verify_all
 

@@ -19,6 +19,7 @@ from brokers.ibkr.portal.orders import Orders
 from brokers.ibkr.portal.prices import PortalData
 from brokers.ibkr.portal.questions import Conversations
 from brokers.ibkr.portal.session import Session
+from brokers.ibkr.portal.shares import Shares
 from brokers.ibkr.portal.stops import Stops
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries, Held
@@ -62,16 +63,17 @@ class PortalExecutor:
         config, book = wire.config, ExecutionBook()
         self._wire = wire
         self._state = state
-        self._ledger = Ledger(wire, book)
+        self._ledger = Ledger(wire, book, contracts)
         entries = Entries(book, held)
         self._fills = FillReader(
             book, entries, wire.clock, commission_wait_s=config.commission_wait_s, reason=self._why
         )
         self._talks = Conversations(wire, frozenset(config.portal_confirm))
-        self._holdings = Holdings(wire, self._ledger, entries, self._fills)
+        self._holdings = Holdings(wire, self._ledger, entries, self._fills, contracts)
         grace = Grace(wire.clock, config.fresh_order_grace_s)
-        self._orders = Orders(wire, self._ledger, contracts, self._fills, state, self._talks, grace)
-        self._exits = Exits(wire, self._ledger, self._orders, self._holdings, contracts, state)
+        shares = Shares(wire, self._ledger)
+        self._orders = Orders(wire, self._ledger, contracts, self._fills, state, self._talks, grace, shares)
+        self._exits = Exits(wire, self._ledger, self._orders, self._holdings, contracts, state, shares)
         self._stops = Stops(wire, self._ledger, self._orders, self._holdings, contracts)
         self.session = Session(wire, state, self._refresh)
 
@@ -132,8 +134,7 @@ class PortalExecutor:
         self._holdings.prepare()
         self._talks.suppress()
         self._ledger.forget_times()
-        self._ledger.read_trades(self._ledger.now_ns())
-        self._ledger.read_list_anew()
+        self._ledger.read_anew()
         self._holdings.positions()
 
     def _select(self, listed: list[str], selected: str) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
+from brokers.ibkr.portal.errors import Rejected
 from brokers.ibkr.portal.parse import optional
 from brokers.ibkr.portal.wire import Wire
 from domain.errors import Refuse
@@ -14,6 +15,8 @@ CENT = Decimal("0.01")
 MOST = Decimal(1_000_000)
 # How many symbols one question may name.
 AT_ONCE = 50
+# Where IBKR keeps what is listed no more.
+ENDED = frozenset({"VALUE", "CORPACT"})
 
 
 class Contracts:
@@ -23,6 +26,7 @@ class Contracts:
         self._wire = wire
         self._conids: dict[str, int] = {}
         self._instruments: dict[str, Instrument] = {}
+        self._markets: dict[int, str] = {}
         self._lock = threading.Lock()
 
     def instruments(self, names: Sequence[str]) -> Mapping[str, Instrument]:
@@ -46,12 +50,44 @@ class Contracts:
             self._wire.ask("contract numbers", "/trsrv/stocks", self._learn, symbols=symbols)
         return {name: self._conids[name] for name in wanted if name in self._conids}
 
+    def markets(self, listings: Iterable[tuple[int, str]]) -> Mapping[int, str]:
+        """Return contract number -> market of these listings: other countries have other stocks of the same symbol.
+
+        A market is the symbol for the listing traded here, and a name nobody trades for any other. Raises Retry.
+        """
+        pairs = dict(listings)
+        try:
+            listed = self.conids({symbol for conid, symbol in pairs.items() if conid not in self._markets})
+        except Rejected:
+            # One of the symbols cannot even be asked about; nothing is remembered of the others either.
+            return {conid: self._markets.get(conid, symbol) for conid, symbol in pairs.items()}
+        for conid, symbol in pairs.items():
+            self._markets.setdefault(conid, symbol if listed.get(symbol, conid) == conid else f"{symbol}@{conid}")
+        return {conid: self._markets[conid] for conid in pairs}
+
+    def market(self, conid: int) -> str | None:
+        """Return the market of a listing that was asked about before."""
+        return self._markets.get(conid)
+
     def _learn(self, body: Any) -> None:
         for name, companies in body.items():
-            conid = _listing(companies)
+            conid = self._chosen(_listings(companies))
             if conid is not None:
                 with self._lock:
                     self._conids[str(name)] = conid
+
+    def _chosen(self, found: Sequence[int]) -> int | None:
+        """Return the one contract of several that is traded in the settings' currency; None where that is not one."""
+        if len(found) < 2:
+            return next(iter(found), None)
+        rows: list[Any] = self._wire.ask(
+            "the listings of a symbol",
+            "/trsrv/secdef",
+            lambda body: body["secdef"],
+            conids=",".join(map(str, found)),
+        )
+        right = [int(row["conid"]) for row in rows if row.get("currency") == self._wire.config.currency]
+        return right[0] if len(right) == 1 else None
 
     def _instrument(self, name: str, conid: int) -> Instrument:
         found = self._instruments.get(name)
@@ -81,15 +117,15 @@ class Contracts:
         )
 
 
-def _listing(companies: Any) -> int | None:
-    """Return the contract of the first company's listing in the United States: the symbol may be others' abroad."""
-    for company in companies if isinstance(companies, list) else ():
-        if company.get("assetClass") not in (None, "STK"):
-            continue
-        for contract in company.get("contracts") or ():
-            if contract.get("isUS") is True:
-                return int(contract["conid"])
-    return None
+def _listings(companies: Any) -> list[int]:
+    """Return the contracts of a symbol in the United States: the symbol may be others' abroad."""
+    return [
+        int(contract["conid"])
+        for company in (companies if isinstance(companies, list) else ())
+        if company.get("assetClass") in (None, "STK")
+        for contract in company.get("contracts") or ()
+        if contract.get("isUS") is True and contract.get("exchange") not in ENDED
+    ]
 
 
 def _tick(rules: Any) -> Decimal:

@@ -20,6 +20,7 @@ from brokers.ibkr.portal.holdings import Holdings
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.orders import Orders
 from brokers.ibkr.portal.parse import OrderRow
+from brokers.ibkr.portal.shares import Shares
 from brokers.ibkr.portal.wire import Wire
 from domain.errors import Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
@@ -32,9 +33,17 @@ class Exits:
     """Closes trades of one account, one at a time."""
 
     def __init__(
-        self, wire: Wire, ledger: Ledger, orders: Orders, holdings: Holdings, contracts: Contracts, state: LinkState
+        self,
+        wire: Wire,
+        ledger: Ledger,
+        orders: Orders,
+        holdings: Holdings,
+        contracts: Contracts,
+        state: LinkState,
+        shares: Shares,
     ) -> None:
         self._wire = wire
+        self._shares = shares
         self._ledger = ledger
         self._orders = orders
         self._holdings = holdings
@@ -57,17 +66,41 @@ class Exits:
             self._orders.catch_up(intent.client_order_id)
             if self._is_known(intent.client_order_id):
                 return self._orders.known(intent)
-            held = self._held(intent)
-            if held <= intent.quantity:
-                rows = self._of_trade(intent)
-                sold = self._sold(rows, intent.side)
+            held = self._shown(intent)
+            rest = self._most(intent, held) - intent.quantity
+            rows = self._of_trade(intent)
+            sold = self._sold(rows, intent.side)
+            if rest <= 0:
                 self._clear(rows)
-                # The list of positions may lag behind an execution: what a stop sold meanwhile is not there any more.
-                held = min(self._held(intent), held - (self._sold(rows, intent.side) - sold))
             else:
-                self._clear([row for row in self._of_trade(intent) if references.leg_of(row.reference) is Leg.ENTRY])
-                self._shrink(intent, held - intent.quantity)
-            return self._sell(intent, held)
+                self._clear([row for row in rows if references.leg_of(row.reference) is Leg.ENTRY])
+                self._shrink(intent, rest)
+            # The list of positions may lag behind an execution: what a stop sold meanwhile is not there any more.
+            held -= self._sold(rows, intent.side) - sold
+            return self._sell(intent, self._most(intent, min(self._shown(intent), held)))
+
+    def _shown(self, intent: OrderIntent) -> Decimal:
+        """Return what the list of positions shows of a trade. Raises Retry while it may lack what was bought."""
+        held = self._held(intent)
+        wanted = self._most(intent, intent.quantity) if self._is_counted(intent) else Decimal(0)
+        if held < wanted:
+            # Somebody may have sold a part: an older list of executions does not tell.
+            self._ledger.read_trades(self._ledger.now_ns())
+        self._shares.require_shown(self._signal(intent), intent.market, intent.side, wanted, held)
+        return held
+
+    def _most(self, intent: OrderIntent, held: Decimal) -> Decimal:
+        """Return what of a position is the trade's: never more than it bought and has not sold yet."""
+        if not self._is_counted(intent):
+            return held
+        return max(min(held, self._shares.left(self._signal(intent))), Decimal(0))
+
+    def _is_counted(self, intent: OrderIntent) -> bool:
+        """Tell whether it is known what the trade bought; where more is to be sold, a split or others had a hand in."""
+        return self._shares.bought(self._signal(intent)) >= intent.quantity
+
+    def _signal(self, intent: OrderIntent) -> str:
+        return references.signal_id_of(intent.broker_trade_id) or intent.signal_id
 
     def _held(self, intent: OrderIntent) -> Decimal:
         """Return what can be sold now: the broker's whole position, nothing when it is flat or the other way."""
@@ -127,7 +160,7 @@ class Exits:
 
     def _of_trade(self, intent: OrderIntent) -> list[OrderRow]:
         """Return the orders of the trade, but for this exit itself."""
-        signal_id = references.signal_id_of(intent.broker_trade_id) or intent.signal_id
+        signal_id = self._signal(intent)
         return [
             row
             for row in self._ledger.rows()

@@ -1,10 +1,12 @@
 """What the account is worth, what it holds, and what rests in it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 from brokers.ibkr.fills import FillReader
+from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.pace import Page
 from brokers.ibkr.portal.parse import OrderRow, number, optional
@@ -12,7 +14,7 @@ from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries, Holding, open_trades
 from brokers.port import Account, BrokerTrade, RestingOrder
 
-PAGE = 100
+PAGE, PAGES = 100, 100
 _FIGURES = ("netliquidation", "availablefunds", "initmarginreq")
 ZERO = Decimal(0)
 
@@ -20,8 +22,9 @@ ZERO = Decimal(0)
 class Holdings:
     """Reads the portfolio pages of one account."""
 
-    def __init__(self, wire: Wire, ledger: Ledger, entries: Entries, fills: FillReader) -> None:
+    def __init__(self, wire: Wire, ledger: Ledger, entries: Entries, fills: FillReader, contracts: Contracts) -> None:
         self._wire = wire
+        self._contracts = contracts
         self._ledger = ledger
         self._entries = entries
         self._fills = fills
@@ -57,13 +60,17 @@ class Holdings:
     def positions(self) -> list[Holding]:
         """Return what the account holds now: the portal's cache is emptied first. Raises Retry."""
         self._wire.ask("fresh positions", f"/portfolio/{self._account}/positions/invalidate", method="POST")
-        found: list[Holding] = []
-        for page in range(PAGE):
-            rows = self._wire.ask("the positions", f"/portfolio/{self._account}/positions/{page}", _rows)
-            found += [holding for holding in rows if holding is not None]
-            if len(rows) < PAGE:
+        found: dict[int, Holding] = {}
+        for page in range(PAGES):
+            rows, is_last = self._wire.ask("the positions", f"/portfolio/{self._account}/positions/{page}", _page)
+            if is_last or rows.keys() <= found.keys():
+                # A gateway that shows its last page again has shown everything.
+                found |= rows
                 break
-        return [holding for holding in found if holding.quantity != 0]
+            found |= rows
+        held = {conid: one for conid, one in found.items() if one.quantity != 0}
+        markets = self._contracts.markets((conid, one.market) for conid, one in held.items())
+        return [replace(one, market=markets[conid]) for conid, one in held.items()]
 
     def trades(self) -> Sequence[BrokerTrade]:
         """Return every position as a trade, whole, with the stop that rests for it. Raises Retry."""
@@ -104,16 +111,16 @@ def _resting(row: OrderRow) -> RestingOrder:
     )
 
 
-def _rows(body: Any) -> list[Holding | None]:
-    """Return the positions of a page; None stands for what is no stock."""
+def _page(body: Any) -> tuple[dict[int, Holding], bool]:
+    """Return contract number -> holding of the stocks of a page, and whether it is the last."""
     if not isinstance(body, list):
         raise TypeError(f"expected a list of positions, found {type(body).__name__}")
-    return [_holding(row) for row in body]
+    most = int(body[0].get("pageSize") or PAGE) if body else PAGE
+    stocks = [row for row in body if row.get("assetClass") in (None, "STK")]
+    return {int(number(row["conid"])): _holding(row) for row in stocks}, len(body) < most
 
 
-def _holding(row: Mapping[str, Any]) -> Holding | None:
-    if row.get("assetClass") not in (None, "STK"):
-        return None
+def _holding(row: Mapping[str, Any]) -> Holding:
     return Holding(
         market=str(row.get("ticker") or row.get("contractDesc") or ""),
         quantity=number(row["position"]),

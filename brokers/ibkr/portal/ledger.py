@@ -5,13 +5,15 @@ left. A question that needs news from after some moment waits for its turn; any 
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from brokers.ibkr.executions import ExecutionBook
 from brokers.ibkr.portal import parse
+from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.errors import NoTurn, Rejected
 from brokers.ibkr.portal.pace import Page
 from brokers.ibkr.portal.parse import OrderRow
@@ -19,11 +21,13 @@ from brokers.ibkr.portal.wire import Wire
 from domain.errors import Retry
 
 KEPT = timedelta(days=8)
+# The portal lists the executions of today and of six days before.
+LISTED = timedelta(days=5)
 # How many orders that ended are remembered; the portal lists those of a day.
 REMEMBERED = 500
 # How long a list is waited for when an older one would do, and how many pauses old that may be.
 SHORT_S, OLDEST_PAUSES = 0.3, 4
-# How often a new session is asked for its list of orders.
+# How often a new session is asked for a list until one without anything in it is believed.
 FIRST_LISTS = 4
 # What we call an order that was live and that the portal no longer knows, and how many lists must have left it out.
 GONE, MISSES = "gone", 3
@@ -31,7 +35,7 @@ _UNREADABLE = (KeyError, ValueError, TypeError, AttributeError, ArithmeticError)
 
 
 class NotReadyError(Retry):
-    """The portal has not put its list of orders together yet."""
+    """The portal has not put a list together yet."""
 
 
 class Ledger:
@@ -41,8 +45,9 @@ class Ledger:
         lists: how many lists of orders were read.
     """
 
-    def __init__(self, wire: Wire, book: ExecutionBook) -> None:
+    def __init__(self, wire: Wire, book: ExecutionBook, contracts: Contracts) -> None:
         self._wire = wire
+        self._contracts = contracts
         self.book = book
         self._orders: dict[str, OrderRow] = {}
         self._orders_ns = -1
@@ -52,6 +57,8 @@ class Ledger:
         self._asking = threading.Lock()
         self._lock = threading.Lock()
         self._unready = 0
+        self._short = 0
+        self._were_trades = False
         self.lists = 0
         self.bad_rows = 0
 
@@ -104,6 +111,15 @@ class Ledger:
             if read_at() < max(oldest_ns, since_ns):
                 raise
 
+    def read_anew(self) -> None:
+        """Read executions and orders of a session that is new, whose first lists are empty. Raises Retry."""
+        self._were_trades = False
+        with suppress(NotReadyError):
+            self.read_trades(self.now_ns())
+        self.read_list_anew()
+        if not self._were_trades:
+            self.read_trades(self.now_ns())
+
     def read_list_anew(self) -> None:
         """Read the orders of a session that is new: its first answers are empty. Raises Retry."""
         after_ns = self.now_ns()
@@ -132,6 +148,8 @@ class Ledger:
             )
             if not isinstance(body, list):
                 raise Retry("a list of executions", f"{type(body).__name__}", "ask again")
+            self._require_what_was_listed(body)
+            self._contracts.markets(_strangers(body))
             unread = self.bad_rows
             for row in body:
                 self.take_trade(row, began_ns)
@@ -139,25 +157,43 @@ class Ledger:
                 # One of them may be a fill: without it no sum is right.
                 raise Retry("executions that can be read", f"{self.bad_rows - unread} that cannot", "ask again")
             self.book.forget_before(self._wire.clock.now() - KEPT)
+            self._were_trades = bool(body)
             self._trades_ns = began_ns
+
+    def _require_what_was_listed(self, body: list[Any]) -> None:
+        """Refuse a list without executions of ours where some of this week are known, unless it stays like that."""
+        young, ours = self._wire.clock.now() - LISTED, ("", self._wire.config.account)
+        is_empty = not any(isinstance(row, Mapping) and parse.account_of(row) in ours for row in body)
+        is_short = is_empty and any(one.at > young for one in self.book.all())
+        self._short = self._short + 1 if is_short else 0
+        if 0 < self._short < FIRST_LISTS:
+            # As for orders, the first request of a session only makes the portal put its list together.
+            raise NotReadyError("executions that were listed before", "none", "ask again")
 
     def trades_since(self, after_ns: int) -> bool:
         """Tell whether the executions were asked for at ``after_ns`` or later."""
         return self._trades_ns >= after_ns
 
     def take_trade(self, row: Any, heard_ns: int) -> bool:
-        """Take in one execution, from the list or from the stream; tell whether it was news."""
+        """Take in one execution, from the list or from the stream; tell whether it was news.
+
+        One that is not ours, of a stock nobody has looked up yet, waits for the list.
+        """
         if not parse.is_stock(row):
             return False
         try:
             execution = parse.execution(row)
+            conid = None if execution.reference else _conid(row)
         except _UNREADABLE:
             self.bad_rows += 1
             return False
         if execution.account and execution.account != self._wire.config.account:
             return False
+        market = execution.market if conid is None else self._contracts.market(conid)
+        if market is None:
+            return False
         with self._lock:
-            is_news = self.book.add(replace(execution, fee=None), heard_ns)
+            is_news = self.book.add(replace(execution, market=market, fee=None), heard_ns)
             if execution.fee is not None:
                 self.book.charge(execution.exec_id, execution.fee, execution.currency)
         return is_news
@@ -269,6 +305,22 @@ class Ledger:
         """Return an answer and when its question left at the latest: waiting for a turn comes before that."""
         began_ns = self.now_ns()
         return began_ns, ask()
+
+
+def _conid(row: Mapping[str, Any]) -> int | None:
+    found = parse.optional(row.get("conid"))
+    return None if found is None else int(found)
+
+
+def _strangers(rows: list[Any]) -> list[tuple[int, str]]:
+    """Return contract number and symbol of the executions that are not ours; what cannot be read is found out later."""
+    found = []
+    for row in rows:
+        with suppress(*_UNREADABLE):
+            conid = _conid(row)
+            if conid is not None and parse.reference(row.get("order_ref")) is None:
+                found.append((conid, str(row["symbol"])))
+    return found
 
 
 def _with_limit(row: OrderRow, before: OrderRow | None) -> OrderRow:

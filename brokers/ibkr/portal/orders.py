@@ -15,14 +15,15 @@ from brokers.ibkr.portal import tickets
 from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.errors import NoTurn, Rejected, message_of
 from brokers.ibkr.portal.ledger import GONE, MISSES, Ledger
-from brokers.ibkr.portal.parse import INACTIVE, OrderRow, number, optional
-from brokers.ibkr.portal.questions import Ack, Conversations, PartlyRefused
+from brokers.ibkr.portal.parse import INACTIVE, OrderRow
+from brokers.ibkr.portal.questions import Ack, Conversations, PartlyRefused, receipts_of
+from brokers.ibkr.portal.shares import Shares
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.windows import NEW_YORK
 from domain.errors import Ask, Refuse, Retry
 from domain.order import OrderEvent, OrderIntent
 from domain.quotes import Quote
-from domain.vocabulary import Leg, OrderState, TimeInForce
+from domain.vocabulary import Leg, OrderState
 
 # How often, and how far apart, an order is looked at after something was asked of it.
 LOOKS, LOOK_S = 5, 0.1
@@ -43,8 +44,10 @@ class Orders:
         state: LinkState,
         talks: Conversations,
         grace: Grace,
+        shares: Shares,
     ) -> None:
         self._wire = wire
+        self._shares = shares
         self._ledger = ledger
         self._contracts = contracts
         self._fills = fills
@@ -72,6 +75,8 @@ class Orders:
             return self._told(answer, known)
         if self._ledger.book.of_order(intent.client_order_id):
             return self._executed(answer)
+        if intent.leg is Leg.STOP:
+            self._shares.require_unsold(intent.signal_id)
         contract = self._contracts.instrument(intent.market)
         conid = self._contracts.conids([intent.market])[intent.market]
         request = tickets.of_intent(self._levelled(intent), self._wire.config.account, conid, contract)
@@ -108,9 +113,16 @@ class Orders:
             return [answer.event(OrderState.REJECTED, reason=error.message or f"status {error.status}")]
         finally:
             self.acted(*names)
-        for ack, ticket in zip(acks, request, strict=False):
-            self._ledger.note(_row(ack, ticket, market))
-        return self._told(answer, _row(acks[0], request[0], market))
+        rows = [
+            tickets.acknowledged(ticket, market, ack.order_id, ack.status)
+            for ack, ticket in zip(receipts_of(names, acks), request, strict=True)
+            if ack is not None
+        ]
+        for row in rows:
+            self._ledger.note(row)
+        if not rows or rows[0].reference != answer.client_order_id:
+            raise Ask("a receipt that names the order", "one that does not", "look the order up by its client id")
+        return self._told(answer, rows[0])
 
     def _take_back(self, acks: Sequence[Ack]) -> None:
         """Take back what was taken of orders that belong together: an entry without its stop must not fill."""
@@ -132,6 +144,7 @@ class Orders:
         self.catch_up(client_order_id)
         found = self._found(answer)
         if found:
+            self._require_listed(client_order_id, since)
             return found
         self._grace.require(client_order_id, since)
         self._read_after_the_grace(client_order_id)
@@ -151,6 +164,11 @@ class Orders:
             self._missing.pop(answer.client_order_id, None)
             return self._events(answer, self._put_down(row))
         return self._executed(answer) if self._ledger.book.of_order(answer.client_order_id) else ()
+
+    def _require_listed(self, client_order_id: str, since: datetime) -> None:
+        """See that an order of today is listed before its executions count as the whole of it. Raises Retry."""
+        if self._ledger.of_reference(client_order_id) is None and _day(since) == _day(self._wire.clock.now()):
+            self._miss(client_order_id)
 
     def _read_after_the_grace(self, client_order_id: str) -> None:
         """See that both lists were read when nothing could be on its way any more: only then do they prove absence."""
@@ -271,6 +289,9 @@ class Orders:
     def _live(self, client_order_id: str) -> OrderRow:
         self.catch_up(client_order_id)
         row = self._ledger.of_reference(client_order_id)
+        if row is not None:
+            # The list may be seconds old, and a change has to name what has filled and where the stop stands now.
+            row = self._ledger.read_order(row) or row
         if row is None or not row.is_live:
             found = "no such order" if row is None else f"an order that is {row.status}"
             raise Refuse(f"{client_order_id} to rest", found, "read the resting orders again")
@@ -356,34 +377,6 @@ class Orders:
         if row.order_id in self._inactive:
             words = "held inactive by IBKR, and taken back"
         return answer.event(state, broker_order_id=row.order_id, reason=words)
-
-
-def _row(ack: Ack, ticket: tickets.Ticket, market: str) -> OrderRow:
-    """Return what is known of an order before a list shows it."""
-    what = str(ticket["orderType"])
-    first, second = optional(ticket.get("price")), optional(ticket.get("auxPrice"))
-    has_limit = what in ("LMT", "STOP_LIMIT", "TRAILLMT")
-    trail = optional(ticket.get("trailingAmt"))
-    is_percent = ticket.get("trailingType") == "%"
-    return OrderRow(
-        order_id=ack.order_id,
-        reference=str(ticket["cOID"]),
-        account=str(ticket["acctId"]),
-        conid=int(ticket["conid"]),
-        market=market,
-        side=tickets.side(ticket),
-        kind=what,
-        status=ack.status or "PendingSubmit",
-        quantity=number(ticket["quantity"]),
-        filled=Decimal(0),
-        limit=first if has_limit else None,
-        stop=second if has_limit else first,
-        trailing_percent=trail if is_percent else None,
-        trailing_distance=None if is_percent else trail,
-        tif=TimeInForce(str(ticket["tif"]).lower()),
-        outside_hours=bool(ticket["outsideRTH"]),
-        at=None,
-    )
 
 
 def _day(moment: datetime) -> str:

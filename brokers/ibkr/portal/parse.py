@@ -163,12 +163,22 @@ def order(row: Json) -> OrderRow:
 def seen(row: OrderRow, body: Json) -> OrderRow:
     """Return an order with what the page of one order says of it."""
     filled, total = optional(body.get("cum_fill")), optional(body.get("total_size"))
+    stop = optional(body.get("stop_price")) if row.stop is not None else None
+    moved = ZERO if stop is None or row.stop is None else stop - row.stop
     return replace(
         row,
+        stop=row.stop if stop is None else stop,
+        # A trailing limit keeps its distance from its stop.
+        limit=row.limit + moved if row.kind == "TRAILLMT" and row.limit is not None else row.limit,
         status=str(body.get("order_status") or row.status),
         filled=row.filled if filled is None else filled,
         quantity=total or row.quantity,
     )
+
+
+def account_of(row: Json) -> str:
+    """Return whose execution a row is; an empty text where it does not say."""
+    return str(row.get("accountCode") or row.get("account") or "")
 
 
 def execution(row: Json) -> Execution:
@@ -178,7 +188,7 @@ def execution(row: Json) -> Execution:
         exec_id=str(row["execution_id"]),
         reference=reference(row.get("order_ref")),
         broker_order_id=str(row.get("order_id") or row.get("orderId") or ""),
-        account=str(row.get("accountCode") or row.get("account") or ""),
+        account=account_of(row),
         market=str(row["symbol"]),
         side=side(row["side"]),
         quantity=abs(number(row["size"])),

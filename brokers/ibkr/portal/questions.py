@@ -5,7 +5,7 @@ person reads them, no program.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +19,11 @@ _TAGS = re.compile(r"<[^>]*>")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ack:
-    """The portal's receipt for one order: its number and what it says of its state."""
+    """The portal's receipt for one order: its number, what it says of its state, and our id where it repeats it."""
 
     order_id: str
     status: str
+    reference: str = ""
 
 
 class PartlyRefused(Ask):
@@ -50,13 +51,19 @@ class Conversations:
         """
         with self._wire.pace.alone(what, self._wire.config.request_timeout_s):
             reply = self._wire.act(what, "POST", path, body)
+            taken: list[Ack] = []
             for _ in range(ROUNDS):
                 question = _question(reply)
                 if question is None:
-                    return _acks(what, reply)
-                reply = self._answer(what, question)
+                    return _acks(what, reply, taken)
+                taken += _receipts(reply)
+                try:
+                    reply = self._answer(what, question)
+                except Refuse as error:
+                    raise _partly(what, error, taken) from error
             self._decline(str((_question(reply) or {}).get("id") or ""))
-            raise Refuse(f"{what} taken after {ROUNDS} questions", "one more", "send it by hand and see what it asks")
+            todo = "send it by hand and see what it asks"
+            raise _partly(what, Refuse(f"{what} taken after {ROUNDS} questions", "one more", todo), taken)
 
     def suppress(self) -> None:
         """Ask the portal not to put the allowed questions in this session; it may still. Raises Retry, Rejected."""
@@ -102,8 +109,33 @@ def _question(reply: Any) -> Mapping[str, Any] | None:
     return None
 
 
-def _acks(what: str, reply: Any) -> list[Ack]:
-    """Read the receipts of all orders of a request.
+def _partly(what: str, error: Refuse, taken: list[Ack]) -> TBotError:
+    """Return what a refusal means where other orders of the same request were taken before it."""
+    return PartlyRefused(what, error.found, taken) if taken else error
+
+
+def receipts_of(names: Sequence[str], acks: Sequence[Ack]) -> list[Ack | None]:
+    """Return the receipt of each order by our id: the one that repeats it, or where none does, the one in its place."""
+    if any(ack.reference in names for ack in acks):
+        by_name = {ack.reference: ack for ack in acks}
+        return [by_name.get(name) for name in names]
+    return list(acks) if len(acks) == len(names) else [None for _ in names]
+
+
+def _receipts(reply: Any) -> list[Ack]:
+    return [
+        Ack(
+            order_id=str(row["order_id"]),
+            status=str(row.get("order_status") or ""),
+            reference=str(row.get("local_order_id") or ""),
+        )
+        for row in (reply if isinstance(reply, list) else [reply])
+        if isinstance(row, Mapping) and row.get("order_id")
+    ]
+
+
+def _acks(what: str, reply: Any, taken: list[Ack]) -> list[Ack]:
+    """Read the receipts of all orders of a request, those ``taken`` before among them.
 
     Raises:
         Rejected: the portal says what is wrong, with status 200.
@@ -111,11 +143,7 @@ def _acks(what: str, reply: Any) -> list[Ack]:
     """
     rows = reply if isinstance(reply, list) else [reply]
     refusals = [message for message in map(message_of, rows) if message]
-    found = [
-        Ack(order_id=str(row["order_id"]), status=str(row.get("order_status") or ""))
-        for row in rows
-        if isinstance(row, Mapping) and row.get("order_id")
-    ]
+    found = [*taken, *_receipts(reply)]
     if refusals and found:
         # An entry may be there without its stop, or the other way round.
         raise PartlyRefused(what, refusals[0], found)

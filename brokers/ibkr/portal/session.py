@@ -48,7 +48,6 @@ class Session:
         self._losses = 0
         self.key = ""
         self.epoch = 0
-        self.logouts = 0
         self.openings = 0
         wire.on_loss, wire.on_doubt = self.lost, self.check
 
@@ -139,9 +138,7 @@ class Session:
         words = "the user is signed in elsewhere"
         if not self._wire.config.portal_compete:
             return self._failed(f"{words}; sign out there, or set IBKR_PORTAL_COMPETE=true")
-        self._state.trouble(NAME, Link.DOWN, f"{words}; taking the session back")
-        self.logouts += 1
-        self._wire.ask("the other session to end", "/logout", method="POST")
+        # By competing alone: /logout would end the login too, and only a person can begin that again.
         return self._open(words)
 
     def _open(self, why: str) -> float:

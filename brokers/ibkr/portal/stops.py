@@ -15,7 +15,7 @@ from brokers.ibkr.trades import Holding
 from domain.errors import Refuse, Retry
 from domain.ids import signal_of_order
 from domain.order import OrderIntent
-from domain.vocabulary import Leg, Mode, TimeInForce
+from domain.vocabulary import Leg, Mode, OrderState, TimeInForce
 
 
 class Stops:
@@ -72,7 +72,7 @@ class Stops:
         surface, signal_id, _, _ = parsed
         attempt = 1 + max((references.attempt_of(str(row.reference)) for row in self._of_trade(trade_id)), default=0)
         reference = references.stop_of(trade_id, attempt)
-        self._orders.submit(
+        events = self._orders.submit(
             OrderIntent(
                 client_order_id=str(reference),
                 signal_id=signal_id,
@@ -88,6 +88,8 @@ class Stops:
                 tif=TimeInForce.GTC,
             )
         )
+        if events[-1].state in (OrderState.REJECTED, OrderState.CANCELLED):
+            raise Refuse(f"a stop for {trade_id} that rests", events[-1].reason or "a refusal", "protect it by hand")
 
 
 def _is_right(row: OrderRow, held: Holding, level: Decimal, distance: Decimal | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from brokers.ibkr.portal.parse import OrderRow
+from brokers.ibkr.portal.parse import OrderRow, number, optional
 from brokers.ibkr.references import stop_of
 from domain.errors import Refuse
 from domain.order import OrderIntent
@@ -62,6 +62,34 @@ def modified(row: OrderRow, quantity: Decimal) -> Ticket:
     if row.reference is not None:
         ticket["cOID"] = row.reference
     return ticket | _prices(row.kind, limit=row.limit, stop=row.stop) | _trail_of(row)
+
+
+def acknowledged(ticket: Ticket, market: str, order_id: str, status: str) -> OrderRow:
+    """Return what is known of an order before a list shows it."""
+    what = str(ticket["orderType"])
+    first, second = optional(ticket.get("price")), optional(ticket.get("auxPrice"))
+    has_limit = what in ("LMT", "STOP_LIMIT", "TRAILLMT")
+    trail = optional(ticket.get("trailingAmt"))
+    is_percent = ticket.get("trailingType") == "%"
+    return OrderRow(
+        order_id=order_id,
+        reference=str(ticket["cOID"]),
+        account=str(ticket["acctId"]),
+        conid=int(ticket["conid"]),
+        market=market,
+        side=side(ticket),
+        kind=what,
+        status=status or "PendingSubmit",
+        quantity=number(ticket["quantity"]),
+        filled=Decimal(0),
+        limit=first if has_limit else None,
+        stop=second if has_limit else first,
+        trailing_percent=trail if is_percent else None,
+        trailing_distance=None if is_percent else trail,
+        tif=TimeInForce(str(ticket["tif"]).lower()),
+        outside_hours=bool(ticket["outsideRTH"]),
+        at=None,
+    )
 
 
 def side(ticket: Ticket) -> Side:

@@ -19,9 +19,7 @@ class Listener(Protocol):
     """Who is told what nobody in particular asked for."""
 
     def on_order(self, terms: parse.Terms, status: str) -> None: ...
-    def on_status(
-        self, perm_id: int, order_id: int, client_id: int, status: str, filled: Decimal, why_held: str
-    ) -> None: ...
+    def on_status(self, perm_id: int, order_id: int, client_id: int, status: str, filled: Decimal) -> None: ...
     def on_completed(self, terms: parse.Terms, status: str) -> None: ...
     def on_execution(self, contract: Any, told: Any) -> None: ...
     def on_commission(self, exec_id: str, fee: Decimal, currency: str) -> None: ...
@@ -31,7 +29,7 @@ class Listener(Protocol):
     def on_tick(self, request: int, kind: int, value: float) -> None: ...
     def on_data_kind(self, request: int, kind: int) -> None: ...
     def on_message(self, request: int, code: int, text: str) -> None: ...
-    def on_closed(self) -> None: ...
+    def on_closed(self, words: str = "") -> None: ...
 
 
 class Failed(Exception):
@@ -63,7 +61,7 @@ class Ears:
         self.update_number: Callable[[int], None] = lambda number: None
 
     def expect(self, key: int | str) -> "asyncio.Future[Any]":
-        """Return the future in which the answer to a request will be, a list; a second asker shares the first's."""
+        """Return the future in which the answer to a request will be, a list: that of one under way, or a new one."""
         future = self._futures.get(key)
         if future is None or future.done():
             future = asyncio.get_running_loop().create_future()
@@ -126,16 +124,20 @@ class Ears:
     def openOrder(self, orderId: int, contract: Any, order: Any, orderState: Any) -> None:
         if order.whatIf:
             return
-        self.update_number(orderId + 1)
+        self._used(orderId)
         terms = parse.terms_of(contract, order)
         self._listener.on_order(terms, orderState.status)
         self._add("open orders", terms.perm_id)
+
+    def _used(self, number: int) -> None:
+        """Number from above an order's own; one made by hand may have the largest number there is, for none."""
+        self.update_number(number + 1 if number < 2**31 - 1 else 0)
 
     def openOrderEnd(self) -> None:
         self._end("open orders")
 
     def completedOrder(self, contract: Any, order: Any, orderState: Any) -> None:
-        self._listener.on_completed(parse.terms_of(contract, order), orderState.status)
+        self._listener.on_completed(parse.completed_terms_of(contract, order, orderState.status), orderState.status)
 
     def completedOrdersEnd(self) -> None:
         self._end("completed orders")
@@ -154,10 +156,10 @@ class Ears:
         whyHeld: str,
         mktCapPrice: float = 0.0,
     ) -> None:
-        self._listener.on_status(permId, orderId, clientId, status, parse.number(filled) or Decimal(0), whyHeld)
+        self._listener.on_status(permId, orderId, clientId, status, parse.number(filled) or Decimal(0))
 
     def execDetails(self, reqId: int, contract: Any, execution: Any) -> None:
-        self.update_number(int(execution.orderId) + 1 if execution.orderId < 2**31 - 1 else 0)
+        self._used(int(execution.orderId))
         self._listener.on_execution(contract, execution)
 
     def execDetailsEnd(self, reqId: int) -> None:

@@ -8,6 +8,7 @@ from brokers.ibkr.trades import Entries, open_trades, stops_of
 from brokers.ibkr.tws.desk import OrderDesk
 from brokers.ibkr.tws.keeper import Keeper
 from brokers.ibkr.tws.orderbook import Known
+from brokers.ibkr.tws.outcome import done_of
 from brokers.port import Account, BrokerTrade, RestingOrder
 from domain.errors import Ask, Refuse, Retry
 from domain.ids import signal_of_order
@@ -49,21 +50,23 @@ class Holdings:
 
     async def resting(self) -> list[RestingOrder]:
         """Return every live order of the account, of whichever client."""
-        keeper = self._keeper
-        await keeper.ready()
-        await keeper.orders_within(keeper.config.poll_interval_s)
-        return [self._resting(known) for known in keeper.orders.live()]
+        await self._keeper.ready()
+        await self._keeper.orders_within(self._keeper.config.poll_interval_s)
+        return self._listed()
+
+    def _listed(self) -> list[RestingOrder]:
+        return [one for one in map(self._resting, self._keeper.orders.live()) if one.quantity > 0]
 
     def _resting(self, known: Known) -> RestingOrder:
         terms = known.terms
         assert terms is not None
-        executed = sum((one.quantity for one in self._keeper.executions.of_order(terms.reference or "")), Decimal(0))
+        executions = self._keeper.executions.of_order(terms.reference or "")
         return RestingOrder(
             client_order_id=terms.reference if signal_of_order(terms.reference or "") else None,
             broker_order_id=str(terms.perm_id),
             market=terms.market,
             side=terms.side,
-            quantity=terms.quantity - max(executed, known.told_filled),
+            quantity=terms.quantity - done_of(known, executions),
             trigger=terms.trigger,
             limit=terms.limit,
             trailing_percent=terms.trailing_percent,
@@ -73,10 +76,12 @@ class Holdings:
         )
 
     async def open_trades(self) -> list[BrokerTrade]:
-        await self._keeper.ready()
-        await self._keeper.orders_behind_positions()
-        resting = await self.resting()
-        return open_trades(self._keeper.holdings(), self._entries, resting, self._keeper.clock.now())
+        """Return every position, with nothing awaited between what is read of positions, executions and orders."""
+        keeper = self._keeper
+        await keeper.ready()
+        await keeper.orders_within(keeper.config.poll_interval_s)
+        await keeper.orders_behind_positions()
+        return open_trades(keeper.holdings(), self._entries, self._listed(), keeper.clock.now())
 
     def stop_reason(self, reference: str) -> ExitReason:
         """Return why a protective order of ours fills."""

@@ -16,6 +16,7 @@ from brokers.ibkr.link import LinkState
 from brokers.ibkr.trades import Holding
 from brokers.ibkr.tws import parse
 from brokers.ibkr.tws.orderbook import FILLED, Known, OrderBook
+from brokers.ibkr.tws.positions import PositionBook
 from brokers.ibkr.tws.prices import PriceBoard
 from brokers.ibkr.tws.session import Failed, IdInUse, Session
 from domain.clock import Clock
@@ -42,9 +43,11 @@ class Keeper:
         self.fault: Misconfigured | None = None
         self.connections = 0
         self.session: Session | None = None
-        self._positions: dict[tuple[str, int], Holding] = {}
+        self._positions = PositionBook()
         self._values: dict[tuple[str, str], str] = {}
         self._read_ns: dict[str, int] = {}
+        self._reading = asyncio.Lock()
+        self._began_ns = 0
         self._traded_ns = 0
         self._moved_ns = 0
         self._news = asyncio.Event()
@@ -113,6 +116,7 @@ class Keeper:
     async def _take_over(self, session: Session) -> None:
         self.fault = None
         self.connections += 1
+        self._began_ns = self.clock.monotonic_ns()
         self.state.trouble("session", Link.DOWN, "connected, reading what happened meanwhile")
         self.session = session
         self.orders.begin(session.client_id)
@@ -139,7 +143,7 @@ class Keeper:
             if not session.is_throttled:
                 await session.probe()
             if not self.state.has("server"):
-                await self._read_orders(session)
+                await self._read_now(session)
                 await self.prices.tend(session)
             waited_s = (self.clock.monotonic_ns() - taken_ns) / 1e9
             if session.client_id != self.config.client_id and waited_s > self.config.reconnect_max_s:
@@ -150,17 +154,23 @@ class Keeper:
     async def refresh(self) -> None:
         """Read executions, open orders, orders that are done, positions and account anew. Raises Retry."""
         session = self.open_session()
-        await self._read_orders(session)
+        await self._read_now(session)
         await session.completed_orders()
-        listed = await session.positions()
-        self._positions = {key: value for key, value in self._positions.items() if key in listed}
-        await session.account()
-        self._stamp("positions", "account")
+        asked_ns = self.clock.monotonic_ns()
+        self._positions.listed(await session.positions(), asked_ns)
+        await self._read_account(session)
         self.orders.trim()
         self.executions.forget_before(self.clock.now() - KEPT)
 
+    async def _read_now(self, session: Session) -> None:
+        async with self._reading:
+            await self._read_orders(session)
+
     async def _read_orders(self, session: Session) -> None:
-        """Read open orders and then executions: what is neither open nor executed is over."""
+        """Read open orders and then executions: what is neither open nor executed is over.
+
+        One reading at a time, so that who asks for less than another just read is content with that.
+        """
         asked_ns = self.clock.monotonic_ns()
         missing = self.orders.missing(await session.open_orders(), asked_ns)
         await session.executions()
@@ -175,6 +185,9 @@ class Keeper:
             if self._is_filled(one):
                 one.status = FILLED
         missing = [one for one in missing if one.is_live]
+        if missing and self._age_s() < self.config.fresh_order_grace_s:
+            await session.completed_orders()  # what was cancelled is told here; the rest may not be loaded yet
+            return
         for _ in range(LISTS if missing else 0):
             await session.completed_orders()
             missing = [one for one in missing if one.is_live and one.missed]
@@ -192,15 +205,17 @@ class Keeper:
 
     async def orders_since(self, moment_ns: int) -> None:
         """Read open orders and executions unless that was done after ``moment_ns``. Raises Retry."""
-        if self._read_ns.get("orders", -1) <= moment_ns:
-            await self._read_orders(self.open_session())
+        async with self._reading:
+            if self._read_ns.get("orders", -1) <= moment_ns:
+                await self._read_orders(self.open_session())
 
     async def orders_within(self, age_s: float) -> None:
         await self.orders_since(self.clock.monotonic_ns() - int(age_s * 1e9))
 
     async def orders_behind_positions(self) -> None:
         """Read open orders and executions at least as new as the last change of a position: they say whose it is."""
-        await self.orders_since(self._moved_ns)
+        for _ in range(LISTS):  # one may change while they are read
+            await self.orders_since(self._moved_ns)
 
     async def account_within(self, age_s: float) -> None:
         """Read account and positions unless that was done so lately. Raises Retry."""
@@ -208,9 +223,22 @@ class Keeper:
         read_ns = self._read_ns.get("account", 0)
         is_old = self.clock.monotonic_ns() - read_ns > age_s * 1e9
         if is_old or self._traded_ns >= read_ns:
-            asked_ns = self.clock.monotonic_ns()
-            await session.account()
-            self._read_ns["account"] = asked_ns
+            await self._read_account(session)
+
+    async def _read_account(self, session: Session) -> None:
+        asked_ns = self.clock.monotonic_ns()
+        await session.account()
+        self._read_ns["account"] = asked_ns
+
+    def _age_s(self) -> float:
+        """Return how old the connection is."""
+        return (self.clock.monotonic_ns() - self._began_ns) / 1e9
+
+    def require_loaded(self, what: str) -> None:
+        """Raise Retry while the connection is so young that TWS, restarted itself, may not list every order yet."""
+        left_s = self.config.fresh_order_grace_s - self._age_s()
+        if left_s > 0:
+            raise Retry(what, "a connection too fresh", "ask again", after_s=left_s)
 
     def open_session(self) -> Session:
         """Return the session. Raises Retry, or Misconfigured when a setting keeps us from having one."""
@@ -252,8 +280,7 @@ class Keeper:
 
     def holdings(self) -> list[Holding]:
         """Return the positions of our account."""
-        mine = [value for (account, _), value in self._positions.items() if account == self.config.account]
-        return [one for one in mine if one.quantity != 0]
+        return self._positions.of(self.config.account)
 
     def value(self, tag: str) -> Decimal | None:
         """Return one of the account's figures in its base currency."""
@@ -264,10 +291,6 @@ class Keeper:
     def currency(self) -> str:
         """Return the account's base currency: that of its net liquidation."""
         return next((cur for name, cur in self._values if name == "NetLiquidation" and cur), self.config.currency)
-
-    def _stamp(self, *names: str) -> None:
-        for name in names:
-            self._read_ns[name] = self.clock.monotonic_ns()
 
     def _tell(self) -> None:
         self._news.set()
@@ -284,9 +307,7 @@ class Keeper:
         """Tell a stock of ours from what else goes by its symbol: its options, and stocks of exchanges abroad."""
         return contract.secType == "STK" and contract.currency in ("", self.config.currency)
 
-    def on_status(
-        self, perm_id: int, order_id: int, client_id: int, status: str, filled: Decimal, why_held: str
-    ) -> None:
+    def on_status(self, perm_id: int, order_id: int, client_id: int, status: str, filled: Decimal) -> None:
         self.orders.told(perm_id, order_id, client_id, status, filled, self.clock.monotonic_ns())
         self._tell()
 
@@ -308,10 +329,10 @@ class Keeper:
     def on_position(self, account: str, contract: Any, quantity: Decimal, average_cost: Decimal) -> None:
         if not self._is_stock(contract):
             return
-        key, before = (account, int(contract.conId)), self._positions.get((account, int(contract.conId)))
-        if account == self.config.account and (before is None or before.quantity != quantity):
-            self._moved_ns = self.clock.monotonic_ns()
-        self._positions[key] = Holding(market=str(contract.symbol), quantity=quantity, average_cost=average_cost)
+        now_ns = self.clock.monotonic_ns()
+        holding = Holding(market=str(contract.symbol), quantity=quantity, average_cost=average_cost)
+        if self._positions.told(account, contract, holding, now_ns) and account == self.config.account:
+            self._moved_ns = now_ns
         self._tell()
 
     def on_value(self, account: str, tag: str, value: str, currency: str) -> None:
@@ -337,8 +358,8 @@ class Keeper:
         self._judge(code, text)
         self._tell()
 
-    def on_closed(self) -> None:
-        self.state.trouble("session", Link.DOWN, "TWS closed the connection")
+    def on_closed(self, words: str = "") -> None:
+        self.state.trouble("session", Link.DOWN, words or "TWS closed the connection")
         log.warning("ibkr_connection_lost")
         self._wake.set()
         self._tell()

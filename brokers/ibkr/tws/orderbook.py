@@ -19,18 +19,19 @@ MOST_KEPT = 5_000
 class Known:
     """One order. ``status`` is the last the server told; it is advisory, executions are what counts.
 
-    ``touched_ns`` is when anything was heard of it; ``missed`` how many lists of open orders did not have it.
+    ``touched_ns`` is when anything was heard of it; ``missed`` how many lists of open orders did not have it;
+    ``short_ns`` since when executions do not account for what it is said to have filled.
     """
 
     reference: str | None
     perm_id: int = 0
     terms: Terms | None = None
     status: str = ""
-    why_held: str = ""
     remarks: list[tuple[int, str]] = field(default_factory=list)
     refusal: tuple[int, str] | None = None
     doubts: bool = False
     touched_ns: int = 0
+    short_ns: int | None = None
     missed: int = 0
     told_filled: Decimal = Decimal(0)
 
@@ -113,6 +114,7 @@ class OrderBook:
         """Take in an order that was done before: its own status counts unless it is known to live."""
         known = self._find(terms)
         known.terms = known.terms or terms
+        known.told_filled = max(known.told_filled, terms.filled)
         if not known.is_live or known.missed:
             known.status = status
 
@@ -136,11 +138,7 @@ class OrderBook:
 
         It may have filled, may have been cancelled, or the list may be short: TWS is known to leave children out.
         """
-        found = [
-            one
-            for one in self._by_perm.values()
-            if one.is_live and one.perm_id not in perm_ids and one.touched_ns < asked_ns
-        ]
+        found = [one for one in self.all() if one.is_live and one.perm_id not in perm_ids and one.touched_ns < asked_ns]
         for one in found:
             one.missed += 1
         return found

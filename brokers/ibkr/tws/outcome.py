@@ -11,9 +11,16 @@ from brokers.port import Fill
 from domain.order import OrderEvent
 from domain.vocabulary import OrderState
 
+_ZERO = Decimal(0)
+
 
 def filled_of(executions: Sequence[Execution]) -> Decimal:
     return sum((one.quantity for one in executions), Decimal(0))
+
+
+def done_of(known: Known, executions: Sequence[Execution]) -> Decimal:
+    """Return how much of an order has filled: as IBKR says where executions are missing, those of earlier days too."""
+    return max(filled_of(executions), known.told_filled)
 
 
 def wanted_of(known: Known | None) -> Decimal | None:
@@ -32,13 +39,18 @@ def is_settled(known: Known, ever_filled: Decimal) -> bool:
 
 
 def events(
-    answer: Answer, known: Known | None, executions: Sequence[Execution], fill_of: Callable[[Execution], Fill]
+    answer: Answer,
+    known: Known | None,
+    executions: Sequence[Execution],
+    fill_of: Callable[[Execution], Fill],
+    earlier: Decimal = _ZERO,
 ) -> list[OrderEvent]:
     """Return one event an execution, then how the order ended or that it rests.
 
-    Executions of an order whose size nobody tells any more (a day later) count as the whole of it.
+    Executions of an order whose size nobody tells any more (a day later) count as the whole of it. ``earlier`` is what
+    filled on days whose executions are no longer told.
     """
-    wanted, done, found = wanted_of(known), Decimal(0), []
+    wanted, done, found = wanted_of(known), earlier, []
     broker_id = str(known.perm_id) if known is not None and known.perm_id else None
     for one in executions:
         done += one.quantity
@@ -47,7 +59,10 @@ def events(
         found.append(replace(answer.filled(fill_of(one), state, one.broker_order_id), revision=one.version))
     if known is None or (found and found[-1].state is OrderState.FILLED):
         return found
-    ended = _ended(answer, known, broker_id, any_filled=bool(executions))
+    if earlier and not found and (known.is_live or known.status == FILLED):
+        state = OrderState.PARTIAL if known.is_live else OrderState.FILLED
+        return [answer.event(state, broker_order_id=broker_id, reason="filled on an earlier day")]
+    ended = _ended(answer, known, broker_id, any_filled=bool(executions or earlier))
     if ended is not None:
         found.append(ended)
     elif not found:

@@ -1,7 +1,7 @@
 """What the SDK's decoder hands over, as records of ours: decimals, aware times, no sentinels."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -38,7 +38,10 @@ def side_of(action: str) -> Side:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """An order as IBKR tells it; ``sdk_order`` is the SDK's own object, needed to modify it."""
+    """An order as IBKR tells it; ``sdk_order`` is the SDK's own object, needed to modify it.
+
+    ``filled`` is told of orders that are over only.
+    """
 
     perm_id: int
     client_id: int
@@ -58,6 +61,8 @@ class Terms:
     oca_group: str
     sdk_order: Any
     sdk_contract: Any
+    oca_type: int = 0
+    filled: Decimal = Decimal(0)
 
 
 def terms_of(contract: Any, order: Any) -> Terms:
@@ -82,9 +87,18 @@ def terms_of(contract: Any, order: Any) -> Terms:
         trailing_distance=stop if is_trailing and price(order.trailingPercent) is None else None,
         tif=str(order.tif),
         oca_group=str(order.ocaGroup),
+        oca_type=int(order.ocaType),
         sdk_order=order,
         sdk_contract=contract,
     )
+
+
+def completed_terms_of(contract: Any, order: Any, status: str) -> Terms:
+    """Read a completedOrder message, whose quantity is what was left at the end: none of an order that filled."""
+    terms = terms_of(contract, order)
+    filled = number(order.filledQuantity) or Decimal(0)
+    whole = max(filled, terms.quantity) if status == "Filled" else filled + terms.quantity
+    return replace(terms, quantity=whole, filled=filled)
 
 
 def execution_of(contract: Any, told: Any) -> Execution:

@@ -154,6 +154,8 @@ class PriceBoard:
         from brokers.ibkr.tws.session import Failed  # noqa: PLC0415  session is imported by none of ours before
 
         ticker.polled_ns = self._clock.monotonic_ns()
+        if not session.is_open:
+            return  # nobody waits for a poll in the background: what it raised would be heard by nobody
         number = session.next_number()
         self._by_request[number] = ticker
         try:

@@ -32,6 +32,7 @@ class Session:
 
         self.sdk = sdk
         self._config = config
+        self._listener = listener
         self.ears = Ears(listener)
         self.client: Any = sdk.Client(self.ears)
         self.client.MaxRequests = config.messages_per_s
@@ -100,6 +101,12 @@ class Session:
         self.client.disconnect()
         self.ears.abandon()
 
+    def _give_up(self, words: str) -> None:
+        """Hang up a connection that cannot be trusted any more, and have another one made."""
+        if self.is_open:
+            self.close()
+            self._listener.on_closed(words)
+
     @property
     def is_throttled(self) -> bool:
         """Tell whether messages wait for their turn under ``messages_per_s``: then a late answer proves nothing."""
@@ -115,22 +122,18 @@ class Session:
             Retry: there was no room in time.
         """
         try:
-            await asyncio.wait_for(self._room_for_pair(), self._config.request_timeout_s)
+            async with asyncio.timeout(self._config.request_timeout_s):
+                # Others may have sent between the moment that was waited for and the one in which this goes on.
+                while self.is_throttled or self._wait_for_pair() > 0:
+                    await self._is_free.wait()
+                    await asyncio.sleep(max(self._wait_for_pair(), 0))
         except TimeoutError as error:
             words = f"more than {self._config.messages_per_s} messages a second waiting"
             raise Retry("room for an order and its stop", words, "ask again") from error
 
-    async def _room_for_pair(self) -> None:
-        while True:
-            await self._is_free.wait()
-            wait_s = self._wait_for_pair(asyncio.get_running_loop().time())
-            if wait_s <= 0:
-                return
-            await asyncio.sleep(wait_s)
-
-    def _wait_for_pair(self, now: float) -> float:
+    def _wait_for_pair(self) -> float:
         """Return for how long another pair would be one too many for IBKR."""
-        is_full = len(self._pairs) == self._pairs.maxlen
+        now, is_full = asyncio.get_running_loop().time(), len(self._pairs) == self._pairs.maxlen
         return self._pairs[0] + float(self.client.RequestsInterval) - now if is_full else 0.0
 
     @contextmanager
@@ -149,21 +152,29 @@ class Session:
     # ------------------------------------------------------------------------------------------ questions
 
     async def ask(self, what: str, key: int | str, send: Callable[[], None], timeout_s: float | None = None) -> Any:
-        """Send a question unless the same is under way, and return its answer.
+        """Send a question, once the same is not under way any more, and return its answer.
+
+        The answer to one that was asked before proves nothing of now, even where nobody waits for it any more.
+        A question without a number that is not answered in time ends the connection: its answer, should it come yet,
+        would be taken for that of the next such question, and tell of a time before it was asked.
 
         Raises:
             Failed: TWS answered with a message code.
             Retry: no answer in time, or no connection.
         """
-        is_new = not self.ears.is_asked(key)
-        future = self.ears.expect(key)
         try:
-            if is_new:
+            async with asyncio.timeout(timeout_s or self._config.request_timeout_s):
+                while self.ears.is_asked(key):
+                    await asyncio.wait({self.ears.expect(key)})
+                future = self.ears.expect(key)
                 send()
-            return await asyncio.wait_for(asyncio.shield(future), timeout_s or self._config.request_timeout_s)
+                return await asyncio.shield(future)
         except TimeoutError as error:
             self.ears.drop(key)
-            raise Retry(f"an answer to {what}", "none in time", "ask again") from error
+            late = Retry(f"an answer to {what}", "none in time", "ask again")
+            if isinstance(key, str):
+                self._give_up(f"not connected: {late}")
+            raise late from error
         except ConnectionError as error:
             raise Retry(f"a connection for {what}", str(error), "ask again once it is back") from error
 

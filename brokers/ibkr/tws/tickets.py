@@ -12,6 +12,8 @@ from domain.vocabulary import Leg, Side, TimeInForce
 
 # How the other orders of a group end when one fills: 1 takes them back, with protection against both acting.
 CANCEL_REST = 1
+# A one-cancels-all group's name, and how the others end.
+Group = tuple[str, int]
 _TIF = {TimeInForce.DAY: "DAY", TimeInForce.GTC: "GTC", None: "DAY"}
 _HUNDRED = Decimal(100)
 
@@ -23,11 +25,11 @@ class Tickets:
         self._sdk = sdk
         self._config = config
 
-    def of_intent(self, intent: OrderIntent, instrument: Instrument, *, whole: bool) -> list[Any]:
+    def of_intent(self, intent: OrderIntent, instrument: Instrument, *, group: Group | None) -> list[Any]:
         """Return the order of an intent, and behind an entry the order that protects it.
 
         Args:
-            whole: whether an exit closes its trade entirely; only then does it take the stop back with it.
+            group: of what sells at once, so that it takes the stop back; None for what leaves a rest to protect.
 
         Raises:
             Refuse: IBKR has no such order.
@@ -41,11 +43,11 @@ class Tickets:
                 # A stop that could not do its work: sold at the market, and the group takes the stop back.
                 order = self._order(intent, instrument, intent.side)
                 self._kind(order, intent, instrument)
-                return [self._grouped(order, intent)]
+                return [_grouped(order, group)]
             return [self.protective(intent, instrument, intent.side, intent.client_order_id)]
         order = self._order(intent, instrument, intent.side)
         self._kind(order, intent, instrument)
-        return [self._grouped(order, intent) if whole else order]
+        return [_grouped(order, group)]
 
     def protective(self, intent: OrderIntent, instrument: Instrument, side: Side, reference: str) -> Any:
         """Return the stop of an intent: trailing by a percentage or a distance, or fixed; good till cancelled."""
@@ -59,7 +61,7 @@ class Tickets:
                 raise Refuse("a stop with a trigger, a percentage or a distance", "none of them", "give it one")
             order.orderType = "STP"
             order.auxPrice = float(instrument.round_price(stop, side.opposite))
-        return self._grouped(order, intent)
+        return _grouped(order, own_group(intent))
 
     def resized(self, terms: Any, quantity: Decimal, *, parent_is_done: bool) -> Any:
         """Return an order with another total quantity, to be sent under its own number."""
@@ -68,8 +70,10 @@ class Tickets:
         order.transmit = True
         if parent_is_done:
             order.parentId = 0  # IBKR looks for the parent otherwise, and answers 135
-        if order.orderType.startswith("TRAIL") and order.auxPrice in (0.0, self._sdk.UNSET_DOUBLE):
+        if order.orderType.startswith("TRAIL") and (terms.trailing_percent is not None or not order.auxPrice):
             order.auxPrice = self._sdk.UNSET_DOUBLE
+        if order.orderType == "TRAIL LIMIT" and order.lmtPriceOffset not in (0.0, self._sdk.UNSET_DOUBLE):
+            order.lmtPrice = self._sdk.UNSET_DOUBLE  # IBKR tells both, and takes one: 321 otherwise
         return order
 
     def _entry(self, intent: OrderIntent, instrument: Instrument) -> list[Any]:
@@ -118,10 +122,16 @@ class Tickets:
         if stop is not None:
             order.trailStopPrice = float(instrument.round_price(stop, side.opposite))
 
-    def _grouped(self, order: Any, intent: OrderIntent) -> Any:
-        order.ocaGroup = references.group_of(intent.surface, intent.signal_id)
-        order.ocaType = CANCEL_REST
-        return order
+
+def own_group(intent: OrderIntent) -> Group:
+    """Return the group that we give to the stops and exits of a signal."""
+    return references.group_of(intent.surface, intent.signal_id), CANCEL_REST
+
+
+def _grouped(order: Any, group: Group | None) -> Any:
+    if group is not None:
+        order.ocaGroup, order.ocaType = group
+    return order
 
 
 def _has_stop(intent: OrderIntent) -> bool:

@@ -222,6 +222,7 @@ class IbkrBroker:
             raise Refused(
                 "SESSION_OVER", "the exchange to be open", "a closed one", "the stop stays; closed when it opens"
             )
+        self._books.require_shown(held)
         resting = [row for row in self._books.rows_of(held) if row.is_live]
         orders = {row.client_id: row.order_id for row in resting}
         self._stops.take_back(orders)

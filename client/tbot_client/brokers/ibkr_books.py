@@ -21,6 +21,8 @@ from tbot_client.journal import Record
 
 LEGS = ("stop", "target", "exit")
 DAYS, MOST_PAGES = 7, 20
+# The list of positions lags behind executions for tens of seconds: so many graces pass until less in it is believed.
+LAG_GRACES = 6
 # A split changes levels by more than this; what is held must then have changed by the same ratio.
 SPLIT_BELOW, SPLIT_ABOVE, SPLIT_ROOM = Decimal("0.75"), Decimal("1.34"), Decimal("0.05")
 
@@ -39,6 +41,7 @@ class Books:
         self._executions: list[Execution] = []
         self._nets: dict[int, Decimal] = {}
         self._missing: dict[str, Decimal] = {}
+        self._doubted: set[int] = set()
         self._since: dict[str, float] = {}
         self._read_at = -1.0
         self._stirred_at = 0.0
@@ -59,13 +62,15 @@ class Books:
             return
         began = time.monotonic()
         self._nets = self.nets()
-        rows = [row for entry in self._listed() if (row := parse.read("an order", parse.own_order, entry))]
+        listed = self._of_account(self._listed())
+        rows = [row for entry in listed if (row := parse.read("an order", parse.own_order, entry))]
         self._rows = {row.client_id: row for row in rows}
         self._look_for_unlisted()
         self._numbers |= {row.client_id: row.order_id for row in rows}
         self._forget(row.client_id for row in rows if not row.is_live)
         trades = self._wire.get(TRADES, days=DAYS, accountId=self._account)
-        self._executions = parse.latest([parse.read("an execution", parse.execution, entry) for entry in _rows(trades)])
+        told = self._of_account(_rows(trades))
+        self._executions = parse.latest([parse.read("an execution", parse.execution, entry) for entry in told])
         self._fold()
         self._read_at, self.is_read = began, True
 
@@ -77,6 +82,10 @@ class Books:
             if isinstance(answer, dict) and answer.get("snapshot") is True:
                 return _rows(answer.get("orders"))
         raise Retry("the list of orders", "one that is not ready")
+
+    def _of_account(self, rows: list[Any]) -> list[Any]:
+        """Leave out the rows of other accounts of the login: they may follow the same signals, under the same ids."""
+        return [row for row in rows if not isinstance(row, dict) or _account(row) in ("", self._account)]
 
     def _look_for_unlisted(self) -> None:
         """Ask by its number for each entry that IBKR took in, of which nothing final is known and which no list has."""
@@ -194,8 +203,17 @@ class Books:
             left -= max(row.filled - sum((each.units for each in mine), ZERO), ZERO)
         return min(left, self.nets().get(held.conid, ZERO) * held.sign)
 
-    def _is_overdue(self, what: str) -> bool:
-        return time.monotonic() - self._since.setdefault(what, time.monotonic()) >= self._grace_s
+    def require_shown(self, held: Held) -> None:
+        """See that the account shows what is held, before the stop is taken back that protects it.
+
+        Raises:
+            Retry: it shows less than any execution explains, and may only be late.
+        """
+        if held.conid in self._doubted:
+            raise Retry(f"{held.left:f} {held.market} in the account", "less, which may only be late")
+
+    def _is_overdue(self, what: str, graces: int = 1) -> bool:
+        return time.monotonic() - self._since.setdefault(what, time.monotonic()) >= graces * self._grace_s
 
     def _fold(self) -> None:
         self.is_behind = False
@@ -207,6 +225,7 @@ class Books:
             for leg in LEGS:
                 self._take_exit(held, leg, [e for e in fresh if parts_of(e.client_id)[:2] == (held.stem, leg)])
         self._missing = {}
+        self._doubted = set()
         for conid in {held.conid for held in self._ledger.held.values()}:
             self._compare(conid)
 
@@ -230,9 +249,13 @@ class Books:
     def _take_late(self, client_id: str, new: list[Execution]) -> None:
         held = self._ledger.held.get(stem_of(client_id))
         say(f"! {client_id}: {sum((fill.units for fill in new), ZERO):f} more were filled after it was over")
-        if held is None:
+        if held is not None:
+            return self._ledger.grown(held, new)
+        intent = self._ledger.intents.get(client_id)
+        if intent is None:
             return self._ledger.known(new)
-        self._ledger.grown(held, new)
+        # Nobody was told of it, but it is held: it gets its stop, and whoever asks for positions takes it over.
+        self._ledger.opened(client_id, intent, new)
 
     def _rebuilt(self, fills: list[Execution]) -> Record | None:
         """Return what was intended with an entry, by what IBKR knows, when the ledger was lost.
@@ -275,8 +298,9 @@ class Books:
             short = self._left_outside(ours, short)
         if short <= 0:
             self._since.pop(f"short {conid}", None)
-        elif not self._is_overdue(f"short {conid}"):
+        elif not self._is_overdue(f"short {conid}", LAG_GRACES):
             self.is_behind = True
+            self._doubted.add(conid)
         else:
             for held in [one for one in ours if one.stem in self._ledger.held]:
                 self._missing[held.stem] = min(held.left, short)
@@ -323,6 +347,10 @@ def _status(client_id: str, order_id: str, body: Any, before: OwnOrder | None) -
         price=price or (None if before is None else before.price),
         is_trail=is_trail,
     )
+
+
+def _account(row: dict[str, Any]) -> str:
+    return str(row.get("acct") or row.get("accountCode") or row.get("account") or "")
 
 
 def _rows(answer: Any) -> list[Any]:

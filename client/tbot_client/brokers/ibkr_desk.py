@@ -5,13 +5,14 @@ and the order refused: a person reads them, no program.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from typing import Any
 
 from tbot_client.brokers.ibkr_parse import Json
 from tbot_client.brokers.ibkr_wire import IbkrWire
 from tbot_client.brokers.port import Levels
-from tbot_client.errors import Ask, ClientError, Refused
+from tbot_client.errors import Ask, ClientError, Refused, Retry
 
 ROUNDS = 8
 CENT = Decimal("0.01")
@@ -34,8 +35,7 @@ class Desk:
         account = {"acctId": self._account}
         body = {"orders": [account | ticket for ticket in tickets]}
         rows = self._talk(f"/iserver/account/{self._account}/orders", body)
-        ids = [str(row["order_id"]) for row in rows]
-        return {ticket["cOID"]: number for ticket, number in zip(tickets, ids, strict=False)}
+        return _numbers([ticket["cOID"] for ticket in tickets], rows)
 
     def change(self, order_id: str, ticket: Json) -> None:
         """Give a resting order other prices or another size; errors as of `send`."""
@@ -50,12 +50,36 @@ class Desk:
 
     def _talk(self, path: str, body: Any) -> list[Json]:
         reply = self._wire.act("POST", path, body)
+        taken: list[Json] = []
         for _ in range(ROUNDS):
             question = _question(reply)
+            taken += _receipts(reply)
             if question is None:
-                return _receipts(reply)
-            reply = self._answered(question)
+                return self._whole(reply, taken)
+            try:
+                reply = self._answered(question)
+            except Refused as error:
+                if taken:
+                    raise self._broken(taken, error.found) from error
+                raise
         raise Ask("an order that is taken", f"{ROUNDS} questions about it", "asking for it by its id")
+
+    def _whole(self, reply: Any, taken: list[Json]) -> list[Json]:
+        """Return the receipts of orders that belong together, unless some were refused."""
+        rows = reply if isinstance(reply, list) else [reply]
+        refused = [str(row["error"])[:200] for row in rows if isinstance(row, dict) and row.get("error")]
+        if refused and taken:
+            raise self._broken(taken, refused[0])
+        if not taken:
+            raise Ask("a receipt with the order's number", "one without", "asking what happened")
+        return taken
+
+    def _broken(self, taken: list[Json], found: str) -> Ask:
+        """Take back what was taken of orders that belong together: an entry without its stop must not fill."""
+        for row in taken:
+            with suppress(Retry):
+                self.cancel(str(row["order_id"]))
+        return Ask("orders that are taken together", f"a part refused ({found})", "taken back; asking what happened")
 
     def _answered(self, question: Json) -> Any:
         kinds = [str(kind) for kind in question.get("messageIds") or ()]
@@ -86,10 +110,16 @@ def _question(reply: Any) -> Json | None:
 
 
 def _receipts(reply: Any) -> list[Json]:
-    rows = [row for row in (reply if isinstance(reply, list) else [reply]) if isinstance(row, dict)]
-    if not rows or not all(row.get("order_id") for row in rows):
-        raise Ask("a receipt with the order's number", "one without", "asking what happened")
-    return rows
+    rows = reply if isinstance(reply, list) else [reply]
+    return [row for row in rows if isinstance(row, dict) and row.get("order_id")]
+
+
+def _numbers(names: list[str], rows: list[Json]) -> dict[str, str]:
+    """Return our id -> the broker's number, by the ids the receipts repeat, or by their places where none does."""
+    found = {str(row.get("local_order_id") or ""): str(row["order_id"]) for row in rows}
+    if not found.keys() & set(names) and len(rows) == len(names):
+        return {name: str(row["order_id"]) for name, row in zip(names, rows, strict=True)}
+    return {name: found[name] for name in names if name in found}
 
 
 def ticket(client_id: str, conid: int, market: str, side: str, units: Decimal, **more: Any) -> Json:

@@ -87,7 +87,7 @@ class KalshiVenue:
         """Return the test's own market that stays open."""
         return f"KXKEEP-{self.used:03d}"
 
-    def closing(self, result, seconds=1.0):
+    def closing(self, result, seconds=2.0):
         """Return a market that closes in ``seconds`` of ours, or up to half of one more."""
         number = int((time.time() - self.anchor + seconds) * 2) + 1
         return f"KX{result.upper()}-{number:03d}"
@@ -121,7 +121,7 @@ class KalshiVenue:
         answer = self.http.post(ORDERS, content=json.dumps(body), headers=headers)
         assert answer.status_code == 201, answer.text
 
-    def until(self, holds, seconds=10):
+    def until(self, holds, seconds=40):
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, "it never came to hold"

@@ -83,7 +83,7 @@ class PortalVenue:
     def login(self):
         self.http.post("/_sim/login")
 
-    def until(self, holds, seconds=10):
+    def until(self, holds, seconds=40):
         deadline = time.monotonic() + seconds
         while not holds():
             assert time.monotonic() < deadline, "it never came to hold"

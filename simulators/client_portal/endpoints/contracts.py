@@ -7,6 +7,8 @@ from simulators.client_portal.call import Call
 from simulators.client_portal.wire import Json, Refusal
 from simulators.ibkr.contracts import LISTED, Contract
 
+# symbol -> number and exchange of listings in other countries, which nobody can trade here
+ABROAD = {"AAPL": ((38708077, "MEXI"), (273982664, "EBS"))}
 _ORDER_TYPES = ["limit", "market", "stop", "stop_limit", "trailing_stop", "trailing_stop_limit"]
 
 
@@ -45,7 +47,7 @@ def _found(contract: Contract) -> Json:
 
 
 def stocks(call: Call) -> Json:
-    """Answer ``/trsrv/stocks``: symbol -> companies; what is unknown is left out."""
+    """Answer ``/trsrv/stocks``: symbol -> companies, abroad too; what is unknown is left out."""
     symbols = [text.strip().upper() for text in call.query.get("symbols", "").split(",") if text.strip()]
     if not symbols:
         raise Refusal(400, "symbols: expected names of stocks, separated by commas")
@@ -58,7 +60,13 @@ def _company(contract: Contract) -> Json:
         "name": contract.name,
         "chineseName": None,
         "assetClass": "STK",
-        "contracts": [{"conid": contract.conid, "exchange": contract.primary, "isUS": True}],
+        "contracts": [
+            *(
+                {"conid": conid, "exchange": exchange, "isUS": False}
+                for conid, exchange in ABROAD.get(contract.symbol, ())
+            ),
+            {"conid": contract.conid, "exchange": contract.primary, "isUS": True},
+        ],
     }
 
 

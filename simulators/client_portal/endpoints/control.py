@@ -9,8 +9,8 @@ from simulators.client_portal.order_views import order_view
 from simulators.client_portal.wire import Json, reply
 from simulators.ibkr.accounts import Position
 from simulators.ibkr.story import story
-from simulators.kalshi.transport import Request, Response
-from simulators.rest.faults import FaultError
+from simulators.rest.control import fault_page
+from simulators.rest.transport import Request, Response
 
 _PAGES = (
     "GET /_sim/state, GET /_sim/story, GET /_sim/requests, POST /_sim/login, POST /_sim/release, POST /_sim/trade, "
@@ -36,21 +36,10 @@ def control(gateway: Gateway, request: Request) -> Response:
             return reply({"boxed": gateway.pacer.is_boxed})
         case "POST", "/_sim/trade":
             return _trade(gateway, request)
-        case "GET", "/_sim/faults":
-            return reply({"faults": [fault.state() for fault in gateway.faults.faults]})
-        case "POST", "/_sim/faults":
-            return _add(gateway, request)
-        case "DELETE", "/_sim/faults":
-            return reply({"removed": gateway.faults.clear(request.query.get("name"))})
+    faults = fault_page(gateway.faults, request)
+    if faults is not None:
+        return reply(*faults)
     return reply({"error": f"expected one of {_PAGES}; found {request.method} {request.path}"}, 404)
-
-
-def _add(gateway: Gateway, request: Request) -> Response:
-    try:
-        gateway.faults.add(json.loads(request.body))
-    except (FaultError, ValueError) as exc:
-        return reply({"error": str(exc)}, 422)
-    return reply({"faults": [fault.state() for fault in gateway.faults.faults]}, 201)
 
 
 def _trade(gateway: Gateway, request: Request) -> Response:

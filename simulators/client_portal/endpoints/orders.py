@@ -14,6 +14,8 @@ from simulators.client_portal.wire import Json, Refusal, plain, whole
 from simulators.ibkr.orders import Order, Rejected
 
 _EVERY = "-1"
+# a late fill comes after a client could have seen the order cancelled (wall-clock seconds)
+LATE_SECONDS = 0.3
 _MOST_SUPPRESSED = 51
 _REJECTED = "Order rejected: the simulator was told to refuse it."
 
@@ -174,8 +176,9 @@ def _cancel(call: Call, order: Order) -> None:
         if call.params["order"] != _EVERY:
             raise Refusal(200, exc.reason) from exc
         return
-    if call.fault("late_fill_after_cancel") is not None:
-        call.gateway.fill_later(order.perm_id)
+    late = call.fault("late_fill_after_cancel")
+    if late is not None:
+        call.gateway.fill_later(order.perm_id, late.get("seconds", LATE_SECONDS))
 
 
 def _requested(call: Call, order_id: int, conid: int) -> Json:

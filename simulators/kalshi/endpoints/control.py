@@ -1,16 +1,15 @@
 """Control of the simulator itself, outside the venue's API: faults, counters, requests seen."""
 
-import json
 from collections import Counter
 from datetime import datetime
 
 from simulators.kalshi.account import Account
 from simulators.kalshi.market_views import NOTE
 from simulators.kalshi.portfolio_views import order_view
-from simulators.kalshi.transport import Request, Response
 from simulators.kalshi.venue import Venue
 from simulators.kalshi.wire import Json, dollars, encode, iso
-from simulators.rest.faults import FaultError
+from simulators.rest.control import fault_page
+from simulators.rest.transport import Request, Response
 
 
 def control(venue: Venue, request: Request) -> Response:
@@ -23,29 +22,15 @@ def control(venue: Venue, request: Request) -> Response:
         return _json(200, {"requests": list(venue.requests)})
     if route == ("GET", "/_sim/listings"):
         return _json(200, {"listings": [_listing(venue, ticker, now) for ticker in venue.contracts]})
-    if route == ("GET", "/_sim/faults"):
-        return _json(200, {"faults": [fault.state() for fault in venue.faults.faults]})
-    if route == ("POST", "/_sim/faults"):
-        return _add(venue, request, now)
-    if route == ("DELETE", "/_sim/faults"):
-        return _json(200, {"removed": venue.faults.clear(request.query.get("name"))})
+    faults = fault_page(venue.faults, request, now, then=venue.advance)
+    if faults is not None:
+        return _json(faults[1], faults[0])
     known = "GET /_sim/state, GET /_sim/requests, GET /_sim/listings, GET|POST|DELETE /_sim/faults"
     return _json(404, {"message": f"expected one of {known}; found {request.method} {request.path}"})
 
 
 def _json(status: int, body: Json) -> Response:
     return Response(status, encode(body), {"Content-Type": "application/json"})
-
-
-def _add(venue: Venue, request: Request, now: datetime) -> Response:
-    try:
-        venue.faults.add(json.loads(request.body), now)
-    except FaultError as exc:
-        return _json(422, {"message": str(exc)})
-    except ValueError as exc:
-        return _json(422, {"message": f"faults: expected JSON; found {exc}"})
-    venue.advance()
-    return _json(201, {"faults": [fault.state() for fault in venue.faults.faults]})
 
 
 def state(venue: Venue, now: datetime) -> Json:

@@ -5,10 +5,10 @@ import re
 from typing import Any
 
 from simulators.models.catalogue import Model
-from simulators.models.transport import Request
 from simulators.models.vendors.bearer import bearer
 from simulators.models.vendors.port import Route, Task
 from simulators.models.wire import Answer, Ask, Finish, Json, Kind, Problem, Reply, text_of
+from simulators.rest.transport import Request
 
 _MODEL = re.compile(r"/v1/models/([^/]+)")
 # kind -> (status, type, message); {} is the detail

@@ -1,6 +1,6 @@
 """Keys in an Authorization header."""
 
-from simulators.models.transport import Request
+from simulators.rest.transport import Request
 
 
 def bearer(request: Request) -> str | None:

@@ -4,11 +4,11 @@ import re
 from dataclasses import replace
 
 from simulators.models.catalogue import Model
-from simulators.models.transport import Request
 from simulators.models.vendors import chat
 from simulators.models.vendors.bearer import bearer, masked
 from simulators.models.vendors.port import Route, Task
 from simulators.models.wire import Answer, Ask, Finish, Json, Kind, Problem, Reply
+from simulators.rest.transport import Request
 
 _PREFIX = re.compile(r"\A/v1(?=/)")
 _INVALID = "invalid_request_error"

@@ -4,9 +4,9 @@ import re
 from typing import Any
 
 from simulators.models.catalogue import Model
-from simulators.models.transport import Request
 from simulators.models.vendors.port import Route, Task
 from simulators.models.wire import Answer, Ask, Finish, Json, Kind, Problem, Reply, text_of
+from simulators.rest.transport import Request
 
 _PATH = re.compile(r"/v1(?:alpha|beta)?/models(?:/(?P<model>[^/:]+)(?::(?P<verb>\w+))?)?")
 # kind -> (code, status, message); {} is the detail

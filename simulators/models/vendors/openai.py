@@ -5,11 +5,11 @@ import re
 from typing import Any
 
 from simulators.models.catalogue import Model
-from simulators.models.transport import Request
 from simulators.models.vendors import chat
 from simulators.models.vendors.bearer import bearer, masked
 from simulators.models.vendors.port import Route, Task
 from simulators.models.wire import Answer, Ask, Finish, Json, Kind, Problem, Reply, text_of
+from simulators.rest.transport import Request
 
 _MODEL = re.compile(r"/v1/models/([^/]+)")
 _INVALID = "invalid_request_error"

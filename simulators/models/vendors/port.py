@@ -5,8 +5,8 @@ from enum import StrEnum
 from typing import Protocol
 
 from simulators.models.catalogue import Model
-from simulators.models.transport import Request
 from simulators.models.wire import Answer, Ask, Json, Problem, Reply
+from simulators.rest.transport import Request
 
 
 class Task(StrEnum):

@@ -1,11 +1,9 @@
 """Control of the simulator itself, outside the venue's API: faults, counters, requests seen."""
 
-import json
-
-from simulators.oanda.transport import Request, Response
 from simulators.oanda.venue import Venue
 from simulators.oanda.wire import Json, encode, from_points, rfc3339
-from simulators.rest.faults import FaultError
+from simulators.rest.control import fault_page
+from simulators.rest.transport import Request, Response
 
 
 def control(venue: Venue, request: Request) -> Response:
@@ -16,28 +14,15 @@ def control(venue: Venue, request: Request) -> Response:
         return _json(200, state(venue, now))
     if route == ("GET", "/_sim/requests"):
         return _json(200, {"requests": list(venue.requests)})
-    if route == ("GET", "/_sim/faults"):
-        return _json(200, {"faults": [fault.state() for fault in venue.faults.faults]})
-    if route == ("POST", "/_sim/faults"):
-        return _add(venue, request, now)
-    if route == ("DELETE", "/_sim/faults"):
-        return _json(200, {"removed": venue.faults.clear(request.query.get("name"))})
+    faults = fault_page(venue.faults, request, now)
+    if faults is not None:
+        return _json(faults[1], faults[0])
     known = "GET /_sim/state, GET /_sim/requests, GET|POST|DELETE /_sim/faults"
     return _json(404, {"errorMessage": f"expected one of {known}; found {request.method} {request.path}"})
 
 
 def _json(status: int, body: Json) -> Response:
     return Response(status, encode(body), {"Content-Type": "application/json"})
-
-
-def _add(venue: Venue, request: Request, now: int) -> Response:
-    try:
-        venue.faults.add(json.loads(request.body), now)
-    except FaultError as exc:
-        return _json(422, {"errorMessage": str(exc)})
-    except ValueError as exc:
-        return _json(422, {"errorMessage": f"faults: expected JSON; found {exc}"})
-    return _json(201, {"faults": [fault.state() for fault in venue.faults.faults]})
 
 
 def state(venue: Venue, now: int) -> Json:

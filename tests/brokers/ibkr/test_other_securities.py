@@ -8,6 +8,7 @@ import pytest
 
 from brokers.ibkr.config import IbkrConfig
 from brokers.ibkr.executions import ExecutionBook
+from brokers.ibkr.portal.contracts import Contracts
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.parse import is_stock
 from brokers.ibkr.portal.wire import Wire
@@ -59,8 +60,8 @@ def test_share_itself_is_taken_in_at_tws():
 
 
 def test_option_sold_by_hand_is_no_sale_of_the_share_at_the_portal():
-    clock = FakeClock(NOON)
-    ledger = Ledger(Wire(CONFIG, clock), ExecutionBook())
+    wire = Wire(CONFIG, FakeClock(NOON))
+    ledger = Ledger(wire, ExecutionBook(), Contracts(wire))
     row = {
         "execution_id": "0000e0d5.5f3c0001.01.01", "symbol": "IBM", "side": "S", "size": 5, "price": "3.20",
         "trade_time_r": int(NOON.timestamp() * 1000), "account": "DU1", "accountCode": "DU1",

@@ -15,6 +15,18 @@ D = Decimal
 BEGINNING = "1970-01-01T00:00:00.000000Z"
 
 
+# What can become of one answer in a conversation.
+CUTS = [
+    ("drop", {}),
+    ("error_500", {"after_accept": False}),
+    ("error_500", {"after_accept": True}),
+    ("no_session", {"form": "401"}),
+    ("no_session", {"form": "body"}),
+    ("status", {"status": 429, "retry_after": 1}),
+    ("session_expired", {}),
+]
+
+
 @pytest.fixture(scope="module")
 def gateway():
     yield from started()
@@ -172,6 +184,28 @@ def test_failure_05_partial_fill_leaves_a_stop_of_the_size_that_is_held(linked, 
     assert [(stop.client_order_id, stop.quantity) for stop in stops] == [(linked.stop_of(intent), D(4))]
 
 
+def test_failure_05_part_of_an_order_is_not_its_whole_because_a_list_leaves_it_out(linked, gateway):
+    gateway.fault("partial_fill", quantity=4, times=1)
+    intent = linked.near()
+    linked.executor.submit(intent)
+    linked.until_state(intent, "partial")
+    name = gateway.fault("missing_order", ref=intent.client_order_id, times=2)
+    linked.restart()
+
+    assert linked.states(intent) == ["partial"]
+    assert gateway.fired(name) == 2
+
+
+def test_failure_05_amendment_begins_with_what_the_order_has_filled_by_now(linked, gateway):
+    intent = linked.bought()
+    linked.executor.amend(linked.stop_of(intent), quantity=D(6))
+    (changed,) = linked.sent("POST", f"/{linked.executor._ledger.of_reference(linked.stop_of(intent)).order_id}")
+    paths = [row["path"] for row in gateway.requests() if "/account/" in row["path"] and "/order" in row["path"]]
+    before = paths[: paths.index(changed["path"])]
+
+    assert before[-1].endswith(f"/order/status/{changed['path'].rpartition('/')[2]}")
+
+
 def test_failure_12_chained_questions_are_answered_one_after_the_other(linked, gateway):
     name, intent = gateway.fault("extra_questions", message_ids=["o451", "o163"], times=1), linked.entry()
     events = linked.executor.submit(intent)
@@ -181,6 +215,29 @@ def test_failure_12_chained_questions_are_answered_one_after_the_other(linked, g
     assert events[-1].state is OrderState.ACCEPTED
     assert [row["body"] for row in replies] == ['{"confirmed":true}'] * 2
     assert len({row["path"] for row in replies}) == 2
+
+
+@pytest.mark.parametrize(("action", "fields"), CUTS)
+@pytest.mark.parametrize("number", [0, 1])
+def test_failure_01_conversation_cut_off_at_any_answer_leaves_one_order_or_none(
+    linked, gateway, action, fields, number
+):
+    asked = gateway.fault("extra_questions", message_ids=["o451", "o163"], times=1)
+    cut = gateway.fault(action, times=1, after=number, match={"path": "*/iserver/reply/*"}, **fields)
+    intent = linked.entry()
+    with pytest.raises((Ask, Retry)) as raised:
+        linked.executor.submit(intent)
+    linked.until_up()
+    state = linked.states(intent)[-1]
+    is_there = len(orders_with(linked, intent.client_order_id))
+    if state == "absent":
+        linked.executor.submit(intent)
+
+    assert (gateway.fired(asked), gateway.fired(cut)) == (1, 1)
+    assert (state, is_there) == (("accepted", 1) if number == 1 and fields.get("after_accept") else ("absent", 0))
+    assert isinstance(raised.value, Ask) or not is_there
+    assert len(orders_with(linked, intent.client_order_id)) == 1
+    assert linked.live_refs() == sorted([intent.client_order_id, linked.stop_of(intent)])
 
 
 def test_failure_12_question_that_is_not_allowed_is_declined_and_the_order_refused(linked, gateway):
@@ -221,6 +278,16 @@ def test_failure_12_rejection_with_status_200_is_one(linked, gateway):
 
     assert gateway.fired(name) == 1
     assert [(event.state, event.reason) for event in events] == [(OrderState.REJECTED, "No trading permission.")]
+
+
+def test_failure_12_entry_whose_stop_was_refused_is_taken_back(linked, gateway):
+    name, intent = gateway.fault("child_refused", error="No trailing stops here.", times=1), linked.entry()
+    with pytest.raises(Ask, match="No trailing stops here"):
+        linked.executor.submit(intent)
+
+    assert gateway.fired(name) == 1
+    assert linked.until_state(intent, "cancelled")
+    assert linked.live_refs() == []
 
 
 def test_failure_12_list_of_orders_that_was_emptied_proves_nothing(linked, gateway):

@@ -12,9 +12,10 @@ from brokers.ibkr.executions import ExecutionBook
 from brokers.ibkr.fills import FillReader
 from brokers.ibkr.portal import parse, tickets
 from brokers.ibkr.portal.contracts import Contracts
+from brokers.ibkr.portal.holdings import Holdings
 from brokers.ibkr.portal.ledger import Ledger
 from brokers.ibkr.portal.pace import LONGEST_S, SHUT, Board, Pace, Page
-from brokers.ibkr.portal.questions import Conversations
+from brokers.ibkr.portal.questions import Ack, Conversations, PartlyRefused, receipts_of
 from brokers.ibkr.portal.session import weekly
 from brokers.ibkr.portal.wire import Wire
 from brokers.ibkr.trades import Entries
@@ -90,6 +91,21 @@ def test_listed_order_of_the_sample_is_read():
 
     assert (row.order_id, row.reference, row.kind, row.limit, row.stop) == ("1210386759", ENTRY, "LMT", D(457), None)
     assert (row.tif, row.remaining, row.is_live) == (TimeInForce.GTC, D(1), True)
+
+
+def test_page_of_one_order_tells_where_its_stop_stands_now():
+    row = parse.order(
+        {
+            "acct": "DU1", "conid": 756733, "filledQuantity": 0, "orderId": 1, "origOrderType": "TRAILING_STOP",
+            "order_ref": STOP, "price": "150.00", "trailingAmt": "10", "trailingType": "%", "remainingQuantity": 10,
+            "side": "SELL", "status": "PreSubmitted", "ticker": "SPY", "timeInForce": "GTC", "totalSize": 10,
+        }
+    )  # fmt: skip
+    page = {"order_status": "PreSubmitted", "cum_fill": "4.0", "total_size": "10.0", "stop_price": "152.30"}
+    seen = parse.seen(row, page)
+
+    assert (seen.stop, seen.filled, seen.remaining) == (D("152.30"), D(4), D(6))
+    assert tickets.modified(seen, D(6))["price"] == 152.3
 
 
 def test_reference_that_is_not_ours_is_none():
@@ -283,6 +299,38 @@ def test_failure_12_part_of_a_bracket_that_was_refused_must_be_looked_up():
         hold()
 
 
+def test_failure_12_question_beside_a_receipt_loses_neither():
+    entry = {"order_id": "1", "local_order_id": "entry", "order_status": "Submitted"}
+    stop = {"order_id": "2", "local_order_id": "stop", "order_status": "PreSubmitted"}
+    _, hold = talk([entry, *question("o163")], [stop])
+
+    assert [(ack.order_id, ack.reference) for ack in hold()] == [("1", "entry"), ("2", "stop")]
+
+
+def test_failure_12_what_was_taken_before_a_question_is_declined_is_named():
+    entry = {"order_id": "1", "local_order_id": "entry", "order_status": "Submitted"}
+    _, hold = talk([entry, *question("o999")], {"error": "dropped"})
+
+    with pytest.raises(PartlyRefused) as raised:
+        hold()
+    assert [ack.order_id for ack in raised.value.acks] == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("acks", "found"),
+    [
+        ([("7", "b"), ("8", "a")], ["8", "7"]),
+        ([("7", ""), ("8", "")], ["7", "8"]),
+        ([("8", "b")], [None, "8"]),
+        ([("8", "")], [None, None]),
+    ],
+)
+def test_receipts_belong_to_the_orders_they_name_or_to_those_in_their_place(acks, found):
+    given = [Ack(order_id=number, status="Submitted", reference=reference) for number, reference in acks]
+
+    assert [ack and ack.order_id for ack in receipts_of(["a", "b"], given)] == found
+
+
 @pytest.mark.parametrize("reply", [{}, [], [{"order_status": "Submitted"}], {"message": "ok"}])
 def test_failure_12_answer_without_a_receipt_proves_nothing(reply):
     _, hold = talk(reply)
@@ -313,7 +361,8 @@ class Told:
     def __init__(self):
         self.clock = FakeClock(NOON)
         self.book = ExecutionBook()
-        self.ledger = Ledger(Wire(config(), self.clock), self.book)
+        wire = Wire(config(), self.clock)
+        self.ledger = Ledger(wire, self.book, Contracts(wire))
         self.fills = FillReader(self.book, Entries(self.book, lambda: ()), self.clock, commission_wait_s=0.0)
 
     def take(self, exec_id, *, size=10, price="167.50", reference=ENTRY, side="B", commission="1"):
@@ -380,6 +429,61 @@ def test_listing_in_the_united_states_is_the_one_that_is_taken():
     contracts._learn({"AAPL": [abroad, home], "LSE": [abroad]})
 
     assert contracts.conids(["AAPL"]) == {"AAPL": 265598}
+
+
+class Pages:
+    """A wire that shows positions in pages of two, and the last of them again whatever page is asked for."""
+
+    def __init__(self, number):
+        self.config = config()
+        rows = [
+            {"conid": conid, "ticker": f"S{conid}", "position": 1, "avgCost": 1, "pageSize": 2}
+            for conid in range(number)
+        ]
+        self.pages = [rows[first : first + 2] for first in range(0, number, 2)]
+
+    def ask(self, what, path, read=lambda body: body, **params):
+        if path == "/trsrv/stocks":
+            return read({})
+        return None if path.endswith("invalidate") else read(self.pages[min(int(path[-1]), len(self.pages) - 1)])
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 4])
+def test_positions_are_read_to_the_last_page_of_whatever_size(number):
+    wire = Pages(number)
+    holdings = Holdings(wire, None, None, None, Contracts(wire))
+
+    assert [one.market for one in holdings.positions()] == [f"S{conid}" for conid in range(number)]
+
+
+class Listings:
+    """A wire that knows the currency of each contract."""
+
+    def __init__(self, **currencies):
+        self.config = config()
+        self.rows = [{"conid": int(conid[1:]), "currency": currency} for conid, currency in currencies.items()]
+
+    def ask(self, what, path, read, **params):
+        return read({"secdef": [row for row in self.rows if str(row["conid"]) in params["conids"].split(",")]})
+
+
+@pytest.mark.parametrize(
+    ("wire", "found"),
+    [
+        (Listings(c1="USD", c2="CAD"), {"XYZ": 1}),
+        (Listings(c1="CAD", c2="USD"), {"XYZ": 2}),
+        (Listings(c1="USD", c2="USD"), {}),
+    ],
+)
+def test_of_several_listings_the_one_in_our_currency_is_taken_and_none_where_two_are(wire, found):
+    contracts = Contracts(wire)
+    both = [
+        {"assetClass": "STK", "contracts": [{"conid": conid, "exchange": "NYSE", "isUS": True}]} for conid in (1, 2)
+    ]
+    gone = {"assetClass": "STK", "contracts": [{"conid": 3, "exchange": "VALUE", "isUS": True}]}
+    contracts._learn({"XYZ": [gone, *both]})
+
+    assert contracts._conids == found
 
 
 @pytest.mark.parametrize(

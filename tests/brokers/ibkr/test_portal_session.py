@@ -63,22 +63,25 @@ def test_failure_11_ended_brokerage_session_is_opened_again(linked, gateway):
 def test_failure_11_competing_session_is_taken_back(linked, gateway):
     name = gateway.fault("competing_session", times=1)
     linked.eventually(lambda: linked.executor.account() and gateway.fired(name))
+    openings = linked.executor.session.openings
     linked.executor.session.lost("the test says so")
-    linked.eventually(lambda: linked.executor.session.logouts)
+    linked.eventually(lambda: linked.executor.session.openings > openings)
     linked.until_up()
 
     assert linked.executor.submit(linked.entry())[-1].state is OrderState.ACCEPTED
+    assert not [row for row in gateway.requests() if row["path"].endswith("/logout")]
 
 
 def test_failure_11_competing_session_is_left_alone_when_so_set(desk, gateway):
     desk.connect(portal_compete=False)
+    openings = desk.executor.session.openings
     name = gateway.fault("competing_session", times=1)
     desk.eventually(lambda: desk.executor.account() and gateway.fired(name))
     desk.executor.session.lost("the test says so")
     words = desk.eventually(lambda: "elsewhere" in desk.executor.link()[1] and desk.executor.link()[1])
 
     assert "IBKR_PORTAL_COMPETE" in words
-    assert desk.executor.session.logouts == 0
+    assert desk.executor.session.openings == openings
 
 
 def test_failure_11_lost_login_asks_for_a_person_and_sends_nothing(linked, gateway):
@@ -143,6 +146,26 @@ def test_failure_07_fill_during_an_absence_is_booked_before_the_link_is_up(linke
 
     assert [(fill.client_order_id, fill.quantity) for fill in fills] == [(None, 5)]
     assert linked.states(intent) == ["accepted"]
+
+
+def test_failure_07_executions_are_known_once_the_link_is_up_though_a_sessions_first_list_is_empty(linked):
+    intent = linked.bought()
+    linked.gateway.login()
+    linked.connect()
+    fills, _ = linked.executor._fills.since("1970-01-01T00:00:00.000000Z")
+
+    assert [fill.client_order_id for fill in fills] == [intent.client_order_id]
+
+
+def test_failure_07_list_of_executions_that_lost_what_it_had_proves_nothing(linked, gateway):
+    linked.bought()
+    linked.eventually(lambda: linked.executor._ledger.book.all())
+    name = gateway.fault("trades_cache_empty", times=1)
+    with pytest.raises(Retry, match="executions that were listed before"):
+        linked.executor._ledger.read_trades(linked.executor._ledger.now_ns())
+
+    assert gateway.fired(name) == 1
+    assert linked.eventually(lambda: linked.executor.fills_since("1970-01-01T00:00:00.000000Z")[0])
 
 
 def test_failure_07_half_up_gateway_is_not_up(linked, gateway):

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 from portal_desk import desks, started
 
-from domain.errors import Retry
+from domain.errors import Ask, Refuse, Retry
 from domain.vocabulary import Leg, OrderState, Side, TimeInForce
 
 D = Decimal
@@ -203,6 +203,18 @@ def test_protection_that_is_missing_is_added_once(linked):
     assert trade.stop_loss == D("150")
 
 
+def test_protection_that_ibkr_refuses_is_told(linked, gateway):
+    intent = linked.bought()
+    linked.executor.cancel(linked.stop_of(intent))
+    linked.until_state(linked.stop_of(intent), "cancelled")
+    name = gateway.fault("reject_200", error="No stops today.", times=1)
+    with pytest.raises(Refuse, match="No stops today"):
+        linked.executor.protect(intent.client_order_id, stop_loss=D("150.00"), take_profit=None, trailing_distance=None)
+
+    assert gateway.fired(name) == 1
+    assert linked.live_refs() == []
+
+
 def test_position_somebody_else_opened_is_nobodys_trade(linked, gateway):
     gateway.trade_by_hand(SPY, 3, linked.account)
     (trade,) = linked.executor.open_trades()
@@ -256,3 +268,135 @@ def test_exit_does_not_sell_again_what_its_stop_sold_meanwhile_whatever_the_list
     assert gateway.fired(fault) == 1
     assert events[-1].state is OrderState.REJECTED
     assert linked.position() == 0
+
+
+def lagging(desk, gateway, **fields):
+    """Let the list of positions show what it showed last, whatever has been executed since."""
+    return gateway.fault("stale_positions", match={"path": f"*/{desk.account}/positions/[0-9]*"}, **fields)
+
+
+def stopped_out(desk, intent):
+    """Let the trade's stop sell everything: one that the market has reached already takes the place of the first."""
+    desk.executor.cancel(desk.stop_of(intent))
+    desk.until_state(desk.stop_of(intent), "cancelled")
+    stop = stop_intent(desk, intent, trigger=desk.quote().ask + 1)
+    desk.executor.submit(stop)
+    desk.until_state(stop, "filled")
+    return stop
+
+
+def test_exit_leaves_the_stop_where_the_list_of_positions_does_not_show_yet_what_was_bought(linked, gateway):
+    intent = linked.bought()
+    name = lagging(linked, gateway, times=1)
+    exit_ = linked.exit_of(intent)
+    with pytest.raises(Retry, match="executions"):
+        linked.executor.submit(exit_)
+    resting = linked.live_refs()
+    linked.eventually(lambda: linked.executor.submit(exit_))
+    linked.until_state(exit_, "filled")
+
+    assert gateway.fired(name) == 1
+    assert resting == [linked.stop_of(intent)]
+    assert (linked.position(), linked.live_refs()) == (0, [])
+
+
+def test_position_that_stays_away_is_believed_to_be_gone_in_the_end(linked, gateway):
+    intent = linked.bought()
+    name = lagging(linked, gateway)
+    events = linked.eventually(lambda: linked.executor.submit(linked.exit_of(intent)))
+
+    assert gateway.fired(name) > 2
+    assert events[-1].reason == "TRADE_DOESNT_EXIST"
+    assert linked.live_refs() == []
+
+
+def test_exit_sells_nothing_where_the_list_of_positions_still_shows_what_a_stop_has_sold(linked, gateway):
+    intent = linked.bought()
+    linked.executor.open_trades()
+    name = lagging(linked, gateway)
+    stopped_out(linked, intent)
+    events = linked.executor.submit(linked.exit_of(intent))
+
+    assert gateway.fired(name) > 0
+    assert events[-1].reason == "TRADE_DOESNT_EXIST"
+    assert linked.position() == 0
+
+
+def test_no_stop_is_sent_for_what_a_stop_has_just_sold(desk):
+    desk.connect(portal_page_pause_s=0.5)
+    linked, intent = desk, desk.bought()
+    stop = stopped_out(linked, intent)
+    again = replace(stop, client_order_id=linked.stop_of(intent, 3), attempt=3, trigger=D("150.00"))
+    with pytest.raises(Retry, match="sold"):
+        linked.executor.submit(again)
+
+    assert linked.live_refs() == []
+
+
+def test_exit_of_what_we_bought_leaves_the_owners_shares_alone(linked, gateway):
+    gateway.trade_by_hand(SPY, 5, linked.account)
+    intent = linked.bought(quantity=D(10))
+    exit_ = linked.exit_of(intent)
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+
+    assert linked.position() == D(5)
+    assert linked.live_refs() == []
+
+
+def test_holding_of_the_same_symbol_abroad_is_another_market(linked, gateway):
+    intent = linked.bought(market="AAPL", stop_loss=D("1.00"))
+    linked.eventually(lambda: linked.executor.fills_since(BEGINNING)[0])
+    name = gateway.fault("foreign_holding", quantity=500)
+    trades = {trade.market: trade.quantity for trade in linked.executor.open_trades()}
+    fills = linked.eventually(lambda: told(linked, 2))
+    exit_ = linked.exit_of(intent)
+    linked.executor.submit(exit_)
+    linked.until_state(exit_, "filled")
+
+    assert gateway.fired(name) >= 2
+    assert trades == {"AAPL@38708077": D(500), "AAPL": D(10)}
+    assert [(fill.market, fill.closes) for fill in fills] == [("AAPL", False), ("AAPL@38708077", False)]
+    assert (linked.position("AAPL"), linked.live_refs()) == (0, [])
+
+
+def told(desk, number):
+    """Return all fills once there are so many."""
+    found = desk.executor.fills_since(BEGINNING)[0]
+    return found if len(found) == number else None
+
+
+# What can become of one request on the way to an exit.
+CUTS = [
+    ("drop", {}),
+    ("error_500", {"after_accept": True}),
+    ("no_session", {"form": "401"}),
+    ("status", {"status": 429, "retry_after": 1}),
+]
+
+
+@pytest.mark.parametrize(("action", "fields"), CUTS)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("DELETE", "*/order/*"), ("POST", "*/orders"), ("POST", "*/positions/invalidate"), ("GET", "*/order/status/*")],
+)
+def test_exit_cut_off_at_any_step_sells_once_when_it_is_gone_on_with(linked, gateway, action, fields, method, path):
+    intent = linked.bought()
+    cut = gateway.fault(action, times=1, match={"method": method, "path": path}, **fields)
+    exit_ = linked.exit_of(intent)
+    linked.eventually(lambda: gone_on(linked, exit_), 20)
+    linked.until_up()
+    linked.until_state(exit_, "filled")
+
+    assert gateway.fired(cut) == 1
+    assert (linked.position(), linked.live_refs()) == (0, [])
+    assert len(orders_with(linked, exit_.client_order_id)) == 1
+
+
+def gone_on(desk, exit_):
+    """Go on with an exit as the resolver does: what may have been sent is asked about, never sent again unasked."""
+    try:
+        events = desk.executor.submit(exit_)
+    except Ask:
+        events = desk.find(exit_)
+    return events[-1].state in (OrderState.FILLED, OrderState.ACCEPTED, OrderState.PARTIAL)

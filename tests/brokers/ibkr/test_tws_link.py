@@ -256,12 +256,15 @@ def test_failure_10_pacing_violation_costs_a_pause_and_is_not_repeated(desk):
 def test_failure_10_no_more_messages_a_second_than_allowed(desk):
     desk.restart(messages_per_s=20, poll_interval_s=0.001, request_timeout_s=10)
     began, before = time.monotonic(), sum(desk.gateway.state()["requests"].values())
-    while (elapsed := time.monotonic() - began) < 1:
+
+    def many():
         desk.executor.account()
         desk.executor.resting()
-    sent = sum(desk.gateway.state()["requests"].values()) - before
+        sent = sum(desk.gateway.state()["requests"].values()) - before
+        return sent if sent > 60 else 0
 
-    assert 15 < sent <= 20 * (elapsed + 1)
+    # Unhindered, they would leave in a fraction of a second; two seconds' worth may have left before the first count.
+    assert desk.eventually(many, 60) <= 20 * (time.monotonic() - began + 2)
 
 
 @pytest.mark.parametrize("messages_per_s", [3, 20])
@@ -276,8 +279,8 @@ def test_failure_10_an_entry_and_its_stop_leave_together_however_busy_the_connec
     apart = [datetime.fromisoformat(stop["time"]) - datetime.fromisoformat(entry["time"]) for entry, stop in pairs]
 
     assert len(pairs) == 3
-    # Held back, a stop would follow up to a second later: twenty of the simulated ones.
-    assert max(apart) < timedelta(seconds=5)
+    # Held back, a stop would follow up to a second later: twenty of the simulated ones. A busy machine takes some too.
+    assert max(apart) < timedelta(seconds=15)
 
 
 # ------------------------------------------------------------------------------------------ 15: clocks and time zones

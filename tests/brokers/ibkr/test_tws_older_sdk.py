@@ -9,13 +9,13 @@ import pytest
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".tools" / "ib_insync" / "bin" / "python"
 HERE = Path(__file__).parent
-# What an SDK could do differently: decode, drop, repeat, lose a connection.
-CASES = "contract or sdk or test_tws_failures or data_lost or dead_socket"
+# What an SDK could do differently: decode, drop, repeat, hold back, lose a connection.
+CASES = "contract or sdk or test_tws_failures or test_tws_readings or data_lost or dead_socket or leave_together"
 
 
 @pytest.mark.skipif(not PYTHON.exists(), reason="`make second` makes .tools/ib_insync, and `make test` asks for it")
 def test_adapter_does_the_same_on_the_older_sdk():
-    tests = [HERE / f"test_tws_{name}.py" for name in ("contract", "failures", "link", "sdk")]
+    tests = [HERE / f"test_tws_{name}.py" for name in ("contract", "failures", "link", "readings", "sdk")]
     command = [PYTHON, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"--confcutdir={HERE}", "-k", CASES, *tests]
     path = os.pathsep.join((str(ROOT), str(ROOT / "tests" / "support")))
     done = subprocess.run(

@@ -58,7 +58,7 @@ def test_entry_and_its_stop_leave_in_one_piece(desk, changes, entry, stop):
     assert events[-1].state is OrderState.ACCEPTED
     assert (parent["kind"], child["kind"]) == (entry, stop)
     assert child["parent"] == parent["perm_id"]
-    assert child["oca_group"] == intent.client_order_id.removesuffix("-entry-1")
+    assert child["oca_group"] == str(parent["perm_id"])  # whatever name it is given
     assert {order.client_order_id for order in desk.executor.resting()} == set(desk.live_refs())
 
 
@@ -96,6 +96,35 @@ def test_exit_takes_its_stop_back(desk):
         (False, intent.client_order_id, None),
         (True, intent.client_order_id, None),
     ]
+    assert desk.eventually(lambda: desk.live_refs() == [])
+
+
+def test_exit_joins_the_group_that_its_stop_was_put_into(desk):
+    intent = desk.bought()
+    (stop,) = desk.orders(desk.stop_of(intent))
+    desk.executor.submit(desk.exit_of(intent))
+
+    assert stop["oca_group"] != intent.client_order_id.removesuffix("-entry-1")
+    assert only(desk, desk.exit_of(intent).client_order_id)["oca_group"] == stop["oca_group"]
+
+
+@pytest.mark.parametrize("code", [10224, 10326, 10327])
+def test_exit_that_is_refused_for_its_group_leaves_without_one(desk, code):
+    intent = desk.bought()
+    fault = desk.fault("rejected", times=1, code=code, match=desk.mine())
+    events = desk.executor.submit(desk.exit_of(intent))
+
+    assert desk.gateway.fired(fault) == 1
+    assert events[-1].state is OrderState.FILLED
+    assert desk.position() == 0
+    assert desk.live_refs() == [desk.stop_of(intent)]
+
+
+def test_exit_of_a_stop_placed_anew_takes_that_one_back(desk):
+    intent = desk.bought()
+    desk.executor.protect(intent.client_order_id, stop_loss=D("155.00"), take_profit=None, trailing_distance=D("3.00"))
+    desk.executor.submit(desk.exit_of(intent))
+
     assert desk.eventually(lambda: desk.live_refs() == [])
 
 

@@ -1,19 +1,15 @@
 """A simulated Kalshi, an account of its own for each test, and orders to send it."""
 
 import json
-import subprocess
-import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timedelta
 from decimal import Decimal
-from itertools import count
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
+import simulator as simulator_process
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
@@ -25,22 +21,11 @@ from domain.order import OrderIntent
 from domain.settings import Secret
 from domain.vocabulary import Leg, Mode, Side, Surface
 
-ROOT = Path(__file__).parents[3]
 START, SPEED, FAST = parse_iso("2014-05-06T12:00:00Z"), 120, 600
 TICKER = "KXTEST-14MAY06-T1"
 ACCOUNTS = 90
 BALANCE = Decimal(1000)
 D = Decimal
-
-
-def until(condition: Callable[[], Any], seconds: float = 10.0) -> Any:
-    """Return the first true answer of ``condition``, asked again and again before a deadline."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if answer := condition():
-            return answer
-        time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} s")
 
 
 def ending_markets() -> list[dict[str, Any]]:
@@ -78,11 +63,10 @@ def drifting() -> list[list[Any]]:
     return [[iso(START + timedelta(minutes=n)), 0.3 + (n * 7 % 40) / 100] for n in range(400)]
 
 
-class Simulator:
+class Simulator(simulator_process.Simulator):
     """The simulator's process and its control page; one key signs for all its accounts."""
 
     def __init__(self, folder: Path, *, wire: str = "both", speed: int = SPEED) -> None:
-        self.spec = f"sim:{iso(START)}@{speed},anchor={time.time()}"
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         private = serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         self.pem = key.private_bytes(serialization.Encoding.PEM, *private).decode()
@@ -95,26 +79,12 @@ class Simulator:
         accounts, markets = folder / "accounts.json", folder / "catalogue.json"
         accounts.write_text(json.dumps(rows))
         markets.write_text(json.dumps(catalogue(ending=speed == FAST)))
-        command = [sys.executable, "-m", "simulators.kalshi", "--clock", self.spec, "--wire", wire]
-        command += ["--account-file", str(accounts), "--catalogue", str(markets)]
-        self.process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-        assert self.process.stdout is not None
-        self.url = self.process.stdout.readline().split()[-1]
+        words = ("--wire", wire, "--account-file", accounts, "--catalogue", markets)
+        super().__init__("simulators.kalshi", simulator_process.clock_of(iso(START), speed), words)
         self.accounts = iter(names)
-        self.names = (f"fault-{number}" for number in count())
-        self.client = httpx.Client(base_url=f"{self.url}/_sim", timeout=5)
-
-    def control(self, method: str, page: str, **kwargs: Any) -> Any:
-        answer = self.client.request(method, f"/{page}", **kwargs)
-        assert answer.is_success, answer.text
-        return answer.json()
 
     def close(self) -> None:
-        self.client.close()
-        self.process.terminate()
-        self.process.wait(timeout=10)
-        assert self.process.stdout is not None
-        self.process.stdout.close()
+        self.stop()
 
 
 class Venue:
@@ -123,7 +93,7 @@ class Venue:
     def __init__(self, simulator: Simulator, key_id: str | None = None) -> None:
         self.simulator = simulator
         self.key_id = key_id or next(simulator.accounts)
-        self.clock: Clock = parse_clock(simulator.spec)
+        self.clock: Clock = parse_clock(simulator.clock)
         self._closers: list[Callable[[], None]] = []
         self._faults: list[str] = []
 
@@ -148,25 +118,21 @@ class Venue:
 
     def fault(self, action: str, *, match: dict[str, str] | None = None, **params: Any) -> str:
         """Add a fault; one of a market holds for a span, any other is this account's and fires once."""
-        name = next(self.simulator.names)
         whole = action in MARKET_FAULTS
         times = {} if whole or "times" in params else {"times": 1}
         where = {**({} if whole else {"account": self.key_id}), **(match or {})}
-        fault = {"name": name, "action": action, **times, **({"match": where} if where else {}), **params}
-        self.simulator.control("POST", "faults", json=fault)
-        self._faults.append(name)
-        return name
+        self._faults.append(self.simulator.fault(action, **times, **({"match": where} if where else {}), **params))
+        return self._faults[-1]
 
     def clear(self, name: str) -> None:
-        self.simulator.control("DELETE", "faults", params={"name": name})
+        self.simulator.clear(name)
         self._faults.remove(name)
 
     def fired(self, name: str) -> int:
-        faults = self.simulator.control("GET", "faults")["faults"]
-        return next(int(fault["fired"]) for fault in faults if fault["name"] == name)
+        return self.simulator.fired(name)
 
     def requests(self, method: str, ending: str) -> list[dict[str, Any]]:
-        rows = self.simulator.control("GET", "requests")["requests"]
+        rows = self.simulator.requests()
         mine = [row for row in rows if row["account"] == self.key_id]
         return [row for row in mine if row["method"] == method and row["path"].endswith(ending)]
 
@@ -258,11 +224,6 @@ def wire_venue(request: pytest.FixtureRequest) -> Iterator[tuple[Venue, str]]:
         yield account, request.param
 
 
-@pytest.fixture
-def eventually() -> Callable[..., Any]:
-    return until
-
-
 def make_entry(clock: Clock, market: str = TICKER, *, side: Side = Side.BUY, **changes: Any) -> OrderIntent:
     """Build an entry with a bound that meets any synthetic book."""
     signal_id = new_id("sig", clock.now())
@@ -284,26 +245,6 @@ def make_entry(clock: Clock, market: str = TICKER, *, side: Side = Side.BUY, **c
     return OrderIntent(**(facts | changes))
 
 
-def make_exit(entry: OrderIntent, trade_id: str, *, attempt: int = 1, quantity: Decimal | None = None) -> OrderIntent:
-    return OrderIntent(
-        client_order_id=client_order_id(entry.surface, entry.signal_id, Leg.EXIT, attempt),
-        signal_id=entry.signal_id,
-        surface=entry.surface,
-        mode=entry.mode,
-        market=entry.market,
-        leg=Leg.EXIT,
-        attempt=attempt,
-        side=entry.side.opposite,
-        quantity=quantity or entry.quantity,
-        broker_trade_id=trade_id,
-    )
-
-
 @pytest.fixture
 def entry() -> Callable[..., OrderIntent]:
     return make_entry
-
-
-@pytest.fixture
-def exit_of() -> Callable[..., OrderIntent]:
-    return make_exit

@@ -93,12 +93,12 @@ def test_question_nobody_answers_is_retry(venue):
 
 def test_smallest_accounts_limits_are_kept_without_a_refusal(basic_venue):
     data, _ = basic_venue.connect()
-    before = basic_venue.simulator.control("GET", "state")["rate_limited"]
+    before = basic_venue.simulator.state()["rate_limited"]
     began = time.monotonic()
     for _ in range(30):
         data.contract(TICKER)
 
-    assert basic_venue.simulator.control("GET", "state")["rate_limited"] == before
+    assert basic_venue.simulator.state()["rate_limited"] == before
     assert time.monotonic() - began > 0.4
 
 

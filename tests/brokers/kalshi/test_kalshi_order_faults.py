@@ -17,7 +17,7 @@ POST = {"method": "POST", "path": ORDERS}
 
 def created(venue, intent):
     """Return how many orders the venue made under this id."""
-    return venue.simulator.control("GET", "state")["created"].get(intent.client_order_id, 0)
+    return venue.simulator.state()["created"].get(intent.client_order_id, 0)
 
 
 def found(venue, executor, intent, eventually):
@@ -251,9 +251,9 @@ def test_wrong_key_is_misconfigured_and_shows_no_secret(venue, simulator, entry)
 def test_cancel_all_takes_everything_off_the_book(venue):
     _, executor = venue.connect()
     resting(venue, executor)
-    before = venue.simulator.control("GET", "state")["accounts"][venue.key_id]["resting"]
+    before = venue.simulator.state()["accounts"][venue.key_id]["resting"]
     executor.cancel_all()
-    after = venue.simulator.control("GET", "state")["accounts"][venue.key_id]["resting"]
+    after = venue.simulator.state()["accounts"][venue.key_id]["resting"]
 
     assert (len(before), after) == (1, [])
 

@@ -14,8 +14,10 @@ from typing import Protocol
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 _MAXIMUM_HEAD = 64 * 1024
-_MAXIMUM_BODY = 1024 * 1024
+_MAXIMUM_BODY = 8 * 1024 * 1024
 _GZIP_FROM = 1024
+# how often somebody who waits looks whether the client still does (wall-clock seconds)
+_LOOK_SECONDS = 0.02
 
 
 class Dropped(Exception):
@@ -32,24 +34,29 @@ class _BadRequest(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request; header names are lower case, ``query`` keeps the last value of a key, ``repeated`` all of them."""
+    """One request; header names are lower case, ``query`` keeps the last value of a key, ``repeated`` all of them.
+
+    ``is_left`` tells whether nobody waits for the reply any more: the client has gone, or the simulator ends.
+    """
 
     method: str
     path: str
     query: dict[str, str]
-    repeated: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    repeated: dict[str, list[str]] = field(default_factory=dict)
     head: bytes = b""
+    is_left: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One reply with its whole body."""
+    """One reply with its whole body; with ``cut`` the connection is broken after half of it."""
 
     status: int
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
+    cut: bool = False
 
 
 class Takeover(Protocol):
@@ -66,11 +73,28 @@ class Takeover(Protocol):
 Handler = Callable[[Request], Awaitable[Response | Takeover]]
 
 
-class Server:
-    """Listens on loopback ports and answers with one handler."""
+async def pause(request: Request, seconds: float | None) -> bool:
+    """Wait so long, or for ever, but no longer than the client does; tell whether the client is still there."""
+    clock = asyncio.get_running_loop().time
+    end = None if seconds is None else clock() + seconds
+    while not request.is_left():
+        rest = _LOOK_SECONDS if end is None else end - clock()
+        if rest <= 0:
+            return True
+        await asyncio.sleep(min(rest, _LOOK_SECONDS))
+    return False
 
-    def __init__(self, handler: Handler) -> None:
+
+class Server:
+    """Listens on loopback ports and answers with one handler.
+
+    Args:
+        refusal: the body of the reply to what is no request, with the reason in the place of ``%s``.
+    """
+
+    def __init__(self, handler: Handler, refusal: str = '{"error":"%s"}') -> None:
         self._handler = handler
+        self._refusal = refusal
         self._closing = asyncio.Event()
         self._servers: list[asyncio.Server] = []
         self._connections: set[asyncio.Task[None]] = set()
@@ -113,10 +137,10 @@ class Server:
     async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while not self._closing.is_set():
             try:
-                request = await _read_request(reader, writer)
+                request = await self._read(reader, writer)
             except _BadRequest as exc:
-                body = b'{"code":"bad_request","message":"' + str(exc).encode() + b'"}'
-                writer.write(_head(exc.status, {"Content-Length": str(len(body)), "Connection": "close"}) + body)
+                body = (self._refusal % exc).encode()
+                writer.write(head_of(exc.status, {"Content-Length": str(len(body)), "Connection": "close"}) + body)
                 await writer.drain()
                 return
             if request is None:
@@ -126,34 +150,50 @@ class Server:
                 await answer.serve(request, reader, writer)
                 return
             await _send(answer, request, writer)
+            if answer.cut:
+                raise Dropped
             if request.headers.get("connection", "").lower() == "close":
                 return
 
+    async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as exc:
+            if exc.partial:
+                raise
+            return None
+        except asyncio.LimitOverrunError as exc:
+            raise _BadRequest(431, "Request header too large") from exc
+        method, target, headers = _head_of_request(head)
+        url = urlsplit(target)
+        repeated = _query_of(url.query)
+        return Request(
+            method,
+            unquote(url.path),
+            {name: values[-1] for name, values in repeated.items()},
+            headers,
+            await _read_body(headers, reader, writer),
+            repeated,
+            head,
+            lambda: self._closing.is_set() or reader.at_eof() or writer.transport.is_closing(),
+        )
 
-async def _read_request(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> Request | None:
-    try:
-        head = await reader.readuntil(b"\r\n\r\n")
-    except asyncio.IncompleteReadError as exc:
-        if exc.partial:
-            raise
-        return None
-    except asyncio.LimitOverrunError as exc:
-        raise _BadRequest(431, "Request header too large") from exc
+
+def _head_of_request(head: bytes) -> tuple[str, str, dict[str, str]]:
+    """Return method, target and headers."""
     lines = head.decode("latin-1").split("\r\n")
     parts = lines[0].split(" ")
     if len(parts) != 3 or not parts[2].startswith("HTTP/1."):
         raise _BadRequest(400, "Malformed request line")
-    headers = {}
-    for line in lines[1:-2]:
-        name, _, value = line.partition(":")
-        headers[name.strip().lower()] = value.strip()
-    url = urlsplit(parts[1])
-    body = await _read_body(headers, reader, writer)
-    repeated: dict[str, list[str]] = {}
-    for name, value in parse_qsl(url.query, True):
-        repeated.setdefault(name, []).append(value)
-    query = {name: values[-1] for name, values in repeated.items()}
-    return Request(parts[0].upper(), unquote(url.path), query, repeated, headers, body, head)
+    named = (line.partition(":") for line in lines[1:-2])
+    return parts[0].upper(), parts[1], {name.strip().lower(): value.strip() for name, _, value in named}
+
+
+def _query_of(text: str) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for name, value in parse_qsl(text, True):
+        found.setdefault(name, []).append(value)
+    return found
 
 
 async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
@@ -171,15 +211,16 @@ async def _read_body(headers: dict[str, str], reader: asyncio.StreamReader, writ
 
 async def _send(answer: Response, request: Request, writer: asyncio.StreamWriter) -> None:
     headers, body = dict(answer.headers), answer.body
-    if len(body) >= _GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
+    if not answer.cut and len(body) >= _GZIP_FROM and "gzip" in request.headers.get("accept-encoding", ""):
         body = gzip.compress(body, compresslevel=1, mtime=0)
         headers["Content-Encoding"] = "gzip"
     headers["Content-Length"] = str(len(body))
-    writer.write(_head(answer.status, headers) + body)
+    writer.write(head_of(answer.status, headers) + (body[: len(body) // 2] if answer.cut else body))
     await writer.drain()
 
 
-def _head(status: int, headers: dict[str, str]) -> bytes:
+def head_of(status: int, headers: dict[str, str]) -> bytes:
+    """Return the first bytes of a reply, up to its body."""
     try:
         phrase = HTTPStatus(status).phrase
     except ValueError:
