@@ -12,10 +12,23 @@ from fleet.demo_ibkr import OPERATOR_ACCOUNT, SUBSCRIBER_ACCOUNT
 
 pytestmark = [pytest.mark.fleet, pytest.mark.timeout(420)]
 PORTAL = "simulator-portal"
+MILLIONTH = Decimal("0.000001")
 
 
 def moment(record: Record) -> datetime:
     return datetime.fromisoformat(record["ts"])
+
+
+def mean_prices(story: Story) -> dict[str, Decimal]:
+    """Return reference -> what a share cost the subscriber on average: an order may fill in several parts."""
+    refs = {one["perm_id"]: one["terms"]["ref"] for one in story.stock_orders(SUBSCRIBER_ACCOUNT, PORTAL)}
+    shares: Counter[str] = Counter()
+    worth: dict[str, Decimal] = {}
+    for one in story.stock_executions(SUBSCRIBER_ACCOUNT, PORTAL).values():
+        ref = refs[one["order"]]
+        shares[ref] += int(one["quantity"])
+        worth[ref] = worth.get(ref, Decimal(0)) + int(one["quantity"]) * Decimal(one["price"])
+    return {ref: total / shares[ref] for ref, total in worth.items()}
 
 
 def test_no_order_reached_the_venue_twice(story: Story) -> None:
@@ -81,14 +94,15 @@ def test_every_resolution_was_read_from_the_broker(story: Story) -> None:
 
 
 def test_the_subscriber_followed_on_its_own_account(story: Story) -> None:
-    fills = story.stock_executions(SUBSCRIBER_ACCOUNT, PORTAL)
+    paid = mean_prices(story)
     executed, resolved = story.reports("executed", "stk"), story.reports("resolved", "stk")
     published = {one["signal_id"] for one in story.records("signal", "stk") if one["action"] == "open"}
 
     assert len(executed) >= 3
     assert len(resolved) >= 3
     assert {one["signal_id"] for one in executed} <= published
-    assert {Decimal(one["price"]) for one in executed} <= {Decimal(one["price"]) for one in fills.values()}
+    for one in executed:
+        assert abs(Decimal(one["price"]) - paid[f"tc-{one['signal_id'].removeprefix('sig_')}-entry-1"]) < MILLIONTH
 
 
 def test_every_stop_belongs_to_a_signal_of_this_surface(story: Story) -> None:
