@@ -156,7 +156,7 @@ def make_client(tmp_path_factory):
     return lambda feed, broker: Client(tmp_path_factory.mktemp("home"), feed, broker)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _venue():
     if not (ROOT / "simulators" / "oanda" / "__main__.py").exists():
         pytest.skip("the venue simulator is part of the whole repository")
@@ -189,7 +189,7 @@ def live(client, feed, venue, oanda):
     return client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _kalshi_venue(tmp_path_factory):
     if not (ROOT / "simulators" / "kalshi" / "__main__.py").exists():
         pytest.skip("the venue simulator is part of the whole repository")
@@ -227,7 +227,7 @@ def kalshi(make_kalshi):
     return make_kalshi()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _portal_venue():
     if not (ROOT / "simulators" / "client_portal" / "__main__.py").exists():
         pytest.skip("the venue simulator is part of the whole repository")

@@ -104,7 +104,7 @@ class Venue:
             close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulator() -> Iterator[Simulator]:
     with closing(Simulator()) as running:
         yield running

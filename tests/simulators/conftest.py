@@ -125,7 +125,7 @@ def command(*arguments):
     return [sys.executable, "-m", "simulators.oanda", *arguments]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def start_process():
     started = []
 
@@ -138,7 +138,7 @@ def start_process():
         running.stop()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _slow(start_process):
     return start_process("sim:2014-05-02T12:40:00Z@1")
 
@@ -150,7 +150,7 @@ def slow(_slow):
     _slow.tidy()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def _fast(start_process):
     return start_process("sim:2014-05-01T06:00:00Z@600")
 

@@ -156,20 +156,20 @@ MARKET_FAULTS = frozenset(
 )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     with closing(Simulator(tmp_path_factory.mktemp("kalshi"))) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def older_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """A venue of the generation before: neither today's order paths nor its fields."""
     with closing(Simulator(tmp_path_factory.mktemp("older"), wire="older")) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def current_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """A venue of today alone: no older order paths and no cents."""
     with closing(Simulator(tmp_path_factory.mktemp("current"), wire="current")) as running:
@@ -182,7 +182,7 @@ def venue(simulator: Simulator) -> Iterator[Venue]:
         yield account
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def fast_simulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Simulator]:
     """A venue in which ten minutes pass each second, and a market closes every two."""
     with closing(Simulator(tmp_path_factory.mktemp("fast"), speed=FAST)) as running:
