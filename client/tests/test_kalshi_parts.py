@@ -54,6 +54,7 @@ class Strict(BaseHTTPRequestHandler):
     refused = 0
 
     def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
         ahead = time.time() + 3600
         is_good = abs(int(self.headers["KALSHI-ACCESS-TIMESTAMP"]) / 1000 - ahead) < 5
         Strict.refused += not is_good
