@@ -3,6 +3,7 @@
 from stock_rig import FAR
 from stock_venue import D, at_each
 
+from domain.clock import parse_iso
 from domain.vocabulary import Link
 
 TRANSPORTS = ("tws", "portal")
@@ -28,9 +29,12 @@ def until_up(rig):
 
 @at_each(*OUTAGES)
 def test_fill_while_nobody_listens_is_booked_once_and_nothing_is_sent_meanwhile(opened, transport, action, fields):
-    # A few cents more than elsewhere: the outage must come before the fill.
-    rig = opened(transport, STK_MARKETS="SPY,IBM", STRATEGY_OVERRIDES="IBM:entry=4", STRATEGY_ENTRY_PCT="0.04")
+    # A few cents more than elsewhere: SPY stands still for half a minute, and reaches them at 18:01:05.
+    near = {"STRATEGY_ENTRY_PCT": "0.04", "STRATEGY_REPRICE_MIN_S": "300"}
+    still = {"begin": "2014-05-07T18:00:36Z"}
+    rig = opened(transport, clock=still, STK_MARKETS="SPY,IBM", STRATEGY_OVERRIDES="IBM:entry=4", **near)
     rig.open().until(lambda: rig.waiting() == {"SPY", "IBM"}, "both entries rest")
+    rig.until(lambda: rig.clock.now() >= parse_iso("2014-05-07T18:01:00Z"), "it is about to climb")
     fault = rig.venue.fault(action, **fields)
     until_down(rig)
     before, sent = rig.intents(), rig.venue.sent()

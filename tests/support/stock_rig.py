@@ -36,7 +36,7 @@ SETTINGS = {
     "STRATEGY_TRAIL_PCT": "5",
     # An entry follows the market down, so that the next rise fills it: the recorded one comes once.
     "STRATEGY_REPRICE_PCT": "0.001",
-    "STRATEGY_REPRICE_MIN_S": "4",
+    "STRATEGY_REPRICE_MIN_S": "10",
     "STRATEGY_REARM_S": "2",
     "STRATEGY_RETRY_S": "2",
     "STRATEGY_SETTLE_S": "2",
