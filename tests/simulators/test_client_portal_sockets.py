@@ -49,7 +49,7 @@ class Line:
         await self.send("ech+hb")
         await self.read("ech+hb")
 
-    async def read(self, topic, seconds=5):
+    async def read(self, topic, seconds=30):
         """Return the next message of a topic."""
         async with asyncio.timeout(seconds):
             while True:
@@ -292,6 +292,7 @@ def test_a_bracket_is_told_as_it_lives(gate):
 
     async def conversation(line):
         await line.send("sor+{}")
+        await line.heard()
         await asyncio.to_thread(gate.orders, family)
         told = {}
         while told.get("ws-entry") != "Filled" or "ws-stop" not in told:
