@@ -195,7 +195,7 @@ class Observer:
         """
         stop_id = client_order_id(self._books.surface, entry.signal_id, Leg.STOP, ATTACHED)
         listed = {order.client_order_id for order in picture.resting}
-        if entry.client_order_id not in listed or stop_id in listed or entry.client_order_id in self._asked.cancels:
+        if entry.client_order_id not in listed or stop_id in listed:
             return False
         try:
             events = self._executor.find(stop_id, since=intended)

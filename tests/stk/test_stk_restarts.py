@@ -141,11 +141,14 @@ def test_process_killed_between_an_entry_and_its_stop_leaves_no_entry_waiting_fo
     assert rig.end(signal.SIGKILL) == [-signal.SIGKILL]
     (intent,) = rig.intents()
     assert rig.story().refs == [intent]
+    # A first refusal to take it back is not the end of it.
+    refused = rig.venue.fault("cancel_refused", times=1)
 
     rig.open()
     rig.until(lambda: len(rig.intents()) == 2, "another entry takes its place", 40)
     rig.until(lambda: rig.story().live("BUY") and rig.story().stops(), "it rests with its stop")
 
+    assert rig.venue.fired(refused) == 1
     first, second, _ = rig.story().orders
     assert (first["ref"], first["status"], D(first["filled"])) == (intent, "Cancelled", 0)
     assert second["ref"] == rig.intents()[1]
